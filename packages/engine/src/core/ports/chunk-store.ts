@@ -1,0 +1,39 @@
+/** The agent's own disk store as flows see it: writing sealed chunks into packs, reading them, and keeping packs in shape. */
+import type { ChunkId, PackClass, PackName } from '../ids.ts';
+import type { SealedSource } from './sealed-source.ts';
+
+/** A sealed chunk on its way into a pack. `bytes` may be a view into a larger buffer and must not change until it is flushed. */
+export interface SealedChunk {
+  readonly id: ChunkId;
+  readonly packClass: PackClass;
+  readonly keyId: number;
+  readonly bytes: Uint8Array;
+  /** SHA-256 of `bytes`. */
+  readonly sha256: Uint8Array;
+  readonly identified: boolean;
+}
+
+export interface ChunkWriter {
+  /**
+   * Takes a chunk. Resolves when there is room for more (back-pressure), not when it is durable. E_NO_SPACE below the free-space floor.
+   * A chunk already added by this writer is ignored.
+   */
+  add(chunk: SealedChunk): Promise<void>;
+  /** Resolves when every chunk added so far is durable (pack fsynced, renamed, folder fsynced) and indexed. */
+  flush(): Promise<void>;
+  /** Flushes and ends; or, after a failure, removes its temporary files and ends. */
+  close(): Promise<void>;
+  abandon(): Promise<void>;
+  readonly stats: { readonly chunks: number; readonly bytes: number; readonly packs: number };
+}
+
+export interface ChunkStore extends SealedSource {
+  openWriter(session: number): ChunkWriter;
+  /** Removes own-disk copies of chunks that the caller verified elsewhere (P5), and compacts the packs that lost much. Returns bytes freed. */
+  drop(ids: readonly ChunkId[], signal?: AbortSignal): Promise<{ readonly bytesFreed: number }>;
+  /** Merges small packs of a class into full ones. */
+  mergeSmallPacks(signal?: AbortSignal): Promise<{ readonly merged: number; readonly bytes: number }>;
+  /** Free bytes on the packs' file system, and whether capture must stop. */
+  freeSpace(): Promise<{ readonly freeBytes: number; readonly belowFloor: boolean }>;
+  packPath(pack: PackName): string;
+}

@@ -1,0 +1,45 @@
+/**
+ * Places that sealed chunks can be read from: the local packs, a bucket, a peer. A restore asks several and verifies what it gets;
+ * a source never opens a chunk.
+ */
+import type { ChunkId, PackName } from '../ids.ts';
+
+export type SourceKind = 'local' | 'peers' | 's3';
+
+export interface SealedSource {
+  readonly kind: SourceKind;
+  /** For messages, e.g. `local`, `dc-a (https://…)`, `s3://bucket/prefix`. */
+  readonly label: string;
+  /**
+   * Where this source has each chunk: positions in the result match `ids`; undefined where it does not have it.
+   * Throws (retryable) when the source cannot be asked; absence is never inferred from a failure.
+   */
+  locate(ids: readonly ChunkId[], signal?: AbortSignal): Promise<(SealedAddress | undefined)[]>;
+  /**
+   * Reads frames, in any order, each once; neighbouring addresses of one pack are read as one range.
+   * A frame that turns out to be gone or damaged is yielded as a `SealedMiss`; a source that fails as a whole throws.
+   */
+  fetch(addresses: readonly SealedAddress[], signal?: AbortSignal): AsyncIterable<SealedFrame | SealedMiss>;
+  /** Only on the local source: the file of a pack, so that a worker can read it by itself. */
+  packPath?(pack: PackName): string;
+}
+
+export interface SealedAddress {
+  readonly id: ChunkId;
+  readonly keyId: number;
+  readonly sealedBytes: number;
+  /** Pack and byte offset of the sealed chunk itself (after its frame header); absent for a peer, which is asked by id. */
+  readonly pack?: PackName;
+  readonly offset?: number;
+}
+
+export interface SealedFrame {
+  readonly address: SealedAddress;
+  readonly sealed: Uint8Array;
+}
+
+export interface SealedMiss {
+  readonly address: SealedAddress;
+  readonly reason: 'absent' | 'damaged';
+  readonly detail: string;
+}

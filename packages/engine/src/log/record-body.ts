@@ -1,0 +1,82 @@
+/** What the entries of an agent's log say, in memory. The encoded forms are in `docs/formats/record.md`. */
+import type { AgentId, ChunkId, RecordHash } from '../core/ids.ts';
+import type { Entry } from '../tree/entry.ts';
+
+export type RecordBody =
+  | SnapshotBody
+  | { readonly type: 'forget'; readonly snapshot: RecordHash }
+  | { readonly type: 'pin'; readonly snapshot: RecordHash; readonly reason: string }
+  | { readonly type: 'unpin'; readonly snapshot: RecordHash }
+  | { readonly type: 'settings'; readonly settings: Settings }
+  | { readonly type: 'takeover'; readonly card: Uint8Array; readonly base: Head | undefined }
+  | { readonly type: 'checkpoint'; readonly checkpoint: CheckpointBody };
+
+export interface SnapshotBody {
+  readonly type: 'snapshot';
+  /** The root's name (unique within the agent). */
+  readonly root: string;
+  /** The root's absolute path, as bytes. */
+  readonly path: Uint8Array;
+  /** Wall time when the capture began. */
+  readonly timeNs: bigint;
+  /** The root folder itself (empty name): its pages are the tree. A root that is a file has `type: 'file'`. */
+  readonly entry: Entry;
+  readonly stats: SnapshotStats;
+  /** The snapshot of the same root that this one was compared with. */
+  readonly parent?: RecordHash;
+  readonly tags?: Readonly<Record<string, string>>;
+  /** Written in the middle of a long first sync; a later one replaces it. */
+  readonly unfinished?: boolean;
+  /** How many items could not be read; they keep their earlier version where there was one. */
+  readonly failed: number;
+  readonly program: string;
+}
+
+export interface SnapshotStats {
+  readonly files: number;
+  readonly dirs: number;
+  readonly others: number;
+  /** Logical bytes of all files. */
+  readonly bytes: number;
+  readonly newBytes: number;
+  readonly storedBytes: number;
+}
+
+/** The agent's configuration without secrets, as needed to recover it: JSON text of the merged config, and the roots. */
+export interface Settings {
+  readonly agentName: string;
+  readonly site: string;
+  readonly configJson: string;
+  readonly roots: readonly { readonly name: string; readonly path: Uint8Array }[];
+}
+
+/** The newest record of a log. */
+export interface Head {
+  readonly incarnation: number;
+  readonly seq: number;
+  readonly hash: RecordHash;
+}
+
+/** Everything that older records said and still holds, so that they may go. */
+export interface CheckpointBody {
+  readonly head: Head;
+  readonly snapshots: readonly { readonly id: RecordHash; readonly incarnation: number; readonly seq: number; readonly body: SnapshotBody }[];
+  readonly pins: readonly { readonly snapshot: RecordHash; readonly reason: string }[];
+  readonly settings: Settings | undefined;
+}
+
+/** The clear part of a record. */
+export interface RecordEnvelope {
+  readonly vault: string;
+  readonly agent: AgentId;
+  readonly incarnation: number;
+  readonly seq: number;
+  /** 32 zero bytes for the first record of a log. */
+  readonly previous: RecordHash;
+  readonly keyId: number;
+}
+
+/** Ids of the tree pages that a snapshot hangs on (empty for an empty folder or a file root). */
+export function snapshotPages(body: SnapshotBody): readonly ChunkId[] {
+  return body.entry.pages ?? [];
+}
