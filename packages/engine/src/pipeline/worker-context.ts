@@ -1,0 +1,67 @@
+/** What tasks of one worker share: the configuration, and the libraries, each loaded when first needed. */
+import { createHash, randomFillSync } from 'node:crypto';
+import type { Chunker } from '../chunking/chunker.ts';
+import type { Opener, Sealer } from '../codec/sealed-chunk.ts';
+import type { RandomBytes } from '../core/clock.ts';
+import type { WorkerConfig } from './worker-config.ts';
+
+export interface WorkerContext {
+  readonly config: WorkerConfig;
+  readonly random: RandomBytes;
+  sealer(): Promise<Sealer>;
+  opener(): Promise<Opener>;
+  chunker(): Promise<Chunker>;
+  /** State that a task keeps between its calls on this worker, under a key of its own. */
+  readonly kept: Map<string, unknown>;
+}
+
+export function createWorkerContext(config: WorkerConfig): WorkerContext {
+  const random = config.randomSeed === undefined ? systemRandom : seededRandom(config.randomSeed);
+  return {
+    config,
+    random,
+    kept: new Map(),
+    sealer: once(async () => {
+      const [{ createSealer }, { loadSodium }] = await Promise.all([
+        import('../codec/sealed-chunk.ts'),
+        import('../codec/sodium.ts'),
+      ]);
+      return createSealer(await loadSodium(), config.keys, random);
+    }),
+    opener: once(async () => {
+      const [{ createOpener }, { loadSodium }] = await Promise.all([
+        import('../codec/sealed-chunk.ts'),
+        import('../codec/sodium.ts'),
+      ]);
+      return createOpener(await loadSodium(), config.keys);
+    }),
+    chunker: once(async () => {
+      const { createChunker } = await import('../chunking/chunker.ts');
+      return createChunker(config.keys.chunkerSecret, config.chunker);
+    }),
+  };
+}
+
+/** Keeps the promise of the first call. */
+function once<Value>(load: () => Promise<Value>): () => Promise<Value> {
+  let loaded: Promise<Value> | undefined;
+  return () => {
+    loaded ??= load();
+    return loaded;
+  };
+}
+
+/** A worker is the composition root of its thread: this is where its chance comes from. */
+const systemRandom: RandomBytes = (length) => randomFillSync(new Uint8Array(length));
+
+function seededRandom(seed: Uint8Array): RandomBytes {
+  let counter = 0;
+  return (length) => {
+    const out = new Uint8Array(length);
+    for (let at = 0; at < length; at += 32) {
+      const block = createHash('sha256').update(seed).update(String(counter++)).digest();
+      out.set(block.subarray(0, Math.min(32, length - at)), at);
+    }
+    return out;
+  };
+}

@@ -1,0 +1,22 @@
+/** What the pool and its workers say to each other. */
+import type { ErrorCode } from '../core/errors.ts';
+
+export interface TaskRequest {
+  readonly number: number;
+  readonly task: string;
+  readonly input: unknown;
+}
+
+export type TaskReply =
+  | { readonly number: number; readonly output: unknown }
+  | { readonly number: number; readonly error: ErrorParts };
+
+/** An `EdgeError` taken apart: structured clone keeps only the message of an error subclass. */
+export interface ErrorParts {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly hint: string | undefined;
+  readonly context: Readonly<Record<string, unknown>>;
+  readonly retryable: boolean;
+  readonly stack: string | undefined;
+}

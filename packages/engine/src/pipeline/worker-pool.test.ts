@@ -1,0 +1,60 @@
+import { afterEach, expect, test } from 'vitest';
+import type { WorkerPool } from '../core/ports/worker-pool.ts';
+import type { PipelineTasks } from './tasks.ts';
+import type { WorkerConfig } from './worker-config.ts';
+import { createWorkerPool } from './worker-pool.ts';
+
+const config = {
+  keys: {},
+  chunker: { min: 1024, avg: 4096, max: 16384 },
+  level: 3,
+} as unknown as WorkerConfig;
+let pool: WorkerPool<PipelineTasks> | undefined;
+
+function open(size: number): WorkerPool<PipelineTasks> {
+  pool = createWorkerPool({ size, config });
+  return pool;
+}
+
+afterEach(async () => {
+  await pool?.close();
+});
+
+test('answers come back to their callers, and buffers move there and back', async () => {
+  const pool = open(2);
+  const bytes = new Uint8Array([1, 2, 3]);
+  const answers = await Promise.all([
+    pool.run('echo', { text: 'a', bytes }, { transfer: [bytes.buffer] }),
+    ...Array.from({ length: 20 }, (_, i) => pool.run('echo', { text: String(i) })),
+  ]);
+  expect(bytes.length).toBe(0);
+  expect(answers[0]!.bytes).toEqual(new Uint8Array([1, 2, 3]));
+  expect(answers.slice(1).map((answer) => answer.text)).toEqual(Array.from({ length: 20 }, (_, i) => String(i)));
+});
+
+test('an error keeps its code, hint and context on its way back', async () => {
+  await expect(open(1).run('echo', { text: 'too much', ending: 'fail' })).rejects.toMatchObject({
+    code: 'E_LIMIT',
+    message: 'too much',
+    hint: 'This is a test.',
+    context: { text: 'too much' },
+  });
+});
+
+test('a worker that dies fails its tasks and is replaced once', async () => {
+  const pool = open(1);
+  const dying = pool.run('echo', { text: '', ending: 'die' });
+  const behind = pool.run('echo', { text: 'b' });
+  await expect(dying).rejects.toMatchObject({ code: 'E_FAILED', retryable: true });
+  await expect(behind).rejects.toMatchObject({ code: 'E_FAILED' });
+  expect((await pool.run('echo', { text: 'c' })).text).toBe('c');
+  await expect(pool.run('echo', { text: '', ending: 'die' })).rejects.toMatchObject({ code: 'E_FAILED' });
+  await expect(pool.run('echo', { text: 'd' })).rejects.toThrow(/died twice/);
+});
+
+test('an aborted signal keeps a task from starting', async () => {
+  const pool = open(1);
+  await expect(pool.run('echo', { text: 'x' }, { signal: AbortSignal.abort() })).rejects.toMatchObject({
+    code: 'E_INTERRUPTED',
+  });
+});
