@@ -48,27 +48,33 @@ export function joinFiles(files: readonly ParsedConfigFile[]): {
     return true;
   };
 
+  const keep = (top: string, name: string, value: unknown): void => {
+    const table = raw[top] ?? {};
+    table[name] = value;
+    raw[top] = table;
+  };
+
   for (const file of files) {
     for (const list of LISTS) {
       const items = file.raw[list];
       if (!Array.isArray(items)) continue;
       for (const [i, item] of items.entries()) {
         if (!isTable(item) || typeof item.name !== 'string') continue;
-        if (put(file, [list, i], [list, item.name], item)) (raw[list] ??= {})[item.name] = item;
+        if (put(file, [list, i], [list, item.name], item)) keep(list, item.name, item);
       }
     }
     for (const top of NAMED_TABLES) {
       const table = file.raw[top];
       if (!isTable(table)) continue;
       for (const [name, item] of Object.entries(table)) {
-        if (put(file, [top, name], [top, name], item)) (raw[top] ??= {})[name] = item;
+        if (put(file, [top, name], [top, name], item)) keep(top, name, item);
       }
     }
     for (const top of TABLES) {
       const table = file.raw[top];
       if (!isTable(table)) continue;
       for (const [key, value] of Object.entries(table)) {
-        if (put(file, [top, key], [top, key], value)) (raw[top] ??= {})[key] = value;
+        if (put(file, [top, key], [top, key], value)) keep(top, key, value);
       }
     }
   }
