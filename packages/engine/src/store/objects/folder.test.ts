@@ -1,0 +1,71 @@
+import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { objectStoreContract } from '../../testing/object-store-contract.ts';
+import { createSeededRandom } from '../../testing/seeded-random.ts';
+import { openFolderObjectStore } from './folder.ts';
+import { UNFINISHED_FOLDER } from './object-key.ts';
+
+const random = createSeededRandom('folder');
+const folders: string[] = [];
+const newFolder = async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'edgestore-folder-'));
+  folders.push(folder);
+  return folder;
+};
+afterAll(async () => {
+  for (const folder of folders) await rm(folder, { recursive: true, force: true });
+});
+
+objectStoreContract('the folder driver', {
+  open: async () => openFolderObjectStore({ folder: join(await newFolder(), 'store') }, { random }),
+});
+
+describe('the folder driver', () => {
+  it('takes a mount that is gone for a missing store, not for an empty one', async () => {
+    const gone = openFolderObjectStore({ folder: join(await newFolder(), 'unmounted', 'store') }, { random });
+    for (const run of [
+      () => gone.put('a', new Uint8Array(1)),
+      () => gone.get('a'),
+      () => gone.stat('a'),
+      () => gone.delete('a'),
+      () => gone.list('')[Symbol.asyncIterator]().next(),
+    ]) {
+      await expect(run()).rejects.toMatchObject({ code: 'E_NO_BUCKET', exitCode: 10 });
+    }
+  });
+
+  it('leaves nothing unfinished behind after a put that failed', async () => {
+    const folder = await newFolder();
+    const store = openFolderObjectStore({ folder }, { random });
+    await store.put('taken', new Uint8Array(1));
+    await expect(store.put('taken', new Uint8Array(2), { ifAbsent: true })).rejects.toMatchObject({ code: 'E_BUSY' });
+    await expect(store.put('taken/below', new Uint8Array(2))).rejects.toMatchObject({ code: 'E_STORE' });
+    expect(await readdir(join(folder, UNFINISHED_FOLDER))).toEqual([]);
+  });
+
+  it('neither lists nor reads what is not a plain file of its own', async () => {
+    const folder = await newFolder();
+    const store = openFolderObjectStore({ folder }, { random });
+    await writeFile(join(folder, 'real'), 'x');
+    await symlink('/etc/passwd', join(folder, 'link'));
+    await mkdir(join(folder, UNFINISHED_FOLDER));
+    await writeFile(join(folder, UNFINISHED_FOLDER, 'half'), 'x');
+    const keys = [];
+    for await (const found of store.list('')) keys.push(found.key);
+    expect(keys).toEqual(['real']);
+    expect(await store.stat('link')).toBeUndefined();
+    await expect(store.get('link')).rejects.toMatchObject({ code: 'E_STORE' });
+  });
+
+  it('makes a folder again that someone removed under it', async () => {
+    const folder = await newFolder();
+    const store = openFolderObjectStore({ folder }, { random });
+    await store.put('a/b/c', new Uint8Array(1));
+    await rm(join(folder, 'a'), { recursive: true });
+    await expect(store.put('a/b/c', new Uint8Array(1))).rejects.toMatchObject({ code: 'E_STORE', retryable: true });
+    await store.put('a/b/c', new Uint8Array(1));
+    expect((await store.stat('a/b/c'))?.size).toBe(1);
+  });
+});

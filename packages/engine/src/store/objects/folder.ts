@@ -1,0 +1,272 @@
+/**
+ * Objects as files below a folder: a mounted archive, or a bucket's stand-in on one machine.
+ *
+ * A put goes to a file of its own, is fsynced, gets its final name in one step, and then every folder whose entries changed is
+ * fsynced: without the last step a power loss may take the name away although the bytes are on the disk.
+ */
+import { constants, type Dirent } from 'node:fs';
+import { type FileHandle, link, lstat, mkdir, open, readdir, rename, unlink } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { RandomBytes } from '../../core/clock.ts';
+import { EdgeError, errnoOf, toEdgeError } from '../../core/errors.ts';
+import { toHex } from '../../core/ids.ts';
+import type { ObjectStat, ObjectStore } from '../../core/ports/object-store.ts';
+import { checkObjectKey, checkObjectPrefix, checkRange, rangeBeyondEnd, UNFINISHED_FOLDER } from './object-key.ts';
+
+/** What a network mount or a racing removal of a folder gives and the next try may not. */
+const RETRYABLE_ERRNO = new Set(['EIO', 'ESTALE', 'ETIMEDOUT', 'ENOENT']);
+
+export interface FolderObjectStoreInput {
+  /** Absolute path; made (0700) at the first put when its parent exists. */
+  readonly folder: string;
+}
+
+/** E_NO_BUCKET from each verb when neither the folder nor its parent is there: a mount that is gone is not an empty store. */
+export function openFolderObjectStore(
+  input: FolderObjectStoreInput,
+  deps: { readonly random: RandomBytes },
+): ObjectStore {
+  const { folder } = input;
+  const label = `file://${folder}`;
+  const pathOf = (key: string) => join(folder, key);
+  /** Folders whose names are known to be on the disk: fsynced by this process, because an earlier one may have died before its fsync. */
+  const durableFolders = new Set<string>();
+
+  return {
+    label,
+    capabilities: { conditionalPut: true, statMd5: false },
+
+    async put(key, body, options = {}) {
+      checkObjectKey(key);
+      options.signal?.throwIfAborted();
+      await ensureStoreFolder(folder, label);
+      const unfinished = join(folder, UNFINISHED_FOLDER);
+      const temporary = join(unfinished, toHex(deps.random(12)));
+      const target = pathOf(key);
+      try {
+        await makeFolderDurably(unfinished, folder, durableFolders);
+        await writeAndSync(temporary, body, options.signal);
+        await makeFolderDurably(dirname(target), folder, durableFolders);
+        if (options.ifAbsent === true) await link(temporary, target);
+        else await rename(temporary, target);
+        await syncFolder(dirname(target));
+      } catch (error) {
+        if (options.ifAbsent === true && errnoOf(error) === 'EEXIST') {
+          throw new EdgeError('E_BUSY', `${label}/${key} exists already`, { context: { store: label, key } });
+        }
+        // Someone removed a folder that this process had made: forget what is known, so that the next try makes it again.
+        if (errnoOf(error) === 'ENOENT') durableFolders.clear();
+        throw folderError(error, label, key, 'write');
+      } finally {
+        await unlinkIfThere(temporary);
+      }
+    },
+
+    async get(key, options = {}) {
+      checkObjectKey(key);
+      checkRange(options.range);
+      options.signal?.throwIfAborted();
+      try {
+        const file = await openIfThere(pathOf(key));
+        if (file === undefined) return await absent(folder, label);
+        try {
+          const { size } = await file.stat();
+          const range = options.range ?? { offset: 0, length: size };
+          if (range.offset + range.length > size) throw rangeBeyondEnd(label, key, range, size);
+          return await readExactly(file, range, options.signal, () => rangeBeyondEnd(label, key, range));
+        } finally {
+          await file.close();
+        }
+      } catch (error) {
+        throw folderError(error, label, key, 'read');
+      }
+    },
+
+    async stat(key, options = {}) {
+      checkObjectKey(key);
+      options.signal?.throwIfAborted();
+      try {
+        const found = await lstat(pathOf(key));
+        return found.isFile() ? { key, size: found.size } : undefined;
+      } catch (error) {
+        if (isAbsence(error)) return absent(folder, label);
+        throw folderError(error, label, key, 'read');
+      }
+    },
+
+    async *list(prefix, options = {}): AsyncGenerator<ObjectStat> {
+      checkObjectPrefix(prefix);
+      const slash = prefix.lastIndexOf('/');
+      await absent(folder, label);
+      yield* walk(prefix.slice(0, slash + 1), prefix, options.signal);
+    },
+
+    async delete(key, options = {}) {
+      checkObjectKey(key);
+      options.signal?.throwIfAborted();
+      try {
+        await unlink(pathOf(key));
+        await syncFolder(dirname(pathOf(key)));
+      } catch (error) {
+        if (isAbsence(error)) return absent(folder, label);
+        throw folderError(error, label, key, 'delete');
+      }
+    },
+  };
+
+  /** Yields in key order: a folder sorts as its name and a slash, which is how its keys compare. */
+  async function* walk(within: string, prefix: string, signal: AbortSignal | undefined): AsyncGenerator<ObjectStat> {
+    let entries: Dirent[];
+    try {
+      entries = await readdir(join(folder, within), { withFileTypes: true });
+    } catch (error) {
+      if (isAbsence(error)) return;
+      throw folderError(error, label, within, 'list');
+    }
+    const sorted = entries
+      .map((entry) => ({ entry, key: `${within}${entry.name}${entry.isDirectory() ? '/' : ''}` }))
+      .sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
+    for (const { entry, key } of sorted) {
+      signal?.throwIfAborted();
+      if (entry.isDirectory()) {
+        if (key === `${UNFINISHED_FOLDER}/`) continue;
+        if (key.startsWith(prefix) || prefix.startsWith(key)) yield* walk(key, prefix, signal);
+      } else if (entry.isFile() && key.startsWith(prefix)) {
+        try {
+          yield { key, size: (await lstat(pathOf(key))).size };
+        } catch (error) {
+          // Deleted between the listing and the look: as if it had been gone before.
+          if (!isAbsence(error)) throw folderError(error, label, key, 'list');
+        }
+      }
+    }
+  }
+}
+
+/** Undefined when the store is there (so that one object is absent from it), E_NO_BUCKET when the store itself is not. */
+async function absent(folder: string, label: string): Promise<undefined> {
+  for (const path of [folder, dirname(folder)]) {
+    try {
+      if ((await lstat(path)).isDirectory() || path === folder) return undefined;
+    } catch (error) {
+      if (!isAbsence(error)) throw folderError(error, label, '', 'read');
+    }
+  }
+  throw noFolder(folder, label);
+}
+
+async function ensureStoreFolder(folder: string, label: string): Promise<void> {
+  try {
+    await mkdir(folder, { mode: 0o700 });
+    await syncFolder(dirname(folder));
+  } catch (error) {
+    if (errnoOf(error) === 'EEXIST') return;
+    if (isAbsence(error)) throw noFolder(folder, label);
+    throw folderError(error, label, '', 'write');
+  }
+}
+
+/** Makes a folder and those above it up to the store's own, each fsynced into its parent, so that no later name hangs on one that power loss takes. */
+async function makeFolderDurably(path: string, top: string, durable: Set<string>): Promise<void> {
+  if (path === top || durable.has(path)) return;
+  await makeFolderDurably(dirname(path), top, durable);
+  try {
+    await mkdir(path, { mode: 0o700 });
+  } catch (error) {
+    if (errnoOf(error) !== 'EEXIST') throw error;
+  }
+  await syncFolder(dirname(path));
+  durable.add(path);
+}
+
+async function writeAndSync(path: string, body: Uint8Array, signal: AbortSignal | undefined): Promise<void> {
+  const file = await open(path, 'wx', 0o600);
+  try {
+    const stepBytes = 8 * 1024 * 1024;
+    for (let at = 0; at < body.length; ) {
+      signal?.throwIfAborted();
+      const { bytesWritten } = await file.write(body, at, Math.min(stepBytes, body.length - at), at);
+      at += bytesWritten;
+    }
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const handle = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+async function openIfThere(path: string): Promise<FileHandle | undefined> {
+  try {
+    const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    if ((await file.stat()).isFile()) return file;
+    await file.close();
+    return undefined;
+  } catch (error) {
+    if (isAbsence(error)) return undefined;
+    throw error;
+  }
+}
+
+async function readExactly(
+  file: FileHandle,
+  range: { readonly offset: number; readonly length: number },
+  signal: AbortSignal | undefined,
+  tooShort: () => EdgeError,
+): Promise<Uint8Array> {
+  const out = new Uint8Array(range.length);
+  for (let at = 0; at < out.length; ) {
+    signal?.throwIfAborted();
+    const { bytesRead } = await file.read(out, at, out.length - at, range.offset + at);
+    if (bytesRead === 0) throw tooShort();
+    at += bytesRead;
+  }
+  return out;
+}
+
+async function unlinkIfThere(path: string): Promise<void> {
+  try {
+    await unlink(path);
+  } catch (error) {
+    if (!isAbsence(error)) throw error;
+  }
+}
+
+function isAbsence(error: unknown): boolean {
+  const errno = errnoOf(error);
+  return errno === 'ENOENT' || errno === 'ENOTDIR';
+}
+
+function noFolder(folder: string, label: string): EdgeError {
+  return new EdgeError('E_NO_BUCKET', `${label}: there is no folder ${dirname(folder)}`, {
+    hint: 'Mount it, or correct the url of the store.',
+    context: { store: label },
+  });
+}
+
+function folderError(error: unknown, label: string, key: string, action: string): EdgeError {
+  if (error instanceof EdgeError) return error;
+  const errno = errnoOf(error);
+  const context = { store: label, key, ...(errno === undefined ? {} : { errno }) };
+  if (errno === 'EACCES' || errno === 'EPERM' || errno === 'EROFS') {
+    return new EdgeError('E_DENIED', `${label}/${key}: may not ${action} there (${errno})`, {
+      hint: `Give the user that edgestore runs as permission to ${action} below ${label}.`,
+      context,
+      cause: error,
+    });
+  }
+  const mapped = toEdgeError(error, `${label}/${key}: cannot ${action}`);
+  if (mapped.code !== 'E_IO') return mapped;
+  return new EdgeError('E_STORE', mapped.message, {
+    context,
+    cause: error,
+    retryable: RETRYABLE_ERRNO.has(errno ?? '') || mapped.retryable,
+  });
+}
