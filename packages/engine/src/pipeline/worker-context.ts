@@ -1,7 +1,8 @@
 /** What tasks of one worker share: the configuration, and the libraries, each loaded when first needed. */
 import { createHash, randomFillSync } from 'node:crypto';
 import type { Chunker } from '../chunking/chunker.ts';
-import type { Opener, Sealer } from '../codec/sealed-chunk.ts';
+import type { Opener } from '../codec/open.ts';
+import type { Sealer } from '../codec/seal.ts';
 import type { RandomBytes } from '../core/clock.ts';
 import type { WorkerConfig } from './worker-config.ts';
 
@@ -23,14 +24,14 @@ export function createWorkerContext(config: WorkerConfig): WorkerContext {
     kept: new Map(),
     sealer: once(async () => {
       const [{ createSealer }, { loadSodium }] = await Promise.all([
-        import('../codec/sealed-chunk.ts'),
+        import('../codec/seal.ts'),
         import('../codec/sodium.ts'),
       ]);
       return createSealer(await loadSodium(), config.keys, random);
     }),
     opener: once(async () => {
       const [{ createOpener }, { loadSodium }] = await Promise.all([
-        import('../codec/sealed-chunk.ts'),
+        import('../codec/open.ts'),
         import('../codec/sodium.ts'),
       ]);
       return createOpener(await loadSodium(), config.keys);
