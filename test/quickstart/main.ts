@@ -1,0 +1,253 @@
+/**
+ * The main job, shown: a folder is protected, replicated to two sites, its cold part moved to S3, its machine destroyed, and every file
+ * brought back. Real processes, real S3 where there is one; everything lies under one temporary folder. Exit code 0 only if all is equal.
+ *
+ *   npm run quickstart -- [--tree DIR] [--keep] [--s3-endpoint URL]
+ */
+import { spawnSync } from 'node:child_process';
+import { appendFileSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { differences, manifestOf, manifestTotals } from '../oracle/manifest.ts';
+import { startCountingProxy } from '../support/counting-proxy.ts';
+import { freePort } from '../support/free-port.ts';
+import { runEdgestore, waitUntil } from '../support/edgestore-process.ts';
+import { startS3 } from './s3.ts';
+import { mib, Report } from './report.ts';
+import { killAgent, layOutSite, onSite, startAgent, stopAgent, type Site } from './site.ts';
+
+const { values: options } = parseArgs({
+  options: { tree: { type: 'string' }, keep: { type: 'boolean', default: false }, 's3-endpoint': { type: 'string' } },
+});
+const tree = realpathSync(options.tree ?? fileURLToPath(new URL('../../node_modules', import.meta.url)));
+const base = mkdtempSync(join(tmpdir(), 'edgestore-quickstart-'));
+const report = new Report();
+const cleanUps: (() => Promise<unknown> | unknown)[] = [];
+const interrupted = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupted.abort(new Error(`stopped by ${signal}`)));
+
+let equal = false;
+try {
+  const stopped = new Promise<never>((_, reject) => interrupted.signal.addEventListener('abort', () => reject(interrupted.signal.reason)));
+  equal = await Promise.race([run(), stopped]);
+} catch (error) {
+  process.stdout.write(`\nThe quickstart failed: ${error instanceof Error ? error.message : String(error)}\n`);
+} finally {
+  for (const cleanUp of cleanUps.reverse()) await cleanUp();
+  if (options.keep) process.stdout.write(`\nKept: ${base}\n`);
+  else rmSync(base, { recursive: true, force: true });
+}
+process.exit(equal ? 0 : 1);
+
+async function run(): Promise<boolean> {
+  process.stdout.write(`edgestore quickstart. Everything lies under ${base}${options.keep ? ' (kept)' : ' and is removed at the end (--keep keeps it)'}.\n`);
+  const folder = join(base, 'shop', 'files');
+  mkdirSync(folder, { recursive: true });
+
+  const s3 = await report.step(
+    'start an S3 endpoint',
+    () => startS3(join(base, 's3'), options['s3-endpoint']),
+    (server) => ({ note: server.what }),
+  );
+  cleanUps.push(() => s3.stop());
+  const proxy = await startCountingProxy(s3.endpoint);
+  cleanUps.push(() => proxy.close());
+
+  await report.step(`copy ${tree} into the shop's folder`, async () => copyTree(tree, folder));
+
+  const sites = await report.step('make three agents: shop (edge), dc-a and dc-b (holders)', () => layOutSites(folder, proxy.endpoint, s3));
+  const { shop, dcA, dcB, recoverySheet } = sites;
+  cleanUps.push(async () => {
+    for (const site of [shop, dcA, dcB]) await stopAgent(site);
+  });
+
+  const first = await report.step(
+    'protect: sync, two copies in two sites',
+    () => syncWithProgress(shop),
+    ({ bytes, files }) => ({ bytes: bytes.scanned, note: `${files.new} files, ${mib(bytes.scanned)}` }),
+  );
+
+  const before = await countSnapshots(shop);
+  const edited = await report.step(
+    'edit files while the agent watches',
+    async () => {
+      const names = editFiles(folder);
+      await waitUntil('the watcher wrote a snapshot', 60_000, async () => ((await countSnapshots(shop)) > before ? true : undefined));
+      await syncWithProgress(shop);
+      return names;
+    },
+    (names) => ({ note: `${names} files edited, added or removed; the watcher saw it; two copies again` }),
+  );
+  const expected = manifestOf(folder);
+  const totals = manifestTotals(expected);
+
+  const tier = await report.step(
+    'move what is old to the bucket',
+    async () => {
+      await new Promise((resolve) => setTimeout(resolve, 2500));
+      return await onSite<{ moved: { chunks: number; bytes: number }; freed_bytes: number }>(shop, ['tier', 'run', '--yes']);
+    },
+    ({ moved, freed_bytes }) => ({ bytes: moved.bytes, note: `${moved.chunks} chunks, ${mib(moved.bytes)} to S3; ${mib(freed_bytes)} freed locally` }),
+  );
+  const packBytes = folderBytes(join(dcB.dataDir, 'packs'));
+  // The newest snapshot must be complete elsewhere before the disaster; nothing after this line reaches the shop's disk.
+  await onSite(shop, ['sync', '--wait', 'sites=2']);
+
+  await report.step('destroy the shop (SIGKILL, disk deleted) and one holder (SIGKILL)', async () => {
+    await killAgent(shop);
+    rmSync(shop.dataDir, { recursive: true });
+    rmSync(folder, { recursive: true });
+    await killAgent(dcA);
+  });
+
+  const again = layOutSite(base, 'shop-again', 'shop', await freePort(), storeToml(proxy.endpoint), shop.env as Record<string, string>);
+  await report.step('recover on a new machine, from the recovery sheet', () =>
+    onSite(again, ['recover', '--from', dcB.env['QUICKSTART_ADDRESS'] as string, '--agent', 'shop', '--recovery-file', recoverySheet], { exitCodes: [0, 3] }),
+  );
+  const target = join(base, 'restored');
+  const restored = await report.step(
+    'restore every file',
+    () => onSite<RestoreData>(again, ['restore', 'latest', '--root', 'files', '--target', target]),
+    ({ bytes, files }) => ({
+      bytes: bytes.written,
+      note: `${files.restored} items; bytes from local ${mib(bytes.from.local)}, peers ${mib(bytes.from.peers)}, S3 ${mib(bytes.from.s3)}`,
+    }),
+  );
+
+  const found = await report.step('compare every byte and all metadata', async () => differences(expected, manifestOf(target)));
+  const stored = first.bytes.stored;
+  report.print([
+    ['files, folders, others', `${totals.files}, ${totals.dirs}, ${totals.others}`],
+    ['bytes', mib(totals.bytes)],
+    ['dedup ratio (first sync)', ratio(first.bytes.read, first.bytes.new)],
+    ['compression ratio (first sync)', ratio(first.bytes.new, stored)],
+    ['packs at dc-b', mib(packBytes)],
+    ['edited while watched', `${edited} files`],
+    ['moved to the bucket', mib(tier.moved.bytes)],
+    ['requests to S3', [...proxy.counts].map(([verb, { requests }]) => `${verb} ${requests}`).join(', ') || 'none'],
+    ['restored from', `peers ${mib(restored.bytes.from.peers)}, S3 ${mib(restored.bytes.from.s3)}`],
+    ['S3 endpoint', s3.what],
+  ]);
+  if (found.length > 0) {
+    process.stdout.write(`\nNOT EQUAL:\n${found.join('\n')}\n`);
+    return false;
+  }
+  process.stdout.write(`\nEqual: all ${expected.size} entries have the same bytes and metadata as before the disaster.\n`);
+  return true;
+}
+
+interface SyncData {
+  readonly roots: readonly {
+    readonly root: string;
+    readonly snapshot: string;
+    readonly files: Readonly<Record<'new' | 'changed' | 'unchanged' | 'removed' | 'failed', number>>;
+    readonly bytes: Readonly<Record<'scanned' | 'read' | 'new' | 'stored', number>>;
+  }[];
+}
+
+interface RestoreData {
+  readonly files: Readonly<Record<'restored' | 'skipped' | 'failed', number>>;
+  readonly bytes: { readonly written: number; readonly from: Readonly<Record<'local' | 'peers' | 's3', number>> };
+}
+
+function storeToml(endpoint: string): string {
+  return `[stores.archive]\nurl = "s3://edgestore-quickstart/edge"\nendpoint = "${endpoint}"\nregion = "us-east-1"\npath_style = true\n`;
+}
+
+async function layOutSites(folder: string, endpoint: string, s3: { accessKey: string; secretKey: string }) {
+  const env = { AWS_ACCESS_KEY_ID: s3.accessKey, AWS_SECRET_ACCESS_KEY: s3.secretKey };
+  const shopToml = `
+[[roots]]
+name = "files"
+path = "${folder}"
+settle = "500ms"
+[replication.default]
+copies = 2
+sites = 2
+[tiering.default]
+hot = "1s"
+warm = "2s"
+cold = "archive"
+${storeToml(endpoint)}`;
+  const ports = [await freePort(), await freePort(), await freePort()] as const;
+  const shop = layOutSite(base, 'shop', 'shop', ports[0], shopToml, env);
+  const holder = (name: string, port: number) => layOutSite(base, name, name, port, '', { QUICKSTART_ADDRESS: `https://127.0.0.1:${port}` });
+  const dcA = holder('dc-a', ports[1]);
+  const dcB = holder('dc-b', ports[2]);
+  const recoverySheet = join(base, 'recovery-sheet.txt');
+  await onSite(shop, ['init', '--name', 'shop', '--site', 'shop', '--recovery-out', recoverySheet]);
+  await startAgent(shop);
+  for (const site of [dcA, dcB]) {
+    const { token } = await onSite<{ token: string }>(shop, ['peer', 'invite', '--role', 'holder']);
+    const tokenFile = join(base, `${site.name}.token`);
+    writeFileSync(tokenFile, token, { mode: 0o600 });
+    await onSite(site, ['peer', 'join', '--token-file', tokenFile]);
+    await startAgent(site);
+  }
+  return { shop, dcA, dcB, recoverySheet };
+}
+
+async function syncWithProgress(site: Site): Promise<SyncData['roots'][number]> {
+  const args = ['sync', '--wait', 'sites=2', '--progress', 'json', '--json', '--config', site.configFile];
+  let last = 0;
+  const done = await runEdgestore(args, {
+    env: site.env,
+    onStderr: (text) => {
+      if (performance.now() - last < 900) return;
+      last = performance.now();
+      const line = text.trim().split('\n').at(-1) ?? '';
+      if (line.startsWith('{')) report.say(progressLine(JSON.parse(line) as Record<string, unknown>));
+    },
+  });
+  if (done.exitCode !== 0) throw new Error(`sync ended with ${done.exitCode}:\n${done.stdout}\n${done.stderr}\n${site.log}`);
+  const root = (JSON.parse(done.stdout) as { data: SyncData }).data.roots[0];
+  if (root === undefined) throw new Error('sync reported no root');
+  return root;
+}
+
+function progressLine(line: Record<string, unknown>): string {
+  const files = line['files_done'] ?? line['filesDone'];
+  const bytes = line['bytes_done'] ?? line['bytesDone'];
+  return `${String(line['phase'] ?? line['type'] ?? '')}${files === undefined ? '' : ` ${files} files`}${typeof bytes === 'number' ? ` ${mib(bytes)}` : ''}`;
+}
+
+async function countSnapshots(site: Site): Promise<number> {
+  const { snapshots } = await onSite<{ snapshots: unknown[] }>(site, ['snapshot', 'list']);
+  return snapshots.length;
+}
+
+function copyTree(from: string, to: string): void {
+  const done = spawnSync('cp', ['-a', '--reflink=auto', `${from}/.`, to], { encoding: 'utf8' });
+  if (done.status !== 0) throw new Error(`copying ${from} failed: ${done.stderr}`);
+}
+
+/** Appends, rewrites, adds and removes; returns how many files it touched. */
+function editFiles(folder: string): number {
+  const files: string[] = [];
+  for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
+    if (files.length >= 60) break;
+    if (lstatSync(join(folder, name), { throwIfNoEntry: false })?.isFile()) files.push(join(folder, name));
+  }
+  for (const [index, file] of files.entries()) {
+    if (index % 6 === 0) rmSync(file);
+    else appendFileSync(file, `edited while watched ${index}\n`);
+  }
+  mkdirSync(join(folder, 'added while watched'), { recursive: true });
+  writeFileSync(join(folder, 'added while watched', 'new file'), 'written while the agent watches\n'.repeat(1000));
+  return files.length + 1;
+}
+
+function folderBytes(folder: string): number {
+  let bytes = 0;
+  for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
+    const stat = lstatSync(join(folder, name), { throwIfNoEntry: false });
+    if (stat?.isFile()) bytes += stat.size;
+  }
+  return bytes;
+}
+
+function ratio(of: number, to: number): string {
+  return to === 0 ? '–' : `${(of / to).toFixed(2)} : 1`;
+}
