@@ -5,6 +5,7 @@
  * the same bytes again and is shared.
  */
 import type { ChunkId } from '../core/ids.ts';
+import type { UnknownField } from './unknown-fields.ts';
 
 export type EntryType = 'file' | 'dir' | 'symlink' | 'fifo' | 'chardev' | 'blockdev';
 
@@ -40,6 +41,8 @@ export interface PosixMeta {
   readonly rdev?: { readonly major: number; readonly minor: number };
   /** Sorted by name bytes. Absent when there are none. */
   readonly xattrs?: readonly Xattr[];
+  /** Fields that a later version wrote; kept when the entry is written again. */
+  readonly unknown?: readonly UnknownField[];
 }
 
 export interface Entry {
@@ -63,4 +66,6 @@ export interface Entry {
   readonly hardLink?: Uint8Array;
   /** The file changed while it was read; its bytes are of one length but perhaps not of one moment. */
   readonly changedWhileRead?: boolean;
+  /** Fields that a later version wrote; kept when the entry is written again. */
+  readonly unknown?: readonly UnknownField[];
 }
