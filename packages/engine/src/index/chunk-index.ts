@@ -1,0 +1,170 @@
+/** Where each chunk of this agent's store is. */
+import type { Clock } from '../core/clock.ts';
+import { EdgeError } from '../core/errors.ts';
+import { failpoint } from '../core/failpoint.ts';
+import type { ChunkId, PackName } from '../core/ids.ts';
+import type { ChunkIndex, ChunkLocation, FrameRow, PackRow } from '../core/ports/index.ts';
+import { claims } from './claims.ts';
+import type { Db } from './database.ts';
+import { type FrameTable, frameTable, type NumberedFrame } from './frame-table.ts';
+import { holdLookup } from './hold-lookup.ts';
+import { keyValueTable } from './key-value.ts';
+import { type NumberedPack, type PackTable, packTable } from './pack-table.ts';
+
+/** Beyond the port: what the drivers of the own disk and of the bucket need. */
+export interface ChunkIndexTable extends ChunkIndex {
+  /** Own-disk packs whose rows are gone but whose files may still be there. */
+  doomedPacks(): PackName[];
+  /** The file of a doomed pack is gone. */
+  packUnlinked(name: PackName): void;
+  /** This agent opened the copy and found the id right. */
+  noteIdentified(id: ChunkId, pack: PackName): void;
+  sessions(): { readonly session: number; readonly what: string }[];
+}
+
+export function chunkIndex(db: Db, clock: Clock): ChunkIndexTable {
+  const packs = packTable(db);
+  const frames = frameTable(db);
+  const claimed = claims(db);
+  const holds = holdLookup(db);
+  const facts = keyValueTable(db);
+  const noteBad = db.prepare('INSERT OR REPLACE INTO bad_copies (id, pack, why, noted_ns) VALUES (?, ?, ?, ?)');
+  const clearBad = db.prepare<[number]>('DELETE FROM bad_copies WHERE pack = ?');
+  const noteRead = db.prepare('INSERT OR REPLACE INTO chunk_reads (id, read_ns) VALUES (?, ?)');
+  const lastRead = db
+    .prepare<[Uint8Array], bigint>('SELECT read_ns FROM chunk_reads WHERE id = ?')
+    .pluck()
+    .safeIntegers();
+  const lossEpoch = (): number => Number(facts.get('index.loss-epoch') ?? '0');
+  const raiseLossEpoch = (): void => facts.set('index.loss-epoch', String(lossEpoch() + 1));
+  const transaction = <T>(work: () => T): T => db.transaction(work).immediate();
+
+  const addPack = (pack: PackRow, rows: readonly FrameRow[]): void => {
+    if (packs.byName(pack.name) !== undefined) return;
+    const firstFrame = frames.nextRow();
+    frames.insert(firstFrame, packs.insert(pack, firstFrame), rows);
+    packs.undoom(pack.name);
+  };
+  const removePack = (pack: NumberedPack): void => {
+    frames.removePack(pack);
+    clearBad.run(pack.pack);
+    packs.remove(pack);
+    if (pack.store === '') packs.doom(pack.name);
+  };
+
+  return {
+    // Only the temporary table is written: no fsync on this path.
+    claim: db.transaction((session: number, ids: readonly ChunkId[]) => {
+      const known = new Uint8Array(ids.length);
+      for (const [i, id] of ids.entries()) {
+        claimed.add(session, id);
+        if (frames.isThere(id)) known[i] = 1;
+      }
+      return known;
+    }),
+    beginSession: (what) => claimed.begin(what),
+    endSession: (session) => claimed.end(session),
+    sessions: () => claimed.sessions(),
+    addPack: (pack, rows) => {
+      transaction(() => {
+        addPack(pack, rows);
+        failpoint('index.pack-adding');
+      });
+      failpoint('index.pack-added');
+    },
+    locate: (ids) => ids.map((id) => locationsOf(id, packs, frames)),
+    markBad: (id, name, why) =>
+      transaction(() => {
+        const pack = packs.byName(name);
+        if (pack === undefined || !frames.markBad(id, pack.pack)) return;
+        noteBad.run(id, pack.pack, why.slice(0, 500), clock.nowNs());
+        raiseLossEpoch();
+      }),
+    dropLocations: (store, ids) =>
+      transaction(() => {
+        const touched = new Set<PackName>();
+        for (const id of ids) {
+          const copies = frames.goodCopies(id);
+          const here = copies.filter((copy) => packs.byNumber(copy.pack).store === store);
+          // The last copy in this agent's store stays while a running session relies on it or another owner holds it here.
+          if (here.length === copies.length && (claimed.isClaimed(id) || holds.isHeld(id))) continue;
+          for (const copy of here) {
+            frames.removeRow(copy.frame);
+            touched.add(packs.byNumber(copy.pack).name);
+          }
+        }
+        return [...touched];
+      }),
+    swapPacks: (oldPacks, added) => {
+      transaction(() => {
+        const old = oldPacks.map((name) => packs.byName(name)).filter((pack) => pack !== undefined);
+        for (const { pack, frames: rows } of added) addPack(pack, rows);
+        requireCopiesElsewhere(old, frames);
+        for (const pack of old) removePack(pack);
+        failpoint('index.packs-swapping');
+      });
+      failpoint('index.packs-swapped');
+    },
+    packs: (store) => packs.list(store),
+    framesOf: (name) => {
+      const pack = packs.byName(name);
+      return pack === undefined ? [] : frames.ofPack(pack, false);
+    },
+    packByName: (name) => packs.byName(name),
+    forgetPack: (name) =>
+      transaction(() => {
+        const pack = packs.byName(name);
+        if (pack === undefined) return;
+        removePack(pack);
+        packs.undoom(name);
+        raiseLossEpoch();
+      }),
+    lossEpoch,
+    noteReads: (ids, atNs) =>
+      transaction(() => {
+        for (const id of ids) noteRead.run(id, atNs);
+      }),
+    lastRead: (id) => lastRead.get(id),
+    counts: () => ({ ...packs.totals(), ...frames.totals() }),
+    doomedPacks: () => packs.doomed(),
+    packUnlinked: (name) => packs.undoom(name),
+    noteIdentified: (id, name) =>
+      transaction(() => {
+        const pack = packs.byName(name);
+        if (pack !== undefined) frames.setIdentified(id, pack.pack);
+      }),
+  };
+}
+
+function locationsOf(id: ChunkId, packs: PackTable, frames: FrameTable): ChunkLocation[] {
+  const locations = frames.goodCopies(id).map((copy) => locationOf(copy, packs.byNumber(copy.pack)));
+  return locations.length < 2 ? locations : locations.sort((a, b) => Number(a.store !== '') - Number(b.store !== ''));
+}
+
+function locationOf(copy: NumberedFrame, pack: NumberedPack): ChunkLocation {
+  return {
+    id: copy.id,
+    keyId: copy.keyId,
+    offset: copy.offset,
+    sealedBytes: copy.sealedBytes,
+    sealedSha256: copy.sealedSha256,
+    identified: copy.identified,
+    pack: pack.name,
+    store: pack.store,
+    packClass: pack.packClass,
+    createdNs: pack.createdNs,
+  };
+}
+
+/** A compaction that missed a copy must not lose it: each good frame of the old packs must have a copy outside them. */
+function requireCopiesElsewhere(old: readonly NumberedPack[], frames: FrameTable): void {
+  const going = new Set(old.map((pack) => pack.pack));
+  for (const pack of old) {
+    for (const frame of frames.ofPack(pack, false)) {
+      if (frames.goodCopies(frame.id).some((copy) => !going.has(copy.pack))) continue;
+      throw new EdgeError('E_FAILED', `pack ${pack.name.slice(0, 8)} changed while it was compacted`, {
+        retryable: true,
+      });
+    }
+  }
+}

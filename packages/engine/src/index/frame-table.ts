@@ -1,0 +1,135 @@
+import type { ChunkId } from '../core/ids.ts';
+import type { FrameRow } from '../core/ports/index.ts';
+import type { Db } from './database.ts';
+import { key48 } from './key48.ts';
+import type { NumberedPack } from './pack-table.ts';
+
+/** One copy of a chunk: its row number, its pack's number, and the row. */
+export interface NumberedFrame extends FrameRow {
+  readonly frame: number;
+  readonly pack: number;
+}
+
+export interface FrameTable {
+  /** The row number that the next pack's frames begin with. */
+  nextRow(): number;
+  insert(firstRow: number, pack: number, frames: readonly FrameRow[]): void;
+  isThere(id: ChunkId): boolean;
+  /** Good copies only. */
+  goodCopies(id: ChunkId): NumberedFrame[];
+  /** Frames of a pack in the order they were added; `bad` ones only when asked for. */
+  ofPack(pack: NumberedPack, includeBad: boolean): NumberedFrame[];
+  removeRow(frame: number): void;
+  removePack(pack: NumberedPack): void;
+  markBad(id: ChunkId, pack: number): boolean;
+  setIdentified(id: ChunkId, pack: number): void;
+  totals(): { chunks: number; badCopies: number };
+}
+
+const IDENTIFIED = 1;
+
+interface RawFrame {
+  readonly frame: number;
+  readonly id: Buffer;
+  readonly pack: number;
+  readonly key_id: number;
+  readonly offset: number;
+  readonly sealed_bytes: number;
+  readonly sha256: Buffer;
+  readonly flags: number;
+}
+
+const COLUMNS = 'frame, id, pack, key_id, offset, sealed_bytes, sha256, flags';
+/** Rows of one INSERT: the cost of a call into SQLite is shared by them. */
+const ROWS_AT_ONCE = 32;
+
+export function frameTable(db: Db): FrameTable {
+  const nextRow = db.prepare<[], number>('SELECT coalesce(max(frame), 0) + 1 FROM frames').pluck();
+  const insertOne = db.prepare(insertOf(1));
+  const insertMany = db.prepare(insertOf(ROWS_AT_ONCE));
+  const isThere = db
+    .prepare<[number, Uint8Array], number>('SELECT 1 FROM frames WHERE key48 = ? AND id = ? AND bad = 0 LIMIT 1')
+    .pluck();
+  const copies = db.prepare<[number, Uint8Array], RawFrame>(
+    `SELECT ${COLUMNS} FROM frames WHERE key48 = ? AND id = ? AND bad = 0`,
+  );
+  const range = 'frame >= ? AND frame < ? AND pack = ?';
+  const ofPack = db.prepare<[number, number, number], RawFrame>(
+    `SELECT ${COLUMNS} FROM frames WHERE ${range} AND bad = 0 ORDER BY frame`,
+  );
+  const ofPackAll = db.prepare<[number, number, number], RawFrame>(
+    `SELECT ${COLUMNS} FROM frames WHERE ${range} ORDER BY frame`,
+  );
+  const removeRow = db.prepare<[number]>('DELETE FROM frames WHERE frame = ?');
+  const removePack = db.prepare<[number, number, number]>(`DELETE FROM frames WHERE ${range}`);
+  const markBad = db.prepare<[number, Uint8Array, number]>(
+    'UPDATE frames SET bad = 1 WHERE key48 = ? AND id = ? AND pack = ? AND bad = 0',
+  );
+  const identify = db.prepare<[number, Uint8Array, number]>(
+    `UPDATE frames SET flags = flags | ${IDENTIFIED} WHERE key48 = ? AND id = ? AND pack = ?`,
+  );
+  const chunks = db.prepare<[], number>('SELECT count(DISTINCT key48) FROM frames').pluck();
+  const badCopies = db.prepare<[], number>('SELECT count(*) FROM bad_copies').pluck();
+  const rangeOf = (pack: NumberedPack): [number, number, number] => [
+    pack.firstFrame,
+    pack.firstFrame + pack.frames,
+    pack.pack,
+  ];
+
+  return {
+    nextRow: () => nextRow.get()!,
+    insert: (firstRow, pack, frames) => {
+      let at = 0;
+      for (; at + ROWS_AT_ONCE <= frames.length; at += ROWS_AT_ONCE) {
+        const values: unknown[] = [];
+        for (let i = at; i < at + ROWS_AT_ONCE; i++) pushValues(values, firstRow + i, pack, frames[i]!);
+        insertMany.run(values);
+      }
+      for (; at < frames.length; at++) {
+        const values: unknown[] = [];
+        pushValues(values, firstRow + at, pack, frames[at]!);
+        insertOne.run(values);
+      }
+    },
+    isThere: (id) => isThere.get(key48(id), id) !== undefined,
+    goodCopies: (id) => copies.all(key48(id), id).map(toFrame),
+    ofPack: (pack, includeBad) => (includeBad ? ofPackAll : ofPack).all(...rangeOf(pack)).map(toFrame),
+    removeRow: (frame) => void removeRow.run(frame),
+    removePack: (pack) => void removePack.run(...rangeOf(pack)),
+    markBad: (id, pack) => markBad.run(key48(id), id, pack).changes > 0,
+    setIdentified: (id, pack) => void identify.run(key48(id), id, pack),
+    totals: () => ({ chunks: chunks.get()!, badCopies: badCopies.get()! }),
+  };
+}
+
+function insertOf(rows: number): string {
+  const one = '(?, ?, ?, ?, ?, ?, ?, ?, ?)';
+  return `INSERT INTO frames (frame, key48, id, pack, key_id, offset, sealed_bytes, sha256, flags) VALUES ${Array(rows).fill(one).join(', ')}`;
+}
+
+function pushValues(values: unknown[], row: number, pack: number, frame: FrameRow): void {
+  values.push(
+    row,
+    key48(frame.id),
+    frame.id,
+    pack,
+    frame.keyId,
+    frame.offset,
+    frame.sealedBytes,
+    frame.sealedSha256,
+    frame.identified ? IDENTIFIED : 0,
+  );
+}
+
+function toFrame(raw: RawFrame): NumberedFrame {
+  return {
+    frame: raw.frame,
+    id: raw.id,
+    pack: raw.pack,
+    keyId: raw.key_id,
+    offset: raw.offset,
+    sealedBytes: raw.sealed_bytes,
+    sealedSha256: raw.sha256,
+    identified: (raw.flags & IDENTIFIED) !== 0,
+  };
+}

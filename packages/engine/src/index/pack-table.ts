@@ -1,0 +1,112 @@
+import { fromHex, type PackClass, type PackName, toHex } from '../core/ids.ts';
+import type { PackRow, StoreName } from '../core/ports/index.ts';
+import type { Db } from './database.ts';
+
+/** A pack with its number and where its rows in `frames` begin. */
+export interface NumberedPack extends PackRow {
+  readonly pack: number;
+  readonly firstFrame: number;
+}
+
+export interface PackTable {
+  /** Returns the pack's number. The name must not be there yet. */
+  insert(pack: PackRow, firstFrame: number): number;
+  byNumber(pack: number): NumberedPack;
+  byName(name: PackName): NumberedPack | undefined;
+  list(store?: StoreName): PackRow[];
+  remove(pack: NumberedPack): void;
+  doom(name: PackName): void;
+  doomed(): PackName[];
+  undoom(name: PackName): void;
+  totals(): { packs: number; bytes: number };
+}
+
+interface RawPack {
+  readonly pack: number;
+  readonly name: Buffer;
+  readonly store: StoreName;
+  readonly class: number;
+  readonly bytes: number;
+  readonly frames: number;
+  readonly first_frame: number;
+  /** As text: nanoseconds do not fit a double. */
+  readonly created_ns: string;
+}
+
+const COLUMNS = 'pack, name, store, class, bytes, frames, first_frame, CAST(created_ns AS TEXT) AS created_ns';
+/** Packs kept as objects, since every location names one; begun anew when full. */
+const KEPT_PACKS_MAX = 8192;
+
+export function packTable(db: Db): PackTable {
+  const insert = db.prepare(
+    'INSERT INTO packs (name, store, class, bytes, frames, first_frame, created_ns) VALUES (?, ?, ?, ?, ?, ?, ?)',
+  );
+  const byNumber = db.prepare<[number], RawPack>(`SELECT ${COLUMNS} FROM packs WHERE pack = ?`);
+  const byName = db.prepare<[Uint8Array], RawPack>(`SELECT ${COLUMNS} FROM packs WHERE name = ?`);
+  const all = db.prepare<[], RawPack>(`SELECT ${COLUMNS} FROM packs ORDER BY pack`);
+  const ofStore = db.prepare<[string], RawPack>(`SELECT ${COLUMNS} FROM packs WHERE store = ? ORDER BY pack`);
+  const remove = db.prepare<[number]>('DELETE FROM packs WHERE pack = ?');
+  const doom = db.prepare<[Uint8Array]>('INSERT OR IGNORE INTO doomed_packs (name) VALUES (?)');
+  const doomed = db.prepare<[], Buffer>('SELECT name FROM doomed_packs').pluck();
+  const undoom = db.prepare<[Uint8Array]>('DELETE FROM doomed_packs WHERE name = ?');
+  const totals = db.prepare<[], { packs: number; bytes: number }>(
+    'SELECT count(*) AS packs, coalesce(sum(bytes), 0) AS bytes FROM packs',
+  );
+  const kept = new Map<number, NumberedPack>();
+
+  return {
+    insert: (pack, firstFrame) =>
+      Number(
+        insert.run(
+          fromHex(pack.name, 32),
+          pack.store,
+          classNumber(pack.packClass),
+          pack.bytes,
+          pack.frames,
+          firstFrame,
+          pack.createdNs,
+        ).lastInsertRowid,
+      ),
+    byNumber: (number) => {
+      let pack = kept.get(number);
+      if (pack === undefined) {
+        pack = toPack(byNumber.get(number)!);
+        if (kept.size >= KEPT_PACKS_MAX) kept.clear();
+        // What a transaction reads may be undone, and its number given to another pack.
+        if (!db.inTransaction) kept.set(number, pack);
+      }
+      return pack;
+    },
+    byName: (name) => {
+      const raw = byName.get(fromHex(name, 32));
+      return raw === undefined ? undefined : toPack(raw);
+    },
+    list: (store) => (store === undefined ? all.all() : ofStore.all(store)).map(toPack),
+    remove: (pack) => {
+      remove.run(pack.pack);
+      // Numbers are used again.
+      kept.clear();
+    },
+    doom: (name) => void doom.run(fromHex(name, 32)),
+    doomed: () => doomed.all().map(toHex),
+    undoom: (name) => void undoom.run(fromHex(name, 32)),
+    totals: () => totals.get()!,
+  };
+}
+
+function toPack(raw: RawPack): NumberedPack {
+  return {
+    pack: raw.pack,
+    name: toHex(raw.name),
+    store: raw.store,
+    packClass: raw.class === 1 ? 'data' : 'meta',
+    bytes: raw.bytes,
+    frames: raw.frames,
+    firstFrame: raw.first_frame,
+    createdNs: BigInt(raw.created_ns),
+  };
+}
+
+function classNumber(packClass: PackClass): number {
+  return packClass === 'data' ? 1 : 2;
+}
