@@ -1,0 +1,62 @@
+/** Reading what the other side sends without letting it choose how much memory or time that takes. */
+import type { IncomingMessage } from 'node:http';
+import { EdgeError } from '@edgestore/engine';
+
+/** A connection on which nothing moves for this long is given up. */
+export const IDLE_MS_MAX = 60_000;
+
+/** The whole body. E_LIMIT beyond `limit` bytes, before they are read when the length is announced. */
+export async function readBody(message: IncomingMessage, limit: number): Promise<Buffer> {
+  const announced = Number(message.headers['content-length'] ?? 0);
+  if (announced > limit) throw tooLong(limit);
+  const parts: Buffer[] = [];
+  let length = 0;
+  for await (const part of withIdleDeadline(message)) {
+    length += part.length;
+    if (length > limit) throw tooLong(limit);
+    parts.push(part);
+  }
+  return Buffer.concat(parts, length);
+}
+
+/** The body as JSON. E_FORMAT when it is none. */
+export async function readJson(message: IncomingMessage, limit: number): Promise<unknown> {
+  const body = await readBody(message, limit);
+  if (body.length === 0) return undefined;
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body)) as unknown;
+  } catch (error) {
+    throw new EdgeError('E_FORMAT', 'the body is not JSON', { cause: error });
+  }
+}
+
+/** The message's bytes as they come; E_TIMEOUT when none come for `idleMs`; E_STORE when the other side breaks off. */
+export async function* withIdleDeadline(message: IncomingMessage, idleMs = IDLE_MS_MAX): AsyncGenerator<Buffer> {
+  // The timer is only moved, not made anew, since this runs for every piece of every stream.
+  const timer = setTimeout(() => {
+    message.destroy(new EdgeError('E_TIMEOUT', `nothing came for ${Math.round(idleMs / 1000)} s`, { retryable: true }));
+  }, idleMs);
+  timer.unref();
+  try {
+    for await (const part of message as AsyncIterable<Buffer>) {
+      // The time that the reader takes for itself is not the sender's fault.
+      timer.refresh();
+      yield part;
+      timer.refresh();
+    }
+    if (!message.complete) throw brokenOff();
+  } catch (error) {
+    if (error instanceof EdgeError) throw error;
+    throw new EdgeError('E_STORE', 'the connection broke off', { cause: error, retryable: true });
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function brokenOff(): EdgeError {
+  return new EdgeError('E_STORE', 'the connection broke off', { retryable: true });
+}
+
+function tooLong(limit: number): EdgeError {
+  return new EdgeError('E_LIMIT', `the body is longer than ${limit} bytes`);
+}
