@@ -4,9 +4,27 @@
  */
 import type { Task } from './task.ts';
 import type { EchoTask } from './tasks/echo.ts';
+import type { ExtractCheckTask } from './tasks/extract-check.ts';
+import type { ExtractCloseTask } from './tasks/extract-close.ts';
+import type { ExtractFilesTask } from './tasks/extract-files.ts';
+import type { ExtractFinishFoldersTask } from './tasks/extract-finish-folders.ts';
+import type { ExtractFoldersTask } from './tasks/extract-folders.ts';
+import type { ExtractLargeTask } from './tasks/extract-large.ts';
+import type { ExtractListTask } from './tasks/extract-list.ts';
+import type { ExtractOthersTask } from './tasks/extract-others.ts';
+import type { ExtractVerifyTask } from './tasks/extract-verify.ts';
 
 export type PipelineTasks = {
   echo: EchoTask;
+  extractCheck: ExtractCheckTask;
+  extractClose: ExtractCloseTask;
+  extractFiles: ExtractFilesTask;
+  extractFinishFolders: ExtractFinishFoldersTask;
+  extractFolders: ExtractFoldersTask;
+  extractLarge: ExtractLargeTask;
+  extractList: ExtractListTask;
+  extractOthers: ExtractOthersTask;
+  extractVerify: ExtractVerifyTask;
 };
 
 type TaskLoaders = {
@@ -17,4 +35,13 @@ type TaskLoaders = {
 
 export const TASK_LOADERS: TaskLoaders = {
   echo: () => import('./tasks/echo.ts'),
+  extractCheck: () => import('./tasks/extract-check.ts'),
+  extractClose: () => import('./tasks/extract-close.ts'),
+  extractFiles: () => import('./tasks/extract-files.ts'),
+  extractFinishFolders: () => import('./tasks/extract-finish-folders.ts'),
+  extractFolders: () => import('./tasks/extract-folders.ts'),
+  extractLarge: () => import('./tasks/extract-large.ts'),
+  extractList: () => import('./tasks/extract-list.ts'),
+  extractOthers: () => import('./tasks/extract-others.ts'),
+  extractVerify: () => import('./tasks/extract-verify.ts'),
 };

@@ -1,0 +1,16 @@
+/** What is in a folder of the target, and of which kind. */
+import { type FileKind, statAt } from '../../files/file-stat.ts';
+import { listFolder } from '../../files/list-folder.ts';
+import type { Task } from '../task.ts';
+import { folderCacheOf } from './extract-folder-cache.ts';
+
+export interface ExtractListTask {
+  readonly input: { readonly root: Uint8Array; readonly path: Uint8Array };
+  readonly output: { readonly names: readonly Uint8Array[]; readonly kinds: readonly FileKind[] };
+}
+
+export const task: Task<ExtractListTask['input'], ExtractListTask['output']> = ({ root, path }, context) => {
+  const dir = folderCacheOf(context, root).folder(path);
+  const names = listFolder(dir).map((name) => Uint8Array.from(name));
+  return { output: { names, kinds: names.map((name) => statAt(dir, name)?.kind ?? 'unknown') } };
+};
