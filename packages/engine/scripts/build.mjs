@@ -10,6 +10,7 @@ const run = (command, args) => {
   if (done.status !== 0) process.exit(done.status ?? 1);
 };
 
+run(process.execPath, ['scripts/build-kernel.mjs']);
 run('tsc', ['-b']);
 const sqlFrom = join(root, 'src/index/migrations');
 if (existsSync(sqlFrom)) {

@@ -1,4 +1,6 @@
 /** What everyone has to know about a vault before opening anything of it (`vault.edge`). See docs/formats/vault.md. */
+
+import { type ChunkerParams, problemOfChunkerParams } from '../chunking/params.ts';
 import { asCborMap, CborFields, type CborMap, textUpTo } from '../codec/bounded-cbor.ts';
 import type { Sodium } from '../codec/sodium.ts';
 import { EdgeError, formatError, newerFormatError } from '../core/errors.ts';
@@ -17,11 +19,8 @@ import {
 import { deriveVaultKeys, KEY_GENERATIONS_MAX, type VaultKeys } from './vault-keys.ts';
 
 /** How files are cut into chunks; fixed when the vault is made. Lengths in bytes. */
-export interface ChunkerSettings {
+export interface ChunkerSettings extends ChunkerParams {
   readonly name: 'fastcdc-1';
-  readonly min: number;
-  readonly avg: number;
-  readonly max: number;
 }
 
 export interface KeyTableRow {
@@ -44,7 +43,6 @@ export interface VaultDescriptor {
 }
 
 export const VAULT_FORMAT_VERSION = 1;
-export const CHUNKER_MIN_BYTES_MIN = 64;
 
 const MAC_BYTES = 32;
 const DOMAIN = 'edgestore vault v1';
@@ -162,10 +160,8 @@ function readChunker(fields: CborFields): ChunkerSettings {
   const min = fields.uint(1, 'minimum', CHUNK_PLAIN_BYTES_MAX);
   const avg = fields.uint(2, 'average', CHUNK_PLAIN_BYTES_MAX);
   const max = fields.uint(3, 'maximum', CHUNK_PLAIN_BYTES_MAX);
-  const ordered = CHUNKER_MIN_BYTES_MIN <= min && min < avg && avg < max;
-  if (!ordered || (avg & (avg - 1)) !== 0) {
-    throw formatError(WHAT, `chunk lengths ${min}, ${avg}, ${max} are out of order or the average is no power of two`);
-  }
+  const problem = problemOfChunkerParams({ min, avg, max });
+  if (problem !== undefined) throw formatError(WHAT, problem);
   return { name, min, avg, max };
 }
 
