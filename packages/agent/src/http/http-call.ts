@@ -14,10 +14,10 @@ export interface HttpCall {
   readonly socketPath?: string;
   readonly headers?: Readonly<Record<string, string>>;
   /** Bytes, or pieces that are sent as they come. */
-  readonly body?: Uint8Array | AsyncIterable<readonly Uint8Array[]>;
+  readonly body?: Uint8Array | AsyncIterable<readonly Uint8Array[]> | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Nothing moving for this long ends the request with E_TIMEOUT; 60 s when absent. */
-  readonly idleMs?: number;
+  readonly idleMs?: number | undefined;
 }
 
 /**
@@ -50,18 +50,24 @@ async function send(call: HttpCall): Promise<IncomingMessage> {
   };
   const request = call.agent === undefined ? http.request(options) : https.request(options);
   const idleMs = call.idleMs ?? IDLE_MS_MAX;
+  // What ended the request from our side is what the caller learns; the socket's own error is only its consequence.
+  let ended: EdgeError | undefined;
+  const end = (error: EdgeError): void => {
+    ended ??= error;
+    request.destroy(error);
+  };
   request.setTimeout(idleMs, () =>
-    request.destroy(
-      new EdgeError('E_TIMEOUT', `${call.label} was silent for ${Math.round(idleMs / 1000)} s`, { retryable: true }),
-    ),
+    end(new EdgeError('E_TIMEOUT', `${call.label} was silent for ${Math.round(idleMs / 1000)} s`, { retryable: true })),
   );
-  const abort = (): void => void request.destroy(abortError(call.signal));
+  const abort = (): void => end(abortError(call.signal));
   call.signal?.addEventListener('abort', abort, { once: true });
   try {
     const responded = new Promise<IncomingMessage>((resolve, reject) => {
       request.once('response', resolve);
-      request.once('error', (error) => reject(requestError(error, call, request.reusedSocket)));
-      request.once('close', () => reject(new EdgeError('E_STORE', `${call.label} broke off`, { retryable: true })));
+      request.once('error', (error) => reject(ended ?? requestError(error, call, request.reusedSocket)));
+      request.once('close', () =>
+        reject(ended ?? new EdgeError('E_STORE', `${call.label} broke off`, { retryable: true })),
+      );
     });
     // An answer that comes before the body is sent (a refusal) ends the sending.
     responded.catch(() => {});

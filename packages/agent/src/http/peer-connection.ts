@@ -22,7 +22,7 @@ export interface PeerCall {
   readonly path: string;
   readonly body?: HttpCall['body'];
   readonly signal?: AbortSignal | undefined;
-  readonly idleMs?: number;
+  readonly idleMs?: number | undefined;
 }
 
 export interface PeerEndpoint {

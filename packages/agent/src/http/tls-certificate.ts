@@ -21,7 +21,7 @@ export async function createTlsIdentity(commonName: string): Promise<TlsIdentity
   const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
   const keys = (await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])) as webcrypto.CryptoKeyPair;
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
-    name: [{ CN: [{ utf8String: commonName.slice(0, 64) }] }],
+    name: [{ CN: [commonName.slice(0, 64)] }],
     notBefore: new Date('2020-01-01T00:00:00Z'),
     notAfter: new Date('9999-12-31T23:59:59Z'),
     signingAlgorithm: algorithm,
