@@ -1,0 +1,52 @@
+import type { Clock } from '../../core/clock.ts';
+import type { PackName, VaultId } from '../../core/ids.ts';
+import { FREE_SPACE_FLOOR_BYTES } from '../../core/limits.ts';
+import type { ChunkStore } from '../../core/ports/chunk-store.ts';
+import type { ChunkIndex } from '../../core/ports/index.ts';
+import { createChunkWriter } from './chunk-writer.ts';
+import { compactPacks, mergeSmallPacks } from './compact-packs.ts';
+import { fetchFrames } from './fetch-frames.ts';
+import { freeSpaceAt } from './free-space.ts';
+import { packFolder } from './pack-folder.ts';
+
+export interface ChunkStoreDeps {
+  /** `DataDir.packDir`; its folders are made by `createDataDir` and `cleanDataDir`. */
+  readonly packDir: string;
+  readonly index: ChunkIndex & { packUnlinked(name: PackName): void };
+  readonly vault: VaultId;
+  readonly clock: Clock;
+  /** Free bytes below which nothing new is stored; `FREE_SPACE_FLOOR_BYTES` when absent. */
+  readonly floorBytes?: number;
+}
+
+/** The agent's own disk as a store. What a crash left is put right by `reconcileIndex` before this is used. */
+export function openChunkStore(deps: ChunkStoreDeps): ChunkStore {
+  const floorBytes = deps.floorBytes ?? FREE_SPACE_FLOOR_BYTES;
+  const folder = packFolder(deps.packDir);
+  const inner = { folder, index: deps.index, vault: deps.vault, clock: deps.clock, floorBytes };
+  // Two rewrites at once could both take the same pack.
+  let rewriting: Promise<unknown> = Promise.resolve();
+  const oneAtATime = <T>(work: () => Promise<T>): Promise<T> => {
+    const turn = rewriting.then(work);
+    rewriting = turn.catch(() => {});
+    return turn;
+  };
+
+  return {
+    kind: 'local',
+    label: 'local',
+    locate: async (ids) =>
+      deps.index.locate(ids).map((copies) => {
+        const copy = copies.find((one) => one.store === '');
+        if (copy === undefined) return undefined;
+        return { id: copy.id, keyId: copy.keyId, sealedBytes: copy.sealedBytes, pack: copy.pack, offset: copy.offset };
+      }),
+    fetch: (addresses, signal) => fetchFrames(addresses, inner, signal),
+    packPath: (pack) => folder.packFile(pack),
+    openWriter: (session) => createChunkWriter(session, inner),
+    drop: (ids, signal) =>
+      oneAtATime(async () => ({ bytesFreed: await compactPacks(deps.index.dropLocations('', ids), inner, signal) })),
+    mergeSmallPacks: (signal) => oneAtATime(() => mergeSmallPacks(inner, signal)),
+    freeSpace: () => freeSpaceAt(deps.packDir, floorBytes),
+  };
+}
