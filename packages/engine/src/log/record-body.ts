@@ -1,6 +1,7 @@
 /** What the entries of an agent's log say, in memory. The encoded forms are in `docs/formats/record.md`. */
 import type { AgentId, ChunkId, RecordHash } from '../core/ids.ts';
 import type { Entry } from '../tree/entry.ts';
+import type { UnknownField } from '../tree/unknown-fields.ts';
 
 export type RecordBody =
   | SnapshotBody
@@ -30,6 +31,8 @@ export interface SnapshotBody {
   /** How many items could not be read; they keep their earlier version where there was one. */
   readonly failed: number;
   readonly program: string;
+  /** Fields that a later version wrote; kept when a checkpoint carries the snapshot on. */
+  readonly unknown?: readonly UnknownField[];
 }
 
 export interface SnapshotStats {
@@ -48,6 +51,8 @@ export interface Settings {
   readonly site: string;
   readonly configJson: string;
   readonly roots: readonly { readonly name: string; readonly path: Uint8Array }[];
+  /** Fields that a later version wrote; kept when a checkpoint carries the settings on. */
+  readonly unknown?: readonly UnknownField[];
 }
 
 /** The newest record of a log. */
@@ -60,7 +65,12 @@ export interface Head {
 /** Everything that older records said and still holds, so that they may go. */
 export interface CheckpointBody {
   readonly head: Head;
-  readonly snapshots: readonly { readonly id: RecordHash; readonly incarnation: number; readonly seq: number; readonly body: SnapshotBody }[];
+  readonly snapshots: readonly {
+    readonly id: RecordHash;
+    readonly incarnation: number;
+    readonly seq: number;
+    readonly body: SnapshotBody;
+  }[];
   readonly pins: readonly { readonly snapshot: RecordHash; readonly reason: string }[];
   readonly settings: Settings | undefined;
 }

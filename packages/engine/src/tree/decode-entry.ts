@@ -19,9 +19,8 @@ import {
   UNKNOWN_FIELDS_MAX,
   XATTR_NAME_BYTES_MAX,
 } from './entry-layout.ts';
+import { joinTime } from './split-time.ts';
 import { readKey, type UnknownField } from './unknown-fields.ts';
-
-const NANOS_PER_SECOND = 1_000_000_000n;
 
 /** Reads one encoded entry. `isRoot` for the root entry of a snapshot. E_FORMAT, E_NEWER_FORMAT. */
 export function decodeEntry(bytes: Uint8Array, isRoot = false): Entry {
@@ -102,7 +101,7 @@ export function readEntry(reader: CborReader, isRoot: boolean, what: string): En
   }
   if (type === 'file') content ??= { form: 'inline', refs: [] };
   if (type === 'dir') pages ??= [];
-  const entry: Mutable<Entry> = { name, type, mtimeNs: BigInt(seconds) * NANOS_PER_SECOND + BigInt(nanos), posix };
+  const entry: Mutable<Entry> = { name, type, mtimeNs: joinTime(seconds, nanos), posix };
   if (size !== undefined) entry.size = size;
   if (content !== undefined) entry.content = content;
   if (holes !== undefined) entry.holes = holes;

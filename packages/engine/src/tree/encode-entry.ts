@@ -6,9 +6,9 @@ import { encodeRefs } from './content-list.ts';
 import type { Entry, Hole, PosixMeta, Xattr } from './entry.ts';
 import { EntryKey, ID_BYTES, PosixKey, TYPE_CODE } from './entry-layout.ts';
 import { PAGE_OVERHEAD_BYTES_MAX } from './page-layout.ts';
+import { splitTime } from './split-time.ts';
 import { writeUnknownFields } from './unknown-fields.ts';
 
-const NANOS_PER_SECOND = 1_000_000_000n;
 /** One memory for all entries: encoding is synchronous, and each result is a copy. */
 const writer = new CborWriter();
 
@@ -47,7 +47,8 @@ function writeEntry(entry: Entry): void {
   writer.map(pairs);
   writer.int(EntryKey.name).bytes(entry.name);
   writer.int(EntryKey.type).int(TYPE_CODE[entry.type]);
-  writeTime(entry.mtimeNs);
+  const { seconds, nanos } = splitTime(entry.mtimeNs);
+  writer.int(EntryKey.mtimeSeconds).int(seconds).int(EntryKey.mtimeNanos).int(nanos);
   writer.int(EntryKey.posix);
   writePosix(entry.posix);
   if (entry.size !== undefined) writer.int(EntryKey.size).int(entry.size);
@@ -62,19 +63,6 @@ function writeEntry(entry: Entry): void {
   if (hardLink !== undefined) writer.int(EntryKey.hardLink).bytes(hardLink);
   if (entry.changedWhileRead === true) writer.int(EntryKey.changedWhileRead).bool(true);
   writeUnknownFields(writer, unknown);
-}
-
-function writeTime(ns: bigint): void {
-  let seconds = ns / NANOS_PER_SECOND;
-  let nanos = ns - seconds * NANOS_PER_SECOND;
-  // Division of big integers cuts towards zero; the nanoseconds count forward from the second before.
-  if (nanos < 0n) {
-    nanos += NANOS_PER_SECOND;
-    seconds -= 1n;
-  }
-  const whole = Number(seconds);
-  if (!Number.isSafeInteger(whole)) throw new EdgeError('E_LIMIT', 'a modification time is beyond all bounds');
-  writer.int(EntryKey.mtimeSeconds).int(whole).int(EntryKey.mtimeNanos).int(Number(nanos));
 }
 
 function writePosix({ mode, uid, gid, rdev, xattrs, unknown }: PosixMeta): void {
