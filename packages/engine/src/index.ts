@@ -21,3 +21,10 @@ export type { SealedAddress, SealedFrame, SealedMiss, SealedSource } from './cor
 export type { Head } from './log/record-body.ts';
 export { decodeFrameHeader, encodeFrameHeader, type FrameHeader } from './pack/frame-header.ts';
 export { FRAME_HEADER_BYTES } from './pack/layout.ts';
+export { loadSodium, type Sodium } from './codec/sodium.ts';
+export { type Card, CARD_BYTES_MAX, type CardRole, decodeCard, encodeCard, verifyCard } from './keys/card.ts';
+export { publicKeyOf, signInDomain, verifyInDomain } from './keys/ed25519.ts';
+export type { AgentIdentity } from './keys/identity.ts';
+export { proveRecovery, verifyRecoveryProof } from './keys/recovery-proof.ts';
+export { type DataDir, readFolder } from './store/data-dir.ts';
+export { removeIfThere, writeFileDurably } from './store/durable-write.ts';
