@@ -40,10 +40,10 @@ export function chunkIndex(db: Db, clock: Clock): ChunkIndexTable {
   const transaction = <T>(work: () => T): T => db.transaction(work).immediate();
 
   const addPack = (pack: PackRow, rows: readonly FrameRow[]): void => {
-    if (packs.byName(pack.name) !== undefined) return;
+    if (packs.byName(pack.name, pack.store) !== undefined) return;
     const firstFrame = frames.nextRow();
     frames.insert(firstFrame, packs.insert(pack, firstFrame), rows);
-    packs.undoom(pack.name);
+    if (pack.store === '') packs.undoom(pack.name);
   };
   const removePack = (pack: NumberedPack): void => {
     frames.removePack(pack);
@@ -73,9 +73,9 @@ export function chunkIndex(db: Db, clock: Clock): ChunkIndexTable {
       failpoint('index.pack-added');
     },
     locate: (ids) => ids.map((id) => locationsOf(id, packs, frames)),
-    markBad: (id, name, why) =>
+    markBad: (id, name, why, store = '') =>
       transaction(() => {
-        const pack = packs.byName(name);
+        const pack = packs.byName(name, store);
         if (pack === undefined || !frames.markBad(id, pack.pack)) return;
         noteBad.run(id, pack.pack, why.slice(0, 500), clock.nowNs());
         raiseLossEpoch();
@@ -95,9 +95,9 @@ export function chunkIndex(db: Db, clock: Clock): ChunkIndexTable {
         }
         return [...touched];
       }),
-    swapPacks: (oldPacks, added) => {
+    swapPacks: (oldPacks, added, store = '') => {
       transaction(() => {
-        const old = oldPacks.map((name) => packs.byName(name)).filter((pack) => pack !== undefined);
+        const old = oldPacks.map((name) => packs.byName(name, store)).filter((pack) => pack !== undefined);
         for (const { pack, frames: rows } of added) addPack(pack, rows);
         requireCopiesElsewhere(old, frames);
         for (const pack of old) removePack(pack);
@@ -106,17 +106,17 @@ export function chunkIndex(db: Db, clock: Clock): ChunkIndexTable {
       failpoint('index.packs-swapped');
     },
     packs: (store) => packs.list(store),
-    framesOf: (name) => {
-      const pack = packs.byName(name);
+    framesOf: (name, store = '') => {
+      const pack = packs.byName(name, store);
       return pack === undefined ? [] : frames.ofPack(pack, false);
     },
-    packByName: (name) => packs.byName(name),
-    forgetPack: (name) =>
+    packByName: (name, store = '') => packs.byName(name, store),
+    forgetPack: (name, store = '') =>
       transaction(() => {
-        const pack = packs.byName(name);
+        const pack = packs.byName(name, store);
         if (pack === undefined) return;
         removePack(pack);
-        packs.undoom(name);
+        if (store === '') packs.undoom(name);
         raiseLossEpoch();
       }),
     lossEpoch,
@@ -130,7 +130,7 @@ export function chunkIndex(db: Db, clock: Clock): ChunkIndexTable {
     packUnlinked: (name) => packs.undoom(name),
     noteIdentified: (id, name) =>
       transaction(() => {
-        const pack = packs.byName(name);
+        const pack = packs.byName(name, '');
         if (pack !== undefined) frames.setIdentified(id, pack.pack);
       }),
   };

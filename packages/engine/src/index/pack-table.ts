@@ -9,10 +9,10 @@ export interface NumberedPack extends PackRow {
 }
 
 export interface PackTable {
-  /** Returns the pack's number. The name must not be there yet. */
+  /** Returns the pack's number. The name must not be in that store yet. */
   insert(pack: PackRow, firstFrame: number): number;
   byNumber(pack: number): NumberedPack;
-  byName(name: PackName): NumberedPack | undefined;
+  byName(name: PackName, store: StoreName): NumberedPack | undefined;
   list(store?: StoreName): PackRow[];
   remove(pack: NumberedPack): void;
   doom(name: PackName): void;
@@ -42,7 +42,7 @@ export function packTable(db: Db): PackTable {
     'INSERT INTO packs (name, store, class, bytes, frames, first_frame, created_ns) VALUES (?, ?, ?, ?, ?, ?, ?)',
   );
   const byNumber = db.prepare<[number], RawPack>(`SELECT ${COLUMNS} FROM packs WHERE pack = ?`);
-  const byName = db.prepare<[Uint8Array], RawPack>(`SELECT ${COLUMNS} FROM packs WHERE name = ?`);
+  const byName = db.prepare<[Uint8Array, string], RawPack>(`SELECT ${COLUMNS} FROM packs WHERE name = ? AND store = ?`);
   const all = db.prepare<[], RawPack>(`SELECT ${COLUMNS} FROM packs ORDER BY pack`);
   const ofStore = db.prepare<[string], RawPack>(`SELECT ${COLUMNS} FROM packs WHERE store = ? ORDER BY pack`);
   const remove = db.prepare<[number]>('DELETE FROM packs WHERE pack = ?');
@@ -77,8 +77,8 @@ export function packTable(db: Db): PackTable {
       }
       return pack;
     },
-    byName: (name) => {
-      const raw = byName.get(fromHex(name, 32));
+    byName: (name, store) => {
+      const raw = byName.get(fromHex(name, 32), store);
       return raw === undefined ? undefined : toPack(raw);
     },
     list: (store) => (store === undefined ? all.all() : ofStore.all(store)).map(toPack),

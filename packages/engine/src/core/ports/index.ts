@@ -49,17 +49,24 @@ export interface ChunkIndex {
   addPack(pack: PackRow, frames: readonly FrameRow[]): void;
   /** Good locations of each chunk, own disk first; the result's positions match `ids`. */
   locate(ids: readonly ChunkId[]): ChunkLocation[][];
-  /** Marks one copy as damaged or missing; raises the loss epoch. */
-  markBad(id: ChunkId, pack: PackName, why: string): void;
+  /**
+   * Marks one copy as damaged or missing; raises the loss epoch. Here and below a pack is one of the own disk unless a store is named: a pack
+   * that was made of the same chunks again has the same name in both.
+   */
+  markBad(id: ChunkId, pack: PackName, why: string, store?: StoreName): void;
   /** Removes locations in one store (after P5) of chunks; returns the packs that lost frames. */
   dropLocations(store: StoreName, ids: readonly ChunkId[]): PackName[];
   /** Replaces packs by others in one transaction: rows of `oldPacks` go, `pack`s and frames come. */
-  swapPacks(oldPacks: readonly PackName[], added: readonly { readonly pack: PackRow; readonly frames: readonly FrameRow[] }[]): void;
+  swapPacks(
+    oldPacks: readonly PackName[],
+    added: readonly { readonly pack: PackRow; readonly frames: readonly FrameRow[] }[],
+    store?: StoreName,
+  ): void;
   packs(store?: StoreName): PackRow[];
-  framesOf(pack: PackName): FrameRow[];
-  packByName(name: PackName): PackRow | undefined;
+  framesOf(pack: PackName, store?: StoreName): FrameRow[];
+  packByName(name: PackName, store?: StoreName): PackRow | undefined;
   /** A pack whose file is gone: its rows go, the loss epoch rises. */
-  forgetPack(name: PackName): void;
+  forgetPack(name: PackName, store?: StoreName): void;
   /** Rises whenever a stored copy was found damaged or missing; folder caches written under another epoch are checked anew. */
   lossEpoch(): number;
   /** Last time a chunk was read for a user's single read (not bulk restores, scrubs, drills). */

@@ -8,16 +8,17 @@ CREATE TABLE key_value (
   value TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Every pack in a store of this agent. `store` is '' for the own disk. The frames of a pack have row numbers from `first_frame` on.
+-- Every pack in a store of this agent. `store` is '' for the own disk; a pack of the same chunks has the same name in two stores. The frames of a pack have row numbers from `first_frame` on.
 CREATE TABLE packs (
   pack INTEGER PRIMARY KEY,
-  name BLOB NOT NULL UNIQUE,
+  name BLOB NOT NULL,
   store TEXT NOT NULL,
   class INTEGER NOT NULL,
   bytes INTEGER NOT NULL,
   frames INTEGER NOT NULL,
   first_frame INTEGER NOT NULL,
-  created_ns INTEGER NOT NULL
+  created_ns INTEGER NOT NULL,
+  UNIQUE (name, store)
 ) STRICT;
 
 -- One row for each copy of a chunk. Rows of one pack lie together, so that adding a pack touches few pages of this table.
