@@ -28,3 +28,24 @@ export type { AgentIdentity } from './keys/identity.ts';
 export { proveRecovery, verifyRecoveryProof } from './keys/recovery-proof.ts';
 export { type DataDir, readFolder } from './store/data-dir.ts';
 export { removeIfThere, writeFileDurably } from './store/durable-write.ts';
+export { openAdminSeed, sealAdminSeed } from './keys/admin-seed.ts';
+export { decodeIdentity, encodeIdentity } from './keys/identity.ts';
+export { decodeKeyFile, encodeKeyFile, KEY_FILE_BYTES_MAX } from './keys/key-file.ts';
+export { encodeRecoveryCode } from './keys/recovery-code.ts';
+export { recoveryProofPublicKey } from './keys/recovery-proof.ts';
+export { formatRecoverySheet, type ParsedRecoverySheet, parseRecoverySheet } from './keys/recovery-sheet.ts';
+export { decodeSlot, type SlotHeader, type SlotType } from './keys/slot.ts';
+export { createSlot, type SlotSecret, unlockWithSlots } from './keys/unlock.ts';
+export {
+  decodeVaultDescriptor,
+  encodeVaultDescriptor,
+  openVaultDescriptor,
+  VAULT_FORMAT_VERSION,
+  type VaultDescriptor,
+} from './keys/vault-descriptor.ts';
+export { deriveVaultKeys, type VaultKeys } from './keys/vault-keys.ts';
+export { nextEnvelope } from './log/next-envelope.ts';
+export { encodeRecord } from './log/record.ts';
+export { encodeSegment } from './log/segment.ts';
+export { createDataDir, dataDirAt, dataDirExists, requireDataDir } from './store/data-dir.ts';
+export { type DataDirLock, lockDataDir, readLockHolder } from './store/data-dir-lock.ts';
