@@ -49,3 +49,4 @@ export { encodeRecord } from './log/record.ts';
 export { encodeSegment } from './log/segment.ts';
 export { createDataDir, dataDirAt, dataDirExists, requireDataDir } from './store/data-dir.ts';
 export { type DataDirLock, lockDataDir, readLockHolder } from './store/data-dir-lock.ts';
+export { makeFolderDurably } from './store/durable-write.ts';

@@ -58,6 +58,10 @@ export const PEER_ROUTES: ReadonlyMap<string, PeerRoute> = new Map<string, PeerR
     },
   ],
   [
+    'GET /peer/1/card',
+    { access: 'anyone', run: async ({ response }, service) => sendBytes(response, service.ownCard()) },
+  ],
+  [
     'GET /peer/1/challenge',
     { access: 'anyone', run: async ({ response, pin }, service) => sendBytes(response, service.challenge(pin)) },
   ],

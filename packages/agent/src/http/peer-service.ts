@@ -26,6 +26,8 @@ export interface PeerService {
   addSlots(slots: readonly Uint8Array[]): Promise<void>;
   /** An invited machine; `clientPin` is of the key that the connection proved. */
   join(request: Uint8Array, clientPin: string, remoteAddress: string): Promise<Uint8Array>;
+  /** This agent's admin-signed card: how a machine under recovery knows that it speaks to a member. */
+  ownCard(): Uint8Array;
   challenge(clientPin: string): Uint8Array;
   /** Vault descriptor, slots and cards after proof of the recovery key. */
   recover(proof: Uint8Array, clientPin: string): Promise<RecoveryAnswer>;

@@ -75,6 +75,7 @@ function memoryService(chunks = new Map<string, Uint8Array>()): PeerService & { 
     slots: never,
     addSlots: never,
     join: never,
+    ownCard: never,
     challenge: never,
     recover: never,
   };

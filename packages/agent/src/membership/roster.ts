@@ -1,0 +1,204 @@
+/** The other agents of the vault: cards and `[[peers]]` together, and a link to each. */
+import { X509Certificate } from 'node:crypto';
+import {
+  type AgentId,
+  type AgentIdentity,
+  type Clock,
+  type DataDir,
+  type EdgeError,
+  type Member,
+  type PeerDirectory,
+  type PeerLink,
+  type Sodium,
+  toEdgeError,
+  toHex,
+  type VaultId,
+  type Warning,
+} from '@edgestore/engine';
+import type { PeerConfig } from '../config/config.ts';
+import { readJson } from '../http/bounded-body.ts';
+import { acceptHello, encodeHello, HELLO_BYTES_MAX, type Hello } from '../http/hello.ts';
+import { openPeerConnection, type PeerConnection } from '../http/peer-connection.ts';
+import { createPeerLink } from '../http/peer-link.ts';
+import { spkiPin } from '../http/spki-pin.ts';
+import type { TlsIdentity } from '../http/tls-certificate.ts';
+import { type CardStore, type KnownCard, openCardStore } from './card-store.ts';
+
+export interface Roster extends PeerDirectory {
+  readonly self: AgentId;
+  readonly tls: TlsIdentity;
+  readonly cards: CardStore;
+  /** What this agent says first to another. */
+  hello(): Hello;
+  /** Takes the cards that another showed. One that does not verify is a warning and stops nothing. */
+  heard(hello: Hello): Promise<void>;
+  memberByPin(pin: string): Member | undefined;
+  /** Says hello to the configured peers whose cards are not known yet. Returns what went wrong, by name. */
+  introduce(signal?: AbortSignal): Promise<readonly { readonly name: string; readonly error: EdgeError }[]>;
+  /** The configured peers were changed. */
+  reconfigure(peers: readonly PeerConfig[]): void;
+  close(): void;
+}
+
+/** A clock that is off by more than this from a peer's is worth a word (P8). */
+const CLOCK_SKEW_MS_MAX = 24 * 3_600_000;
+
+export async function openRoster(input: {
+  readonly dataDir: DataDir;
+  readonly sodium: Sodium;
+  readonly clock: Clock;
+  readonly vault: VaultId;
+  readonly adminPublicKey: Uint8Array;
+  readonly identity: AgentIdentity;
+  readonly peers: readonly PeerConfig[];
+  readonly program: string;
+  readonly warn: (warning: Warning) => void;
+}): Promise<Roster> {
+  const { identity, vault, warn } = input;
+  const tls: TlsIdentity = {
+    keyPem: identity.tlsKeyPem,
+    certPem: identity.tlsCertPem,
+    spkiSha256: spkiPin(new X509Certificate(identity.tlsCertPem)),
+  };
+  const cards = await openCardStore({
+    dataDir: input.dataDir,
+    sodium: input.sodium,
+    vault,
+    adminPublicKey: input.adminPublicKey,
+    warn,
+  });
+  let peers = input.peers;
+  const links = new Map<
+    AgentId,
+    { readonly key: string; readonly link: PeerLink; readonly connection: PeerConnection }
+  >();
+
+  const memberOf = ({ card }: KnownCard): Member => {
+    const pin = toHex(card.tlsSpkiSha256);
+    const configured = peers.find((peer) => peer.fingerprint === pin);
+    return {
+      agent: card.agentId,
+      incarnation: card.incarnation,
+      // The configuration is the operator's own word about where a peer is; the card says the rest.
+      name: card.name,
+      site: configured?.site ?? card.site,
+      role: card.role,
+      addresses: [
+        ...(configured === undefined ? [] : [configured.address]),
+        ...card.addresses.filter((a) => a !== configured?.address),
+      ],
+      weight: configured?.weight ?? 1,
+      signPublicKey: card.signPublicKey,
+      tlsSpkiSha256: pin,
+    };
+  };
+
+  async function greet(connection: PeerConnection, signal: AbortSignal | undefined): Promise<Hello> {
+    const response = await connection.stream({
+      method: 'POST',
+      path: '/peer/hello',
+      body: encodeHello(roster.hello()),
+      signal,
+    });
+    const answer = acceptHello(await readJson(response, HELLO_BYTES_MAX), vault, connection.label);
+    await roster.heard(answer);
+    return answer;
+  }
+
+  const roster: Roster = {
+    self: identity.agentId,
+    tls,
+    cards,
+    members: () =>
+      cards
+        .newest()
+        .filter((one) => one.card.agentId !== identity.agentId)
+        .map(memberOf),
+    memberByPin: (pin) => {
+      const found = cards.newest().find((one) => toHex(one.card.tlsSpkiSha256) === pin);
+      return found === undefined || found.card.agentId === identity.agentId ? undefined : memberOf(found);
+    },
+    link: (agent) => {
+      const known = cards.newestOf(agent);
+      if (known === undefined || agent === identity.agentId) return undefined;
+      const member = memberOf(known);
+      if (member.addresses.length === 0) return undefined;
+      const key = `${member.tlsSpkiSha256} ${member.addresses.join(' ')}`;
+      const old = links.get(agent);
+      if (old?.key === key) return old.link;
+      old?.connection.close();
+      const connection = openPeerConnection(
+        { name: member.name, addresses: member.addresses, pin: member.tlsSpkiSha256 },
+        tls,
+      );
+      const link = createPeerLink({
+        member,
+        connection,
+        hello: async (signal) => void (await greet(connection, signal)),
+      });
+      links.set(agent, { key, link, connection });
+      return link;
+    },
+    hello: () => ({
+      vault,
+      agent: identity.agentId,
+      program: input.program,
+      wallMs: Number(input.clock.nowNs() / 1_000_000n),
+      cards: cards.all().map((one) => one.bytes),
+    }),
+    async heard(hello) {
+      try {
+        for (const { card } of await cards.learn(hello.cards)) {
+          if (card.agentId === identity.agentId && card.incarnation > identity.incarnation) {
+            warn({
+              code: 'W_TAKEN_OVER',
+              message: `incarnation ${card.incarnation} of this agent took its identity over; peers refuse this one`,
+            });
+          }
+        }
+      } catch (error) {
+        warn({
+          code: 'W_CARD_REFUSED',
+          message: `agent ${hello.agent.slice(0, 8)} showed a bad card: ${toEdgeError(error).message}`,
+        });
+      }
+      const skewMs = Math.abs(hello.wallMs - Number(input.clock.nowNs() / 1_000_000n));
+      if (skewMs > CLOCK_SKEW_MS_MAX) {
+        warn({
+          code: 'W_CLOCK_SKEW',
+          message: `the clock of agent ${hello.agent.slice(0, 8)} differs from ours by ${Math.round(skewMs / 3_600_000)} hours`,
+        });
+      }
+    },
+    async introduce(signal) {
+      const failed: { name: string; error: EdgeError }[] = [];
+      const unknown = peers.filter(
+        (peer) => peer.fingerprint !== tls.spkiSha256 && roster.memberByPin(peer.fingerprint) === undefined,
+      );
+      await Promise.all(
+        unknown.map(async (peer) => {
+          const connection = openPeerConnection(
+            { name: peer.name, addresses: [peer.address], pin: peer.fingerprint },
+            tls,
+          );
+          try {
+            await greet(connection, signal);
+          } catch (error) {
+            failed.push({ name: peer.name, error: toEdgeError(error) });
+          } finally {
+            connection.close();
+          }
+        }),
+      );
+      return failed;
+    },
+    reconfigure: (changed) => {
+      peers = changed;
+    },
+    close: () => {
+      for (const { connection } of links.values()) connection.close();
+      links.clear();
+    },
+  };
+  return roster;
+}
