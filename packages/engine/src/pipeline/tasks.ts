@@ -13,6 +13,14 @@ import type { ExtractLargeTask } from './tasks/extract-large.ts';
 import type { ExtractListTask } from './tasks/extract-list.ts';
 import type { ExtractOthersTask } from './tasks/extract-others.ts';
 import type { ExtractVerifyTask } from './tasks/extract-verify.ts';
+import type { FinishFoldersTask } from './tasks/finish-folders.ts';
+import type { IngestLargeTask } from './tasks/ingest-large.ts';
+import type { IngestReadTask } from './tasks/ingest-read.ts';
+import type { IngestSealTask } from './tasks/ingest-seal.ts';
+import type { RecallStateTask } from './tasks/recall-state.ts';
+import type { ScanTask } from './tasks/scan.ts';
+import type { SealGroupTask } from './tasks/seal-group.ts';
+import type { StateChunksTask } from './tasks/state-chunks.ts';
 
 export type PipelineTasks = {
   echo: EchoTask;
@@ -25,6 +33,14 @@ export type PipelineTasks = {
   extractList: ExtractListTask;
   extractOthers: ExtractOthersTask;
   extractVerify: ExtractVerifyTask;
+  finishFolders: FinishFoldersTask;
+  ingestLarge: IngestLargeTask;
+  ingestRead: IngestReadTask;
+  ingestSeal: IngestSealTask;
+  recallState: RecallStateTask;
+  scan: ScanTask;
+  sealGroup: SealGroupTask;
+  stateChunks: StateChunksTask;
 };
 
 type TaskLoaders = {
@@ -44,4 +60,12 @@ export const TASK_LOADERS: TaskLoaders = {
   extractList: () => import('./tasks/extract-list.ts'),
   extractOthers: () => import('./tasks/extract-others.ts'),
   extractVerify: () => import('./tasks/extract-verify.ts'),
+  finishFolders: () => import('./tasks/finish-folders.ts'),
+  ingestLarge: () => import('./tasks/ingest-large.ts'),
+  ingestRead: () => import('./tasks/ingest-read.ts'),
+  ingestSeal: () => import('./tasks/ingest-seal.ts'),
+  recallState: () => import('./tasks/recall-state.ts'),
+  scan: () => import('./tasks/scan.ts'),
+  sealGroup: () => import('./tasks/seal-group.ts'),
+  stateChunks: () => import('./tasks/state-chunks.ts'),
 };

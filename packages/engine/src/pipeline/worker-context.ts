@@ -1,6 +1,7 @@
 /** What tasks of one worker share: the configuration, and the libraries, each loaded when first needed. */
 import { createHash, randomFillSync } from 'node:crypto';
 import type { Chunker } from '../chunking/chunker.ts';
+import type { Identify } from '../codec/identify.ts';
 import type { Opener } from '../codec/open.ts';
 import type { Sealer } from '../codec/seal.ts';
 import type { RandomBytes } from '../core/clock.ts';
@@ -12,6 +13,7 @@ export interface WorkerContext {
   sealer(): Promise<Sealer>;
   opener(): Promise<Opener>;
   chunker(): Promise<Chunker>;
+  identify(): Promise<Identify>;
   /** State that a task keeps between its calls on this worker, under a key of its own. */
   readonly kept: Map<string, unknown>;
 }
@@ -39,6 +41,10 @@ export function createWorkerContext(config: WorkerConfig): WorkerContext {
     chunker: once(async () => {
       const { createChunker } = await import('../chunking/chunker.ts');
       return createChunker(config.keys.chunkerSecret, config.chunker);
+    }),
+    identify: once(async () => {
+      const { createIdentifier } = await import('../codec/identify.ts');
+      return createIdentifier(config.keys.idKey);
     }),
   };
 }

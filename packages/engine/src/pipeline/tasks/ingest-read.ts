@@ -1,0 +1,42 @@
+/** Reads a batch of small files and names their chunks, which stay here until `ingestSeal` asks for those that are needed. */
+import { type BatchChunks, ChunkBatches, type PlainChunk } from '../chunk-batch.ts';
+import { FolderStateWriter } from '../folder-state.ts';
+import { type FileOutcome, type FileToRead, readFiles } from '../read-files.ts';
+import type { Task } from '../task.ts';
+
+export interface IngestReadTask {
+  readonly input: {
+    /** A number that no other batch of the run has. */
+    readonly batch: number;
+    readonly base: Uint8Array;
+    readonly folders: readonly Uint8Array[];
+    readonly files: readonly FileToRead[];
+    readonly captureSeconds: number;
+  };
+  readonly output: {
+    readonly outcomes: readonly FileOutcome[];
+    /** The records of files that were read. */
+    readonly records: Uint8Array<ArrayBuffer>;
+    readonly chunks: BatchChunks;
+  };
+}
+
+const records = new FolderStateWriter();
+
+export const task: Task<IngestReadTask['input'], IngestReadTask['output']> = async (input, context) => {
+  const tools = {
+    chunker: await context.chunker(),
+    identify: await context.identify(),
+    batches: ChunkBatches.of(context),
+    captureSeconds: input.captureSeconds,
+  };
+  const chunks: PlainChunk[] = [];
+  records.start();
+  const outcomes = readFiles(input.base, input.folders, input.files, tools, chunks, records);
+  const kept = tools.batches.keep(input.batch, chunks);
+  const taken = records.take();
+  return {
+    output: { outcomes, records: taken, chunks: kept },
+    transfer: [taken.buffer, kept.ids.buffer, kept.lengths.buffer],
+  };
+};

@@ -1,0 +1,13 @@
+/** Lists folders and compares them with what is remembered of them. */
+import { type ScanReply, type ScanRequest, type ScanSettings, scanFolder } from '../scan-folder.ts';
+import type { Task } from '../task.ts';
+
+export interface ScanTask {
+  readonly input: { readonly settings: ScanSettings; readonly folders: readonly ScanRequest[] };
+  readonly output: { readonly folders: readonly ScanReply[] };
+}
+
+export const task: Task<ScanTask['input'], ScanTask['output']> = ({ settings, folders }) => {
+  const replies = folders.map((folder) => scanFolder(settings, folder));
+  return { output: { folders: replies }, transfer: replies.flatMap(({ state }) => (state ? [state.buffer] : [])) };
+};
