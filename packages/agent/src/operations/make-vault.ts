@@ -1,0 +1,203 @@
+/** Writes the files of a new vault and its first agent. `vault.edge` comes last: it is what makes a folder a data dir. */
+import { existsSync, readdirSync } from 'node:fs';
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  type Clock,
+  createDataDir,
+  createSlot,
+  type DataDir,
+  deriveVaultKeys,
+  EdgeError,
+  encodeCard,
+  encodeIdentity,
+  encodeRecord,
+  encodeRecoveryCode,
+  encodeVaultDescriptor,
+  formatTimeNs,
+  fromHex,
+  loadSodium,
+  lockDataDir,
+  logSegmentFile,
+  nextEnvelope,
+  publicKeyOf,
+  type RandomBytes,
+  recoveryProofPublicKey,
+  type SlotSecret,
+  sealAdminSeed,
+  toEdgeError,
+  toHex,
+  VAULT_FORMAT_VERSION,
+  writeFileDurably,
+} from '@edgestore/engine';
+import { createTlsIdentity } from '../http/tls-certificate.ts';
+import { createKeyFile, readKeyFile } from './key-file.ts';
+
+export interface NewVault {
+  readonly dir: DataDir;
+  readonly name: string;
+  readonly site: string;
+  /** Keep a key file in the data dir, so that a service starts unattended. */
+  readonly storedKey: boolean;
+  /** A key file of the user's, made when it is not there. */
+  readonly keyFile: string | undefined;
+  readonly passphrase: string | undefined;
+  readonly listen: { readonly listen: string | undefined; readonly advertise: readonly string[] };
+}
+
+export interface MakeVaultDeps {
+  readonly clock: Clock;
+  readonly random: RandomBytes;
+  /** Called when all is written but the file that makes it a vault; what it throws undoes the rest. */
+  readonly beforeCommit: (words: readonly string[], vaultId: string) => void;
+}
+
+export interface MadeVault {
+  readonly vaultId: string;
+  readonly agentId: string;
+  readonly words: readonly string[];
+  readonly slots: readonly { readonly id: string; readonly type: string; readonly label: string }[];
+}
+
+/** FastCDC sizes of a new vault; see docs/decisions for how they were chosen. */
+const CHUNKER = { name: 'fastcdc-1', min: 128 * 1024, avg: 512 * 1024, max: 2 * 1024 * 1024 } as const;
+/** There while `init` is under way: what a killed one left may be cleared, anything else may not. */
+const UNFINISHED = 'init.unfinished';
+/** May be there before a vault is: the user's own configuration, and what locking needs. */
+const ALLOWED_BEFORE = new Set(['conf.d', 'lock', 'lost+found', 'run', UNFINISHED]);
+
+export async function makeVault(vault: NewVault, deps: MakeVaultDeps): Promise<MadeVault> {
+  const { dir } = vault;
+  await prepareFolder(dir);
+  const lock = lockDataDir(dir.lockFile, {
+    pid: process.pid,
+    command: 'edgestore init',
+    since: formatTimeNs(deps.clock.nowNs()),
+  });
+  try {
+    await clearUnfinished(dir);
+    await writeFileDurably(join(dir.path, UNFINISHED), new Uint8Array());
+    await createDataDir(dir);
+    const made = await writeVault(vault, deps);
+    await rm(join(dir.path, UNFINISHED));
+    return made;
+  } finally {
+    lock.release();
+  }
+}
+
+async function writeVault(vault: NewVault, { clock, random, beforeCommit }: MakeVaultDeps): Promise<MadeVault> {
+  const { dir } = vault;
+  const sodium = await loadSodium();
+  const vaultId = toHex(random(16));
+  const vaultKey = random(32);
+  const adminSeed = random(32);
+  const keys = deriveVaultKeys(sodium, vaultId, vaultKey);
+  const nowNs = clock.nowNs();
+
+  const slots: { id: string; type: string; label: string }[] = [];
+  const addSlot = async (secret: SlotSecret, label: string): Promise<void> => {
+    const slot = await createSlot(sodium, secret, { vaultId, label, vaultKey }, random);
+    await writeFileDurably(dir.slotFile(slot.slotId), slot.bytes);
+    slots.push({ id: slot.slotId, type: secret.type, label });
+  };
+  await addSlot({ type: 'recovery', secret: adminSeed }, 'recovery sheet');
+  if (vault.storedKey)
+    await addSlot({ type: 'keyfile', secret: createKeyFile(dir.storedKeyFile, random) }, 'stored in the data dir');
+  if (vault.keyFile !== undefined) {
+    const secret = existsSync(vault.keyFile) ? readKeyFile(vault.keyFile) : createKeyFile(vault.keyFile, random);
+    await addSlot({ type: 'keyfile', secret }, 'key file');
+  }
+  if (vault.passphrase !== undefined) await addSlot({ type: 'passphrase', passphrase: vault.passphrase }, 'passphrase');
+
+  const tls = await createTlsIdentity(vault.name);
+  const agentId = toHex(random(16));
+  const identity = {
+    agentId,
+    name: vault.name,
+    site: vault.site,
+    incarnation: 1,
+    signSeed: random(32),
+    tlsKeyPem: tls.keyPem,
+    tlsCertPem: tls.certPem,
+  };
+  const card = encodeCard(
+    sodium,
+    {
+      vaultId,
+      agentId,
+      incarnation: 1,
+      name: vault.name,
+      site: vault.site,
+      role: 'edge',
+      signPublicKey: publicKeyOf(sodium, identity.signSeed),
+      tlsSpkiSha256: fromHex(tls.spkiSha256, 32),
+      addresses: vault.listen.advertise,
+      base: undefined,
+      number: 1,
+    },
+    adminSeed,
+  );
+  const writer = { vault: vaultId, agent: agentId, incarnation: 1, keyId: keys.currentKeyId };
+  const genesis = encodeRecord(sodium, {
+    envelope: nextEnvelope(undefined, writer),
+    body: { type: 'takeover', card, base: undefined },
+    keys,
+    signSeed: identity.signSeed,
+    random24: random(24),
+  });
+  await writeFileDurably(dir.adminFile, sealAdminSeed(sodium, keys, adminSeed, random));
+  await writeFileDurably(dir.identityFile, encodeIdentity(identity));
+  await writeFileDurably(dir.cardFile(agentId, 1), card);
+  await mkdir(dir.logDirOf(agentId), { recursive: true, mode: 0o700 });
+  await writeFileDurably(join(dir.logDirOf(agentId), logSegmentFile(1, 1)), encodeSegment([genesis.bytes]));
+
+  const words = encodeRecoveryCode(vaultKey, adminSeed);
+  beforeCommit(words, vaultId);
+  const descriptor = {
+    vaultId,
+    formatVersion: VAULT_FORMAT_VERSION,
+    criticalFeatures: [],
+    chunker: CHUNKER,
+    keyTable: [{ keyId: keys.currentKeyId, createdNs: nowNs }],
+    adminPublicKey: publicKeyOf(sodium, adminSeed),
+    proofPublicKey: recoveryProofPublicKey(sodium, keys),
+  };
+  await writeFileDurably(dir.vaultFile, encodeVaultDescriptor(sodium, descriptor, { macKey: keys.macKey, adminSeed }));
+  return { vaultId, agentId, words, slots };
+}
+
+async function prepareFolder(dir: DataDir): Promise<void> {
+  try {
+    await mkdir(dir.path, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    const errno = (error as NodeJS.ErrnoException).code;
+    if (errno === 'EACCES' || errno === 'EPERM') {
+      throw new EdgeError('E_DENIED', `no permission to make the data dir ${dir.path}`, {
+        hint: 'Name another with --data-dir.',
+        cause: error,
+      });
+    }
+    throw toEdgeError(error, `making the data dir ${dir.path}`);
+  }
+}
+
+/** Refuses a folder that holds anything else: a vault that lost its descriptor must not be built over. */
+async function clearUnfinished(dir: DataDir): Promise<void> {
+  const there = readdirSync(dir.path).filter((name) => !ALLOWED_BEFORE.has(name));
+  if (there.length === 0) return;
+  if (!existsSync(join(dir.path, UNFINISHED))) {
+    throw new EdgeError(
+      'E_USAGE',
+      `${dir.path} is not empty (${there.slice(0, 3).join(', ')}${there.length > 3 ? ', …' : ''}) and is no data dir`,
+      {
+        hint: existsSync(dir.packDir)
+          ? 'It looks like a data dir that lost vault.edge: take that file from another store of the vault, or use `edgestore recover` into an empty folder.'
+          : 'Name an empty or absent folder with --data-dir.',
+      },
+    );
+  }
+  for (const path of [dir.slotsDir, dir.agentDir, dir.cardsDir, dir.logDir, dir.storedKeyFile, dir.adminFile]) {
+    await rm(path, { recursive: true, force: true });
+  }
+}

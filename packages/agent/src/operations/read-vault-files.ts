@@ -1,0 +1,56 @@
+/** What a data dir says of its vault without being opened: descriptor, slots, identity. */
+import { existsSync } from 'node:fs';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  type AgentIdentity,
+  type DataDir,
+  decodeIdentity,
+  decodeSlot,
+  decodeVaultDescriptor,
+  isEdgeError,
+  type ReportWarning,
+  type SlotHeader,
+  toEdgeError,
+  type VaultId,
+} from '@edgestore/engine';
+
+export interface VaultFiles {
+  readonly vaultId: VaultId;
+  readonly identity: AgentIdentity;
+  /** Those that can be read; damaged ones are warned of. */
+  readonly slots: readonly SlotHeader[];
+  readonly damagedSlots: readonly { readonly file: string; readonly why: string }[];
+  readonly hasStoredKey: boolean;
+}
+
+export async function readVaultFiles(dir: DataDir, warn: ReportWarning): Promise<VaultFiles> {
+  const descriptor = decodeVaultDescriptor(await read(dir.vaultFile));
+  const slots: SlotHeader[] = [];
+  const damagedSlots: { file: string; why: string }[] = [];
+  for (const name of (await readdir(dir.slotsDir)).filter((n) => n.endsWith('.slot')).sort()) {
+    const file = join(dir.slotsDir, name);
+    try {
+      slots.push(decodeSlot(await read(file)));
+    } catch (error) {
+      if (!isEdgeError(error, 'E_INTEGRITY', 'E_FORMAT', 'E_NEWER_FORMAT')) throw error;
+      damagedSlots.push({ file, why: error.message });
+      warn({ code: 'W_DAMAGED_SLOT', message: `${file}: ${error.message}` });
+    }
+  }
+  return {
+    vaultId: descriptor.vaultId,
+    identity: decodeIdentity(await read(dir.identityFile)),
+    slots,
+    damagedSlots,
+    hasStoredKey: existsSync(dir.storedKeyFile),
+  };
+}
+
+async function read(file: string): Promise<Uint8Array> {
+  try {
+    return await readFile(file);
+  } catch (error) {
+    throw toEdgeError(error, `reading ${file}`);
+  }
+}

@@ -1,0 +1,26 @@
+import { Flags } from '@oclif/core';
+import { EdgestoreCommand } from '../base-command.ts';
+import { renderScrub, type ScrubData } from '../render/scrub.ts';
+
+export default class Scrub extends EdgestoreCommand {
+  static override summary = 'Read stored packs again and check every byte.';
+  static override description = 'Exit 20 when damage was found; the files that it touches are named.';
+  static override examples = ['<%= config.bin %> scrub', '<%= config.bin %> scrub --all'];
+  static override flags = {
+    sample: Flags.string({
+      helpValue: 'P%',
+      summary: 'How much of the packs to read (default: 5%).',
+      exclusive: ['all'],
+    }),
+    all: Flags.boolean({ summary: 'Read every pack.' }),
+  };
+
+  override async run(): Promise<number> {
+    const { flags } = await this.read(Scrub);
+    return await this.perform<ScrubData>({
+      operation: 'scrub',
+      input: { sample: flags.sample, all: flags.all },
+      text: renderScrub,
+    });
+  }
+}

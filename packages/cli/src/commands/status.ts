@@ -1,0 +1,30 @@
+import { Flags } from '@oclif/core';
+import { EdgestoreCommand } from '../base-command.ts';
+import { renderStatus, type StatusData } from '../render/status.ts';
+
+export default class Status extends EdgestoreCommand {
+  static override summary = 'Whether everything is safe, on one screen.';
+  static override description = 'With --check, the exit code is 20 when something needs attention.';
+  static override examples = ['<%= config.bin %> status', '<%= config.bin %> status --check --json'];
+  static override flags = {
+    check: Flags.boolean({ summary: 'Exit 20 when there are findings.' }),
+    watch: Flags.boolean({ summary: 'Show it again every two seconds, until Ctrl-C.' }),
+  };
+
+  override async run(): Promise<number> {
+    const { flags } = await this.read(Status);
+    const once = (): Promise<number> =>
+      this.perform<StatusData>({ operation: 'status', input: { check: flags.check }, text: renderStatus });
+    if (!flags.watch) return await once();
+    for (;;) {
+      if (this.session.stdout.isTerminal && !this.session.show.json) await this.session.stdout.write('\x1b[2J\x1b[H');
+      const exit = await once();
+      if (this.session.signal.aborted || this.session.stdout.closed) return exit;
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, 2000);
+        this.session.signal.addEventListener('abort', () => (clearTimeout(timer), resolve()), { once: true });
+      });
+      if (this.session.signal.aborted) throw this.session.signal.reason;
+    }
+  }
+}

@@ -1,0 +1,26 @@
+import { Args } from '@oclif/core';
+import { EdgestoreCommand } from '../base-command.ts';
+import { snapshotFlags } from '../program/snapshot-flags.ts';
+import { renderWhere, type WhereData } from '../render/where.ts';
+
+export default class Where extends EdgestoreCommand {
+  static override summary = 'Where the copies of a file or chunk are.';
+  static override examples = [
+    '<%= config.bin %> where /srv/photos/a.jpg',
+    '<%= config.bin %> where latest:a.jpg',
+    '<%= config.bin %> where 5c11d0aa',
+  ];
+  static override args = {
+    what: Args.string({ required: true, description: 'PATH of a file in a root, SNAPSHOT:PATH, or a CHUNK id' }),
+  };
+  static override flags = { ...snapshotFlags };
+
+  override async run(): Promise<number> {
+    const { args, flags } = await this.read(Where);
+    return await this.perform<WhereData>({
+      operation: 'where',
+      input: { what: args.what, cwd: process.cwd(), root: flags.root, agent: flags.agent, at: flags.at },
+      text: renderWhere,
+    });
+  }
+}

@@ -1,0 +1,31 @@
+/** Text of `recover`. */
+import type { RecoverData } from '@edgestore/agent/operations/recover';
+import type { TextContext } from '../base-command.ts';
+import { formatCount } from '../output/numbers.ts';
+import { printable } from '../output/printable.ts';
+import { facts, shortId, shownTime } from './lines.ts';
+
+export type { RecoverData };
+
+export function renderRecover(data: RecoverData, { colours }: TextContext): string[] {
+  const lines = [
+    data.dry_run
+      ? 'Would recover'
+      : `Recovered ${colours.green(data.agent.name)}${data.read_only ? ' (read-only)' : `, now in incarnation ${data.agent.incarnation}`}`,
+    ...facts([
+      ['vault', shortId(data.vault)],
+      [
+        'head',
+        data.head === null
+          ? 'none'
+          : `${shortId(data.head.hash)}, record ${data.head.seq} of incarnation ${data.head.incarnation}, ${shownTime(data.head.time)}`,
+      ],
+      ['vouched for by', data.vouched_by.join(', ') || 'nobody but the source itself'],
+      ['roots', data.roots.map((root) => `${root.name} (${printable(root.path)})`).join(', ') || 'none'],
+      ['snapshots', formatCount(data.snapshots)],
+    ]),
+  ];
+  for (const missing of data.missing) lines.push(`${colours.yellow('missing')}  ${printable(missing)}`);
+  if (!data.dry_run) lines.push('', 'Next: edgestore restore latest --root NAME --target FOLDER');
+  return lines;
+}

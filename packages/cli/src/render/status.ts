@@ -1,0 +1,48 @@
+/** Text of `status`: one screen. */
+import type { StatusData } from '@edgestore/agent/operations/status';
+import type { TextContext } from '../base-command.ts';
+import { formatByteCount, formatCount } from '../output/numbers.ts';
+import { printable } from '../output/printable.ts';
+import { facts, shortId, shownTime, table } from './lines.ts';
+
+export type { StatusData };
+
+export function renderStatus(data: StatusData, { colours }: TextContext): string[] {
+  const { agent, vault, store } = data;
+  const lines = [
+    ...facts([
+      [
+        'agent',
+        `${colours.bold(agent.name)} at site ${agent.site} (${shortId(agent.id)}, incarnation ${agent.incarnation}), ${agent.running ? 'running' : 'no agent running'}`,
+      ],
+      ['vault', shortId(vault.id)],
+      ['data dir', printable(data.data_dir)],
+      [
+        'store',
+        `${formatCount(store.packs)} packs, ${formatCount(store.chunks)} chunks, ${formatByteCount(store.bytes)}; ${formatByteCount(store.free_bytes)} free`,
+      ],
+      ['held', store.held_for_others === 0 ? undefined : `${formatCount(store.held_for_others)} chunks for others`],
+    ]),
+  ];
+  const roots = data.roots.map((root) => [
+    root.name,
+    printable(root.path),
+    root.last_snapshot === null ? 'never' : `${shortId(root.last_snapshot.id)} ${shownTime(root.last_snapshot.time)}`,
+    root.copies === null
+      ? '-'
+      : `${root.copies.have} of ${root.copies.want} copies, ${root.sites?.have ?? 0} of ${root.sites?.want ?? 0} sites`,
+  ]);
+  if (roots.length > 0) lines.push('', ...table(['ROOT', 'PATH', 'LAST SNAPSHOT', 'SAFE ELSEWHERE'], roots));
+  const targets = data.targets.map((target) => [
+    target.name,
+    target.site ?? '-',
+    target.kind,
+    target.pending === 0 ? 'up to date' : `${formatCount(target.pending)} waiting`,
+    target.last_error === null ? '' : colours.red(printable(target.last_error)),
+  ]);
+  if (targets.length > 0) lines.push('', ...table(['TARGET', 'SITE', 'KIND', 'QUEUE', 'LAST ERROR'], targets));
+  lines.push('');
+  if (data.findings.length === 0) lines.push(colours.green('All is well.'));
+  for (const finding of data.findings) lines.push(`${colours.yellow('!')} ${printable(finding.message)}`);
+  return lines;
+}
