@@ -3,8 +3,8 @@
 import { EdgeError } from '../core/errors.ts';
 import { type AgentId, fromHex, type RecordHash, toHex } from '../core/ids.ts';
 import type { LogIndex, SnapshotRow } from '../core/ports/index.ts';
+import { decodeBody, encodeBody } from '../log/body-encoding.ts';
 import type { Head, RecordBody, RecordEnvelope, Settings, SnapshotBody } from '../log/record-body.ts';
-import { decodeBody, encodeBody } from './body-encoding.ts';
 import type { Db } from './database.ts';
 
 /** Beyond the port: how records come in, and the newest settings. */
@@ -81,7 +81,7 @@ export function logIndex(db: Db): LogIndexTable {
     },
     settingsOf: (agent) => {
       const bytes = settings.get(fromHex(agent, 16));
-      return bytes === undefined ? undefined : decodeBody<Settings>(bytes);
+      return bytes === undefined ? undefined : bodyOf(bytes, 'settings').settings;
     },
     applyRecord: (record, body) =>
       db
@@ -135,7 +135,7 @@ function bodyApplier(db: Db): (record: RecordEnvelope & { readonly hash: RecordH
       case 'unpin':
         return void unpin.run(agent, fromHex(body.snapshot, 32));
       case 'settings':
-        return void setSettings.run(agent, encodeBody(body.settings));
+        return void setSettings.run(agent, encodeBody(body));
       case 'takeover':
         return void takeover.run(agent, record.incarnation, body.base?.incarnation ?? 0, body.base?.seq ?? 0);
       case 'checkpoint': {
@@ -148,7 +148,7 @@ function bodyApplier(db: Db): (record: RecordEnvelope & { readonly hash: RecordH
         }
         unpinAll.run(agent);
         for (const one of pins) pin.run(agent, fromHex(one.snapshot, 32), one.reason);
-        if (settings !== undefined) setSettings.run(agent, encodeBody(settings));
+        if (settings !== undefined) setSettings.run(agent, encodeBody({ type: 'settings', settings }));
         return;
       }
     }
@@ -200,11 +200,18 @@ function toSnapshot(raw: RawSnapshot): SnapshotRow {
     agent: toHex(raw.agent),
     incarnation: raw.incarnation,
     seq: raw.seq,
-    body: decodeBody<SnapshotBody>(raw.body),
+    body: bodyOf(raw.body, 'snapshot'),
     pinned: raw.pinned ?? undefined,
     forgotten: raw.forgotten === 1,
     branch: raw.branch === 1,
   };
+}
+
+/** Bodies lie in the index in their own encoding; another type in their place is damage, which a rebuild mends. */
+function bodyOf<Type extends RecordBody['type']>(bytes: Uint8Array, type: Type): Extract<RecordBody, { type: Type }> {
+  const body = decodeBody(bytes);
+  if (body.type !== type) throw new EdgeError('E_INTEGRITY', `the index has a ${body.type} where a ${type} belongs`);
+  return body as Extract<RecordBody, { type: Type }>;
 }
 
 function forkError(record: RecordEnvelope & { readonly hash: RecordHash }, known: RecordHash): EdgeError {

@@ -1,0 +1,234 @@
+/**
+ * The logs of this agent and of others, as files (`docs/formats/data-dir.md`, `docs/formats/log-segment.md`). A record is on stable storage when
+ * `append` resolves. Signatures are checked by who brings a record; order, chain and forks here.
+ */
+import { join } from 'node:path';
+import { EdgeError } from '../core/errors.ts';
+import type { AgentId } from '../core/ids.ts';
+import { compareHeads, headOf } from '../log/check-chain.ts';
+import { decodeEnvelope, type HashedEnvelope } from '../log/record.ts';
+import type { Head } from '../log/record-body.ts';
+import { encodeSegmentItem } from '../log/segment.ts';
+import { appendDurably, damagedFile, moveTornEndAside, scanAppendFile } from './append-file.ts';
+import { readFolder } from './data-dir.ts';
+import { makeFolderDurably, writeFileDurably } from './durable-write.ts';
+import {
+  type AgentLog,
+  type Life,
+  LOG_FORMAT,
+  place,
+  type Segment,
+  segmentName,
+  segmentsByIncarnation,
+} from './log-files.ts';
+import { type ReadOptions, readLog } from './read-log.ts';
+
+export interface LogStore {
+  /** Appends to the log of the record's agent. Answers false when it was there already. E_FORK (the other record is kept as proof), E_NO_SPACE, E_IO. */
+  append(record: Uint8Array): Promise<boolean>;
+  /** The newest record of the newest incarnation. */
+  head(agent: AgentId): Head | undefined;
+  agents(): AgentId[];
+  /**
+   * Records in (incarnation, seq) order, after the given place, each checked against the one before it. At damage it throws E_INTEGRITY naming file
+   * and offset, or tells `onDamage` and goes on.
+   */
+  read(agent: AgentId, options?: ReadOptions): AsyncGenerator<Uint8Array>;
+  /** Unfinished ends that opening moved aside: no acknowledged record was in them. */
+  readonly moved: readonly { readonly path: string; readonly bytes: number }[];
+}
+
+export interface LogStoreDeps {
+  /** The newest heads that the index knows: a log that ends before its own lost acknowledged records. */
+  readonly knownHeads?: readonly { readonly agent: AgentId; readonly head: Head }[];
+}
+
+/** A new file is begun after this many bytes, so that opening reads little. */
+const SEGMENT_BYTES = 1024 * 1024;
+
+/** Opens all logs below the folder. Unfinished ends are moved aside; E_INTEGRITY when something acknowledged is damaged or gone. */
+export async function openLogStore(logDir: string, deps: LogStoreDeps = {}): Promise<LogStore> {
+  const logs = new Map<AgentId, AgentLog>();
+  const moved: { path: string; bytes: number }[] = [];
+  const knownHeads = new Map(deps.knownHeads?.map(({ agent, head }) => [agent, head]));
+  const agents = new Set([
+    ...(await readFolder(logDir)).filter((name) => /^[0-9a-f]{32}$/.test(name)),
+    ...knownHeads.keys(),
+  ]);
+  for (const agent of agents) {
+    const known = knownHeads.get(agent);
+    const log = await openAgentLog(join(logDir, agent), known, moved);
+    requireKnown(log, known);
+    logs.set(agent, log);
+  }
+  let last: Promise<unknown> = Promise.resolve();
+
+  return {
+    moved,
+    agents: () => [...logs.keys()].filter((agent) => logs.get(agent)!.lives.size > 0).sort(),
+    head: (agent) => newestHead(logs.get(agent)),
+    append: (record) => {
+      const turn = last.then(async () => {
+        const { agent } = decodeEnvelope(record);
+        const log = logs.get(agent) ?? { dir: join(logDir, agent), lives: new Map() };
+        if (log.lives.size === 0) await makeFolderDurably(log.dir);
+        logs.set(agent, log);
+        return append(log, record);
+      });
+      last = turn.catch(() => {});
+      return turn;
+    },
+    read: (agent, options = {}) => readLog(logs.get(agent), options),
+  };
+}
+
+async function openAgentLog(
+  dir: string,
+  known: Head | undefined,
+  moved: { path: string; bytes: number }[],
+): Promise<AgentLog> {
+  const lives = new Map<number, Life>();
+  for (const segments of segmentsByIncarnation(dir, await readFolder(dir)).values()) {
+    const life = await openLife(segments, known, moved);
+    if (life !== undefined) lives.set(segments[0]!.incarnation, life);
+  }
+  return { dir, lives };
+}
+
+/** Only the newest file can have an unfinished end. One that holds nothing else was just begun, and the one before it is the newest. */
+async function openLife(
+  segments: Segment[],
+  known: Head | undefined,
+  moved: { path: string; bytes: number }[],
+): Promise<Life | undefined> {
+  for (let i = segments.length - 1; i >= 0; i--) {
+    const { path } = segments[i]!;
+    const scanned = await scanAppendFile(path, LOG_FORMAT);
+    if (scanned === undefined) continue;
+    const first = scanned.damaged[0];
+    if (first !== undefined) throw damagedFile(LOG_FORMAT, path, first.offset, `${first.length} bytes are no record`);
+    if (scanned.rest !== undefined) {
+      const lastSeq =
+        scanned.items.length > 0 ? decodeEnvelope(scanned.items.at(-1)!.bytes).seq : segments[i]!.firstSeq - 1;
+      const wasAcknowledged =
+        known !== undefined && known.incarnation === segments[i]!.incarnation && known.seq > lastSeq;
+      if (wasAcknowledged || !scanned.rest.isTorn)
+        throw damagedFile(LOG_FORMAT, path, scanned.end, 'the last record is not whole');
+      moved.push({
+        path: await moveTornEndAside(path, scanned.end, scanned.rest.bytes),
+        bytes: scanned.rest.bytes.length,
+      });
+    }
+    const newest = scanned.items.at(-1);
+    if (newest === undefined) continue;
+    return { segments: segments.slice(0, i + 1), end: scanned.end, head: decodeEnvelope(newest.bytes) };
+  }
+  return undefined;
+}
+
+function requireKnown(log: AgentLog, known: Head | undefined): void {
+  if (known === undefined) return;
+  const life = log.lives.get(known.incarnation);
+  const lost = life === undefined || life.head.seq < known.seq;
+  const changed = life !== undefined && life.head.seq === known.seq && life.head.hash !== known.hash;
+  if (!lost && !changed) return;
+  const place = `${known.incarnation}/${known.seq}`;
+  throw damagedFile(
+    LOG_FORMAT,
+    life?.segments.at(-1)?.path ?? log.dir,
+    life?.end ?? 0,
+    changed ? `record ${place} is not the one that was written` : `record ${place}, which was acknowledged, is missing`,
+  );
+}
+
+async function append(log: AgentLog, record: Uint8Array): Promise<boolean> {
+  const envelope = decodeEnvelope(record);
+  const life = log.lives.get(envelope.incarnation);
+  if (life === undefined) {
+    await begin(log, envelope, record, undefined);
+    return true;
+  }
+  if (envelope.seq <= life.head.seq) {
+    await requireSame(log, life, envelope, record);
+    return false;
+  }
+  if (envelope.seq !== life.head.seq + 1) {
+    throw new EdgeError(
+      'E_FAILED',
+      `record ${place(envelope)} does not follow ${place(life.head)}: some are missing in between`,
+      {
+        context: { agent: envelope.agent, have: headOf(life.head), got: headOf(envelope) },
+        retryable: true,
+      },
+    );
+  }
+  if (envelope.previous !== life.head.hash) throw await forkError(log, life.head, envelope, record);
+  if (life.end >= SEGMENT_BYTES) {
+    await begin(log, envelope, record, life);
+    return true;
+  }
+  const framed = encodeSegmentItem(record);
+  await appendDurably(life.segments.at(-1)!.path, framed, life.end);
+  life.end += framed.length;
+  life.head = envelope;
+  return true;
+}
+
+async function begin(
+  log: AgentLog,
+  envelope: HashedEnvelope,
+  record: Uint8Array,
+  life: Life | undefined,
+): Promise<void> {
+  const segment: Segment = {
+    path: join(log.dir, segmentName(envelope)),
+    incarnation: envelope.incarnation,
+    firstSeq: envelope.seq,
+  };
+  const framed = encodeSegmentItem(record);
+  await appendDurably(segment.path, framed, 0);
+  if (life === undefined) {
+    log.lives.set(envelope.incarnation, { segments: [segment], end: framed.length, head: envelope });
+    return;
+  }
+  life.segments.push(segment);
+  life.end = framed.length;
+  life.head = envelope;
+}
+
+/** A record that is known already is the same one, or a fork. One from before the oldest that is kept cannot be compared and is left alone. */
+async function requireSame(log: AgentLog, life: Life, envelope: HashedEnvelope, record: Uint8Array): Promise<void> {
+  const segment = life.segments.findLast((one) => one.firstSeq <= envelope.seq);
+  if (segment === undefined) return;
+  const scanned = await scanAppendFile(segment.path, LOG_FORMAT);
+  for (const item of scanned?.items ?? []) {
+    const other = decodeEnvelope(item.bytes);
+    if (other.seq === envelope.seq && other.hash !== envelope.hash) throw await forkError(log, other, envelope, record);
+  }
+}
+
+/** Both records are the proof; the one that is refused is kept beside the log. */
+async function forkError(
+  log: AgentLog,
+  ours: HashedEnvelope,
+  theirs: HashedEnvelope,
+  record: Uint8Array,
+): Promise<EdgeError> {
+  const proof = join(log.dir, `fork-${theirs.incarnation}-${theirs.seq}-${theirs.hash.slice(0, 16)}.record`);
+  await writeFileDurably(proof, record);
+  return new EdgeError(
+    'E_FORK',
+    `the log of agent ${theirs.agent.slice(0, 8)} is forked: ${place(theirs)} ${theirs.hash.slice(0, 8)} does not go with ${place(ours)} ${ours.hash.slice(0, 8)}`,
+    {
+      hint: 'Two machines wrote under one identity (a copied data dir?), or one was put back to an older state. Stop one of them.',
+      context: { agent: theirs.agent, first: headOf(ours), second: headOf(theirs), proof },
+    },
+  );
+}
+
+function newestHead(log: AgentLog | undefined): Head | undefined {
+  let newest: HashedEnvelope | undefined;
+  for (const { head } of log?.lives.values() ?? [])
+    if (newest === undefined || compareHeads(head, newest) > 0) newest = head;
+  return newest === undefined ? undefined : headOf(newest);
+}
