@@ -1,0 +1,217 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { encodeCborMap } from '../codec/bounded-cbor.ts';
+import { loadSodium } from '../codec/sodium.ts';
+import { EdgeError } from '../core/errors.ts';
+import { goldenJson } from '../testing/golden-json.ts';
+import { createSeededRandom } from '../testing/seeded-random.ts';
+import { openAdminSeed, sealAdminSeed } from './admin-seed.ts';
+import { type Card, decodeCard, encodeCard, verifyCard } from './card.ts';
+import { publicKeyOf } from './ed25519.ts';
+import { type AgentIdentity, decodeIdentity, encodeIdentity } from './identity.ts';
+import { proveRecovery, recoveryProofPublicKey, verifyRecoveryProof } from './recovery-proof.ts';
+import {
+  decodeVaultDescriptor,
+  encodeVaultDescriptor,
+  openVaultDescriptor,
+  type VaultDescriptor,
+  verifyVaultMac,
+  verifyVaultSignature,
+} from './vault-descriptor.ts';
+import { deriveVaultKeys } from './vault-keys.ts';
+
+const sodium = await loadSodium();
+const VAULT = '000102030405060708090a0b0c0d0e0f';
+const AGENT = 'a0a1a2a3a4a5a6a7a8a9aaabacadaeaf';
+const VAULT_KEY = Uint8Array.from({ length: 32 }, (_, index) => index);
+const ADMIN_SEED = Uint8Array.from({ length: 32 }, (_, index) => 100 + index);
+const keys = deriveVaultKeys(sodium, VAULT, VAULT_KEY, [1, 7]);
+const adminPublicKey = publicKeyOf(sodium, ADMIN_SEED);
+
+const descriptor: VaultDescriptor = {
+  vaultId: VAULT,
+  formatVersion: 1,
+  criticalFeatures: [],
+  chunker: { name: 'fastcdc-1', min: 131_072, avg: 524_288, max: 2_097_152 },
+  keyTable: [
+    { keyId: 1, createdNs: 1_790_000_000_123_456_789n },
+    { keyId: 7, createdNs: 1_795_000_000_000_000_000n },
+  ],
+  adminPublicKey,
+  proofPublicKey: recoveryProofPublicKey(sodium, keys),
+};
+const card: Card = {
+  vaultId: VAULT,
+  agentId: AGENT,
+  incarnation: 2,
+  name: 'shop-1',
+  site: 'shop',
+  role: 'edge',
+  signPublicKey: new Uint8Array(32).fill(5),
+  tlsSpkiSha256: new Uint8Array(32).fill(6),
+  addresses: ['https://10.0.0.1:7443', 'https://[2001:db8::1]:7443'],
+  base: { incarnation: 1, seq: 2 ** 40, hash: 'ab'.repeat(32) },
+  number: 3,
+};
+const identity: AgentIdentity = {
+  agentId: AGENT,
+  name: 'shop-1',
+  site: 'shop',
+  incarnation: 2,
+  signSeed: new Uint8Array(32).fill(9),
+  tlsKeyPem: '-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----\n',
+  tlsCertPem: '-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n',
+};
+const encodedDescriptor = encodeVaultDescriptor(sodium, descriptor, { macKey: keys.macKey, adminSeed: ADMIN_SEED });
+const encodedCard = encodeCard(sodium, card, ADMIN_SEED);
+const encodedIdentity = encodeIdentity(identity);
+const encodedAdmin = sealAdminSeed(sodium, keys, ADMIN_SEED, createSeededRandom('admin'));
+
+function codeOf(run: () => unknown): string | undefined {
+  try {
+    run();
+  } catch (error) {
+    if (error instanceof EdgeError) return error.code;
+    throw error;
+  }
+  return undefined;
+}
+
+test('each comes back as it was', () => {
+  expect(openVaultDescriptor(sodium, encodedDescriptor, VAULT_KEY)).toEqual({ descriptor, keys });
+  expect(verifyCard(sodium, encodedCard, adminPublicKey)).toEqual(card);
+  const first = { ...card, base: undefined, addresses: [] };
+  expect(decodeCard(encodeCard(sodium, first, ADMIN_SEED))).toEqual(first);
+  expect(decodeIdentity(encodedIdentity)).toEqual(identity);
+  expect(openAdminSeed(sodium, keys, encodedAdmin)).toEqual(ADMIN_SEED);
+});
+
+describe.each([
+  ['vault descriptor', encodedDescriptor, (bytes: Uint8Array) => openVaultDescriptor(sodium, bytes, VAULT_KEY)],
+  ['member card', encodedCard, (bytes: Uint8Array) => verifyCard(sodium, bytes, adminPublicKey)],
+  ['agent identity', encodedIdentity, (bytes: Uint8Array) => decodeIdentity(bytes)],
+  ['admin seed', encodedAdmin, (bytes: Uint8Array) => openAdminSeed(sodium, keys, bytes)],
+] as const)('%s', (_name, encoded, read) => {
+  test('any flipped bit is found', () => {
+    for (let bit = 0; bit < encoded.length * 8; bit++) {
+      const flipped = new Uint8Array(encoded);
+      flipped[bit >> 3]! ^= 1 << (bit & 7);
+      expect(['E_FORMAT', 'E_INTEGRITY', 'E_NEWER_FORMAT']).toContain(codeOf(() => read(flipped)));
+    }
+  });
+
+  test('any shorter or longer bytes are refused', () => {
+    for (let length = 0; length < encoded.length; length++) {
+      expect(['E_FORMAT', 'E_INTEGRITY']).toContain(codeOf(() => read(encoded.subarray(0, length))));
+    }
+    expect(['E_FORMAT', 'E_INTEGRITY']).toContain(codeOf(() => read(Buffer.concat([encoded, Buffer.alloc(1)]))));
+  });
+
+  test('a newer version is named as such', () => {
+    const newer = new Uint8Array(encoded);
+    newer[8] = 2;
+    expect(codeOf(() => read(newer))).toBe('E_NEWER_FORMAT');
+  });
+
+  test('arbitrary bytes behind the right magic are refused', () => {
+    const header = encoded.subarray(0, 10);
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 300 }), fc.nat(300), (tail, cborBytes) => {
+        const length = Buffer.alloc(4);
+        length.writeUInt32LE(cborBytes);
+        for (const bytes of [Buffer.concat([header, tail]), Buffer.concat([header, length, tail]), tail]) {
+          expect(['E_FORMAT', 'E_INTEGRITY', 'E_NEWER_FORMAT']).toContain(codeOf(() => read(bytes)));
+        }
+      }),
+    );
+  });
+});
+
+test('decoders without a key give a value or E_FORMAT, E_INTEGRITY, E_NEWER_FORMAT on damaged bytes', () => {
+  for (const [encoded, decode] of [
+    [encodedDescriptor, decodeVaultDescriptor],
+    [encodedCard, decodeCard],
+  ] as const) {
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(fc.nat(encoded.length - 1), fc.nat(255)), { minLength: 1, maxLength: 4 }),
+        (edits) => {
+          const changed = new Uint8Array(encoded);
+          for (const [at, byte] of edits) changed[at] = byte;
+          expect([undefined, 'E_FORMAT', 'E_INTEGRITY', 'E_NEWER_FORMAT']).toContain(codeOf(() => decode(changed)));
+        },
+      ),
+      { numRuns: 1000 },
+    );
+  }
+});
+
+test('another vault key, admin key or vault does not verify', () => {
+  const otherSeed = new Uint8Array(32).fill(1);
+  const otherPublic = publicKeyOf(sodium, otherSeed);
+  expect(codeOf(() => openVaultDescriptor(sodium, encodedDescriptor, otherSeed))).toBe('E_INTEGRITY');
+  expect(codeOf(() => verifyVaultMac(sodium, encodedDescriptor, otherSeed))).toBe('E_INTEGRITY');
+  expect(codeOf(() => verifyVaultSignature(sodium, encodedDescriptor, otherPublic))).toBe('E_INTEGRITY');
+  expect(codeOf(() => verifyVaultSignature(sodium, encodedDescriptor, adminPublicKey))).toBeUndefined();
+  expect(codeOf(() => verifyCard(sodium, encodedCard, otherPublic))).toBe('E_INTEGRITY');
+  const otherVault = deriveVaultKeys(sodium, 'f'.repeat(32), VAULT_KEY);
+  expect(codeOf(() => openAdminSeed(sodium, otherVault, encodedAdmin))).toBe('E_INTEGRITY');
+});
+
+test('a descriptor with a chunker, format or feature of a newer program is E_NEWER_FORMAT, one with absurd lengths E_FORMAT', () => {
+  const encode = (change: object) =>
+    encodeVaultDescriptor(sodium, { ...descriptor, ...change }, { macKey: keys.macKey, adminSeed: ADMIN_SEED });
+  const chunker = (change: object) => ({ chunker: { ...descriptor.chunker, ...change } });
+  expect(codeOf(() => decodeVaultDescriptor(encode({ formatVersion: 2 })))).toBe('E_NEWER_FORMAT');
+  expect(codeOf(() => decodeVaultDescriptor(encode({ criticalFeatures: ['tape'] })))).toBe('E_NEWER_FORMAT');
+  expect(codeOf(() => decodeVaultDescriptor(encode(chunker({ name: 'fastcdc-2' }))))).toBe('E_NEWER_FORMAT');
+  for (const wrong of [
+    { min: 32 },
+    { min: 524_288 },
+    { avg: 600_000 },
+    { max: 524_288 },
+    { max: 2 ** 24 },
+    { min: 131_073 },
+  ]) {
+    expect(codeOf(() => decodeVaultDescriptor(encode(chunker(wrong))))).toBe('E_FORMAT');
+  }
+  const row = { keyId: 1, createdNs: 0n };
+  for (const keyTable of [[], [row, row], Array.from({ length: 65 }, (_, keyId) => ({ ...row, keyId: keyId + 1 }))]) {
+    expect(codeOf(() => decodeVaultDescriptor(encode({ keyTable })))).toBe('E_FORMAT');
+  }
+});
+
+test('optional fields of a newer program are kept when the descriptor is written again', () => {
+  const withUnknown: VaultDescriptor = { ...descriptor, unknownFields: new Map<number, unknown>([[40, 'later']]) };
+  const bytes = encodeVaultDescriptor(sodium, withUnknown, { macKey: keys.macKey, adminSeed: ADMIN_SEED });
+  expect(decodeVaultDescriptor(bytes)).toEqual(withUnknown);
+});
+
+test('a recovery proof counts for one challenge over one channel', () => {
+  const [challenge, pin] = [new Uint8Array(32).fill(1), new Uint8Array(32).fill(2)];
+  const proof = proveRecovery(sodium, keys, challenge, pin);
+  const check = (a: Uint8Array, b: Uint8Array) => verifyRecoveryProof(sodium, descriptor.proofPublicKey, a, b, proof);
+  expect([check(challenge, pin), check(pin, pin), check(challenge, challenge)]).toEqual([true, false, false]);
+});
+
+test('golden: descriptor, card, identity and admin seed of version 1 are still read, and written to the same bytes', () => {
+  const golden = goldenJson<Record<string, string>>(new URL('./golden/structures-1.json', import.meta.url), () => ({
+    descriptor: Buffer.from(encodedDescriptor).toString('hex'),
+    card: Buffer.from(encodedCard).toString('hex'),
+    identity: Buffer.from(encodedIdentity).toString('hex'),
+    adminSeed: Buffer.from(encodedAdmin).toString('hex'),
+  }));
+  const bytes = (name: string) => Buffer.from(golden[name]!, 'hex');
+  expect(openVaultDescriptor(sodium, bytes('descriptor'), VAULT_KEY).descriptor).toEqual(descriptor);
+  expect(verifyCard(sodium, bytes('card'), adminPublicKey)).toEqual(card);
+  expect(decodeIdentity(bytes('identity'))).toEqual(identity);
+  expect(openAdminSeed(sodium, keys, bytes('adminSeed'))).toEqual(ADMIN_SEED);
+  expect(Buffer.compare(encodedDescriptor, bytes('descriptor'))).toBe(0);
+  expect(Buffer.compare(encodedCard, bytes('card'))).toBe(0);
+});
+
+test('a structure that is too large to be read back is not written', () => {
+  const long = encodeCborMap(new Map([[0, 'x'.repeat(10)]]));
+  expect(long.length).toBe(13);
+  expect(codeOf(() => encodeCard(sodium, { ...card, name: 'x'.repeat(20_000) }, ADMIN_SEED))).toBe('E_FORMAT');
+});

@@ -1,0 +1,188 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { loadSodium } from '../codec/sodium.ts';
+import { EdgeError } from '../core/errors.ts';
+import { goldenJson } from '../testing/golden-json.ts';
+import { createSeededRandom } from '../testing/seeded-random.ts';
+import { derivePassphraseMasterInWorker } from './argon2-in-worker.ts';
+import { decodeKeyFile, encodeKeyFile } from './key-file.ts';
+import { derivePassphraseMaster } from './passphrase-master.ts';
+import { decodeSlot, encodeSlot, masterOfStrongSecret, openSlot, SLOT_BYTES, type SlotHeader } from './slot.ts';
+import { createSlot, type SlotSecret, unlockSlot, unlockWithSlots } from './unlock.ts';
+
+const sodium = await loadSodium();
+const VAULT = '000102030405060708090a0b0c0d0e0f';
+const VAULT_KEY = Uint8Array.from({ length: 32 }, (_, index) => index);
+const random = createSeededRandom('slots');
+/** The cheapest cost that is accepted; in this thread, as the worker has a test of its own. */
+const cheap = { opsLimit: 1, memLimitKib: 8192 };
+const inThread = async (passphrase: string, cost: Parameters<typeof derivePassphraseMaster>[2]) =>
+  derivePassphraseMaster(sodium, passphrase, cost);
+const make = async (secret: SlotSecret, label = 'mine') =>
+  (await createSlot(sodium, secret, { vaultId: VAULT, label, vaultKey: VAULT_KEY, ...cheap }, random, inThread)).bytes;
+
+const keyFileSecret: SlotSecret = { type: 'keyfile', secret: new Uint8Array(32).fill(3) };
+const recoverySecret: SlotSecret = { type: 'recovery', secret: new Uint8Array(32).fill(4) };
+const passphraseSecret: SlotSecret = { type: 'passphrase', passphrase: 'correct horse' };
+
+async function codeOf(run: () => unknown): Promise<string | undefined> {
+  try {
+    await run();
+  } catch (error) {
+    if (error instanceof EdgeError) return error.code;
+    throw error;
+  }
+  return undefined;
+}
+
+test.each([passphraseSecret, keyFileSecret, recoverySecret])(
+  'a $type opens its slot, no other secret does',
+  async (secret) => {
+    const bytes = await make(secret, 'späte Schicht');
+    expect(bytes.length).toBe(SLOT_BYTES);
+    const slot = decodeSlot(bytes);
+    expect(slot).toMatchObject({ type: secret.type, vaultId: VAULT, label: 'späte Schicht' });
+    expect(await unlockSlot(sodium, slot, secret, inThread)).toEqual(VAULT_KEY);
+    const wrong: SlotSecret =
+      secret.type === 'passphrase'
+        ? { type: 'passphrase', passphrase: 'correct Horse' }
+        : { type: secret.type, secret: new Uint8Array(32).fill(9) };
+    expect(await codeOf(() => unlockSlot(sodium, slot, wrong, inThread))).toBe('E_WRONG_KEY');
+  },
+);
+
+test('a passphrase is the same however its accents are composed', async () => {
+  const bytes = await make({ type: 'passphrase', passphrase: 'caf\u00e9' });
+  const decomposed: SlotSecret = { type: 'passphrase', passphrase: 'cafe\u0301' };
+  expect(await unlockSlot(sodium, decodeSlot(bytes), decomposed, inThread)).toEqual(VAULT_KEY);
+});
+
+test('an empty passphrase, a very long one and a label that does not fit are refused', async () => {
+  expect(await codeOf(() => make({ type: 'passphrase', passphrase: '' }))).toBe('E_USAGE');
+  expect(await codeOf(() => make({ type: 'passphrase', passphrase: 'x'.repeat(100_000) }))).toBe('E_USAGE');
+  expect(await codeOf(() => make(keyFileSecret, 'x'.repeat(33)))).toBe('E_USAGE');
+});
+
+test('damage is E_INTEGRITY and never taken for a wrong secret: every flipped bit', async () => {
+  const bytes = await make(keyFileSecret);
+  const found = new Map<string | undefined, number>();
+  for (let bit = 0; bit < bytes.length * 8; bit++) {
+    const flipped = new Uint8Array(bytes);
+    flipped[bit >> 3]! ^= 1 << (bit & 7);
+    const code = await codeOf(() => unlockWithSlots(sodium, [flipped], keyFileSecret, inThread));
+    found.set(code, (found.get(code) ?? 0) + 1);
+  }
+  // Without its magic it is no slot at all.
+  expect(Object.fromEntries(found)).toEqual({ E_FORMAT: 64, E_INTEGRITY: (SLOT_BYTES - 8) * 8 });
+});
+
+test('an altered key under a mended checksum is found by its tag, an absurd cost before it is allocated', async () => {
+  const bytes = await make(passphraseSecret);
+  const mended = (change: (slot: Buffer) => void) => {
+    const slot = Buffer.from(bytes);
+    change(slot);
+    sodium.crypto_hash_sha256(slot.subarray(0, SLOT_BYTES - 32)).forEach((byte, at) => {
+      slot[SLOT_BYTES - 32 + at] = byte;
+    });
+    return slot;
+  };
+  const open = (slot: Uint8Array) => codeOf(() => unlockWithSlots(sodium, [slot], passphraseSecret, inThread));
+  expect(await open(mended((slot) => slot.writeUInt8(slot[180]! ^ 1, 180)))).toBe('E_INTEGRITY');
+  expect(await open(mended((slot) => slot.writeUInt32LE(16 * 2 ** 20, 80)))).toBe('E_FORMAT');
+  expect(await open(mended((slot) => slot.writeUInt32LE(8, 80)))).toBe('E_FORMAT');
+  expect(await open(mended((slot) => slot.writeUInt32LE(11, 76)))).toBe('E_FORMAT');
+  expect(await open(mended((slot) => slot.writeUInt16LE(2, 8)))).toBe('E_NEWER_FORMAT');
+  expect(await open(mended((slot) => slot.writeUInt8(4, 10)))).toBe('E_NEWER_FORMAT');
+  expect(await open(mended((slot) => slot.writeUInt8(1, 11)))).toBe('E_FORMAT');
+  expect(await open(mended((slot) => slot.writeUInt8(65, 75)))).toBe('E_FORMAT');
+});
+
+test('arbitrary bytes are no slot', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.uint8Array({ maxLength: 300 }), fc.boolean(), async (bytes, withMagic) => {
+      const slot = withMagic ? Buffer.concat([Buffer.from('EDGESLOT'), bytes]) : bytes;
+      expect(['E_FORMAT', 'E_INTEGRITY', 'E_NEWER_FORMAT']).toContain(await codeOf(() => decodeSlot(slot)));
+    }),
+  );
+});
+
+test('of several slots the right one opens; a damaged one is named only when none does', async () => {
+  const damaged = Buffer.from(await make(keyFileSecret));
+  damaged[100]! ^= 1;
+  const slots = [await make(passphraseSecret), damaged, await make(keyFileSecret)];
+  expect((await unlockWithSlots(sodium, slots, keyFileSecret, inThread)).vaultKey).toEqual(VAULT_KEY);
+  expect(await codeOf(() => unlockWithSlots(sodium, [damaged], keyFileSecret, inThread))).toBe('E_INTEGRITY');
+  expect(await codeOf(() => unlockWithSlots(sodium, [slots[0]!], keyFileSecret, inThread))).toBe('E_WRONG_KEY');
+  expect(await codeOf(() => unlockWithSlots(sodium, [], keyFileSecret, inThread))).toBe('E_WRONG_KEY');
+});
+
+test('the worker derives what the function derives', async () => {
+  const cost = { ...cheap, salt: new Uint8Array(16).fill(7) };
+  expect(await derivePassphraseMasterInWorker('secret', cost)).toEqual(derivePassphraseMaster(sodium, 'secret', cost));
+  expect(await codeOf(() => derivePassphraseMasterInWorker('secret', { ...cost, memLimitKib: 2 ** 30 }))).toBe(
+    'E_FORMAT',
+  );
+});
+
+test('a key file comes back, whatever surrounds its line', () => {
+  const secret = Uint8Array.from({ length: 32 }, (_, index) => index * 7);
+  const text = encodeKeyFile(secret);
+  expect(text).toMatch(/^edgestore-key-1:[\w-]{43}:[0-9a-f]{8}\n$/);
+  for (const form of [text, text.trimEnd(), `${text.trimEnd()}\r\n`]) expect(decodeKeyFile(form)).toEqual(secret);
+});
+
+test('a flipped character of a key file is E_INTEGRITY or E_FORMAT, a cut one E_FORMAT, a newer one E_NEWER_FORMAT', async () => {
+  const text = encodeKeyFile(new Uint8Array(32).fill(200)).trimEnd();
+  for (let at = 0; at < text.length; at++) {
+    for (const character of ['A', '0', '-', '~']) {
+      if (text[at] === character) continue;
+      const changed = text.slice(0, at) + character + text.slice(at + 1);
+      const code = await codeOf(() => decodeKeyFile(changed));
+      expect(['E_INTEGRITY', 'E_FORMAT', 'E_NEWER_FORMAT']).toContain(code);
+      if (at > 16 && at < 59 && /[\w-]/.test(character)) expect(code).toBe('E_INTEGRITY');
+    }
+    expect(await codeOf(() => decodeKeyFile(text.slice(0, at)))).toBe('E_FORMAT');
+  }
+  expect(await codeOf(() => decodeKeyFile(text.replace('-1:', '-2:')))).toBe('E_NEWER_FORMAT');
+  expect(await codeOf(() => decodeKeyFile('x'.repeat(10_000)))).toBe('E_FORMAT');
+});
+
+interface GoldenSlot {
+  readonly type: SlotSecret['type'];
+  readonly secret: string;
+  readonly slot: string;
+}
+
+test('golden: slots of version 1 still open, and are written to the same bytes', () => {
+  const header = (type: SlotSecret['type']): SlotHeader => ({
+    type,
+    slotId: '11'.repeat(16),
+    vaultId: VAULT,
+    label: `golden ${type}`,
+    opsLimit: type === 'passphrase' ? 2 : 0,
+    memLimitKib: type === 'passphrase' ? 8192 : 0,
+    salt: new Uint8Array(16).fill(0x22),
+  });
+  const masterOf = (type: SlotSecret['type'], secret: string) =>
+    type === 'passphrase'
+      ? derivePassphraseMaster(sodium, secret, header(type))
+      : masterOfStrongSecret(sodium, header(type), Buffer.from(secret, 'hex'));
+  const encode = (type: SlotSecret['type'], secret: string) =>
+    Buffer.from(encodeSlot(sodium, header(type), masterOf(type, secret), VAULT_KEY, createSeededRandom(type))).toString(
+      'hex',
+    );
+  const golden = goldenJson<GoldenSlot[]>(new URL('./golden/slots-1.json', import.meta.url), () =>
+    (
+      [
+        ['passphrase', 'correct horse'],
+        ['keyfile', '33'.repeat(32)],
+        ['recovery', '44'.repeat(32)],
+      ] as const
+    ).map(([type, secret]) => ({ type, secret, slot: encode(type, secret) })),
+  );
+  expect(golden.map((each) => each.type)).toEqual(['passphrase', 'keyfile', 'recovery']);
+  for (const { type, secret, slot } of golden) {
+    expect(openSlot(sodium, decodeSlot(Buffer.from(slot, 'hex')), masterOf(type, secret))).toEqual(VAULT_KEY);
+    expect(encode(type, secret)).toBe(slot);
+  }
+});
