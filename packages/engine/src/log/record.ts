@@ -69,8 +69,13 @@ export function encodeRecord(sodium: Sodium, input: RecordInput): EncodedRecord 
   return { bytes, hash: recordHashOf(bytes) };
 }
 
-/** Reads the clear part, without any key. Nothing in it is proven before `verifyRecord`. E_FORMAT, E_NEWER_FORMAT. */
+/** Reads the clear part, without any key, and hashes the record. Nothing in it is proven before `verifyRecord`. E_FORMAT, E_NEWER_FORMAT. */
 export function decodeEnvelope(bytes: Uint8Array): HashedEnvelope {
+  return { ...readEnvelope(bytes), hash: recordHashOf(bytes) };
+}
+
+/** The same without the hash, in constant time: for looking whether bytes are a record at all. */
+export function readEnvelope(bytes: Uint8Array): RecordEnvelope {
   if (bytes.length < RECORD_BYTES_MIN || bytes.length > RECORD_BYTES_MAX)
     throw formatError(WHAT, `${bytes.length} bytes are no possible length`);
   const reader = new ByteReader(bytes, WHAT);
@@ -91,12 +96,12 @@ export function decodeEnvelope(bytes: Uint8Array): HashedEnvelope {
   if (incarnation < 1 || seq < 1) throw formatError(WHAT, 'incarnations and sequence numbers begin at 1');
   if (bodyBytes !== bytes.length - ENVELOPE_BYTES - SIGNATURE_BYTES)
     throw formatError(WHAT, `a body of ${bodyBytes} bytes in ${bytes.length}`);
-  return { vault, agent, incarnation, seq, previous, keyId, hash: recordHashOf(bytes) };
+  return { vault, agent, incarnation, seq, previous, keyId };
 }
 
 /** Fails with E_INTEGRITY unless the key signed the record. */
 export function verifyRecord(sodium: Sodium, bytes: Uint8Array, signPublicKey: Uint8Array): void {
-  const { agent, incarnation, seq } = decodeEnvelope(bytes);
+  const { agent, incarnation, seq } = readEnvelope(bytes);
   const covered = bytes.subarray(0, bytes.length - SIGNATURE_BYTES);
   const signature = bytes.subarray(bytes.length - SIGNATURE_BYTES);
   if (!verifyInDomain(sodium, SIGNATURE_DOMAIN, covered, signature, signPublicKey)) {
@@ -115,7 +120,7 @@ export function verifyRecord(sodium: Sodium, bytes: Uint8Array, signPublicKey: U
  * record of another vault, E_FORMAT or E_NEWER_FORMAT for what was sealed.
  */
 export function openRecord(sodium: Sodium, bytes: Uint8Array, keys: VaultKeys, zstd: Zstd = nativeZstd()): RecordBody {
-  const envelope = decodeEnvelope(bytes);
+  const envelope = readEnvelope(bytes);
   if (envelope.vault !== keys.vaultId)
     throw new EdgeError('E_WRONG_KEY', `a record of vault ${envelope.vault} under the keys of ${keys.vaultId}`);
   const generation = keyOf(keys, envelope.keyId);

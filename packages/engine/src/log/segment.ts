@@ -4,7 +4,7 @@
  */
 import { concatBytes } from '../core/bytes.ts';
 import { RECORD_BYTES_MAX } from '../core/limits.ts';
-import { decodeEnvelope } from './record.ts';
+import { readEnvelope } from './record.ts';
 import { RECORD_MAGIC } from './record-layout.ts';
 import { frameItem, splitItems } from './split-items.ts';
 
@@ -32,7 +32,7 @@ export function decodeSegment(bytes: Uint8Array): DecodedSegment {
   const { items, ...rest } = splitItems(bytes, {
     magic: RECORD_MAGIC,
     bytesMax: RECORD_BYTES_MAX,
-    check: decodeEnvelope,
+    check: readEnvelope,
   });
   return { records: items, ...rest };
 }
