@@ -14,7 +14,10 @@ export interface FetchOutcome {
   readonly missing: (wanted: Wanted, error: EdgeError) => void;
 }
 
-/** Settles every wanted chunk exactly once, by `take` or by `missing`. Throws only when the signal is aborted. */
+/**
+ * Settles every wanted chunk exactly once, by `take` or by `missing`. A copy that was chosen before is used. Throws only when the signal is
+ * aborted.
+ */
 export async function fetchSealed(
   router: CopyRouter,
   wanted: readonly Wanted[],
@@ -23,7 +26,8 @@ export async function fetchSealed(
 ): Promise<void> {
   let open = [...wanted];
   while (open.length > 0) {
-    await router.choose(open, signal);
+    const undecided = open.filter((one) => one.copy === undefined);
+    if (undecided.length > 0) await router.choose(undecided, signal);
     const bySource = new Map<SealedSource, Map<HexId, Wanted>>();
     for (const one of open) {
       if (one.copy === undefined) {

@@ -4,13 +4,15 @@
  */
 import { open, readFile, rename } from 'node:fs/promises';
 import { showPath } from '../browse/entry-name.ts';
-import { EdgeError, errnoOf, toEdgeError } from '../core/errors.ts';
+import { EdgeError, type ErrorCode, errnoOf, toEdgeError } from '../core/errors.ts';
 
 export interface Marker {
   readonly restore: 1;
   readonly snapshot: string;
   /** `writing`: content may be incomplete. `renaming`: all is there under final names and is being moved to its place. */
   readonly step: 'writing' | 'renaming';
+  /** With `renaming`: what could not be restored, so that a run which only moves things still says so. Paths in base64. */
+  readonly failures?: readonly { readonly path: string; readonly code: ErrorCode; readonly message: string }[];
 }
 
 /** The marker, or undefined when there is none; an unreadable one (a crash while it was written) counts as `writing`. */
@@ -25,7 +27,9 @@ export async function readMarker(path: Uint8Array): Promise<Marker | undefined> 
   try {
     const marker = JSON.parse(text) as Partial<Marker>;
     if (marker.restore === 1 && typeof marker.snapshot === 'string') {
-      return { restore: 1, snapshot: marker.snapshot, step: marker.step === 'renaming' ? 'renaming' : 'writing' };
+      const { snapshot, failures } = marker;
+      const step = marker.step === 'renaming' ? 'renaming' : 'writing';
+      return { restore: 1, snapshot, step, ...(Array.isArray(failures) ? { failures } : {}) };
     }
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;

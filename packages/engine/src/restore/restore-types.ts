@@ -8,6 +8,7 @@ import type { SealedSource, SourceKind } from '../core/ports/sealed-source.ts';
 import type { WorkerPool } from '../core/ports/worker-pool.ts';
 import type { SnapshotBody } from '../log/record-body.ts';
 import type { PipelineTasks } from '../pipeline/tasks.ts';
+import type { PathFilter } from '../policy/path-filter.ts';
 import type { Entry } from '../tree/entry.ts';
 
 export type Overwrite = 'never' | 'if-changed' | 'if-newer' | 'always';
@@ -24,20 +25,15 @@ export interface RestoreInput {
   readonly target: Uint8Array;
   /** Absent: a fresh target. */
   readonly inPlace?: { readonly overwrite: Overwrite; readonly delete: boolean };
-  /** Which entries; absent for all. Folders that only lead to a selected entry are made too. */
-  readonly select?: Selector;
+  /** Patterns in gitignore syntax, relative to what is restored. Folders that only lead to a selected entry are made too. */
+  readonly include?: readonly string[];
+  readonly exclude?: readonly string[];
   /** Sources that may be read. Absent or `auto`: all. */
   readonly from?: 'auto' | SourceKind;
   /** Also count what there is to do, by walking the tree and asking the sources. */
   readonly estimate?: boolean;
   /** With `inPlace.delete`: extra items that are left alone, such as what the root's ignore rules name. */
   readonly protect?: (path: Uint8Array, isFolder: boolean) => boolean;
-}
-
-/** Decides by path (relative to what is restored): an entry itself, and whether a folder that is not selected can hold selected entries. */
-export interface Selector {
-  selects(path: Uint8Array, isFolder: boolean): boolean;
-  mayHold(path: Uint8Array): boolean;
 }
 
 export interface RestoreDeps {
@@ -64,6 +60,8 @@ export interface RestorePlan {
   readonly topHasMeta: boolean;
   /** Set when one thing is restored that is no folder: its entry under its name. */
   readonly single: Entry | undefined;
+  /** Which entries; undefined for all. */
+  readonly filter: PathFilter | undefined;
   readonly target: TargetPlan;
   /** Known when all of the snapshot is restored, or after an estimate. */
   readonly totals: { readonly files: number; readonly bytes: number } | undefined;
@@ -119,5 +117,7 @@ export interface RestoreReport {
   readonly failures: readonly RestoreFailure[];
   /** Failures beyond the ones listed. */
   readonly failuresOmitted: number;
+  /** Extra items that `--delete` took away, each with all in it counted once. */
+  readonly removed: number;
   readonly durationS: number;
 }

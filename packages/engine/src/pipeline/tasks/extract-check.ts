@@ -3,7 +3,7 @@
  * size, its time and its content, read back and identified, are right.
  */
 import { readSync } from 'node:fs';
-import { createIdentifier, type Identify } from '../../codec/identify.ts';
+import type { Identify } from '../../codec/identify.ts';
 import { bytesEqual } from '../../core/bytes.ts';
 import { EdgeError, errnoOf } from '../../core/errors.ts';
 import { ChunkKind } from '../../core/ids.ts';
@@ -12,7 +12,6 @@ import { readLinkAt } from '../../files/make-entry.ts';
 import { closeFd, openForReading } from '../../files/open-file.ts';
 import type { ContentRef, EntryType, Hole } from '../../tree/entry.ts';
 import type { Task } from '../task.ts';
-import type { WorkerContext } from '../worker-context.ts';
 import type { Segment } from './extract-batch.ts';
 import { failureOf } from './extract-files.ts';
 import { folderCacheOf } from './extract-folder-cache.ts';
@@ -51,9 +50,9 @@ export interface ExtractCheckTask {
   readonly output: { readonly verdicts: Uint8Array; readonly failures: readonly ItemFailure[] };
 }
 
-export const task: Task<ExtractCheckTask['input'], ExtractCheckTask['output']> = (input, context) => {
+export const task: Task<ExtractCheckTask['input'], ExtractCheckTask['output']> = async (input, context) => {
   const folders = folderCacheOf(context, input.root);
-  const identify = identifierOf(context);
+  const identify = await context.identify();
   const verdicts = new Uint8Array(input.items.length);
   const failures: ItemFailure[] = [];
   for (const [index, item] of input.items.entries()) {
@@ -140,12 +139,3 @@ function holesAreZero(fd: number, holes: readonly Hole[]): boolean {
 }
 
 const HOLE_BLOCK_BYTES = 1024 * 1024;
-
-export function identifierOf(context: WorkerContext): Identify {
-  let identify = context.kept.get('extract.identify') as Identify | undefined;
-  if (identify === undefined) {
-    identify = createIdentifier(context.config.keys.idKey);
-    context.kept.set('extract.identify', identify);
-  }
-  return identify;
-}

@@ -42,7 +42,7 @@ export interface ExtractOthersTask {
   readonly input: { readonly root: Uint8Array; readonly items: readonly OtherItem[]; readonly collision: Collision };
   readonly output: {
     readonly failures: readonly ItemFailure[];
-    /** Links that the file system refused (too many, another device): a copy of the content does instead. */
+    /** Links that could not be made as such (too many, the first name is gone): a copy of the content does instead. */
     readonly refusedLinks: readonly number[];
     readonly meta: readonly ItemFailure[];
     readonly ownersKept: number;
@@ -65,7 +65,7 @@ export const task: Task<ExtractOthersTask['input'], ExtractOthersTask['output']>
       if (ownerKept) ownersKept++;
     } catch (error) {
       const errno = errnoOf(error) ?? '';
-      const refused = ['EMLINK', 'EXDEV', 'EPERM', 'ENOTSUP', 'EOPNOTSUPP'].includes(errno);
+      const refused = ['ENOENT', 'EMLINK', 'EXDEV', 'EPERM', 'ENOTSUP', 'EOPNOTSUPP'].includes(errno);
       if (item.make.what === 'link' && refused) refusedLinks.push(index);
       else failures.push(failureOf(index, error));
     }

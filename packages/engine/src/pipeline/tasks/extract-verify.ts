@@ -3,7 +3,7 @@ import { closeFd, openForReading } from '../../files/open-file.ts';
 import type { ContentRef } from '../../tree/entry.ts';
 import type { Task } from '../task.ts';
 import type { Segment } from './extract-batch.ts';
-import { chunkIsThere, identifierOf } from './extract-check.ts';
+import { chunkIsThere } from './extract-check.ts';
 import { folderCacheOf } from './extract-folder-cache.ts';
 
 export interface ExtractVerifyTask {
@@ -17,8 +17,8 @@ export interface ExtractVerifyTask {
   readonly output: { readonly right: Uint8Array };
 }
 
-export const task: Task<ExtractVerifyTask['input'], ExtractVerifyTask['output']> = (input, context) => {
-  const identify = identifierOf(context);
+export const task: Task<ExtractVerifyTask['input'], ExtractVerifyTask['output']> = async (input, context) => {
+  const identify = await context.identify();
   const fd = openForReading(folderCacheOf(context, input.root).folder(input.folder), input.name);
   try {
     return {
