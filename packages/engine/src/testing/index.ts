@@ -7,5 +7,6 @@ export {
   type FaultyObjectStore,
   type FaultyVerb,
 } from './faulty-object-store.ts';
+export { type MadePack, makePack, makeSealedChunk } from './make-pack.ts';
 export { realClock } from './real-clock.ts';
 export { createSeededRandom, randomFraction } from './seeded-random.ts';
