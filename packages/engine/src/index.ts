@@ -50,3 +50,4 @@ export { encodeSegment } from './log/segment.ts';
 export { createDataDir, dataDirAt, dataDirExists, requireDataDir } from './store/data-dir.ts';
 export { type DataDirLock, lockDataDir, readLockHolder } from './store/data-dir-lock.ts';
 export { makeFolderDurably } from './store/durable-write.ts';
+export { type Engine, type EngineOptions, openEngine } from './engine.ts';

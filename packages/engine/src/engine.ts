@@ -1,0 +1,194 @@
+/**
+ * The composition root of the engine: opens what lies in a data dir and hands it to the flows. The caller holds the data dir's lock. Flows are
+ * functions that take this object (each names the part of it that it uses); nothing else in the engine constructs drivers.
+ */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createOpener, type Opener } from './codec/open.ts';
+import { loadSodium, type Sodium } from './codec/sodium.ts';
+import type { Clock, RandomBytes } from './core/clock.ts';
+import { EdgeError, errnoOf, toEdgeError } from './core/errors.ts';
+import type { ChunkStore } from './core/ports/chunk-store.ts';
+import type { ReportProgress, ReportWarning } from './core/ports/progress.ts';
+import type { WorkerPool } from './core/ports/worker-pool.ts';
+import { type Index, openIndex } from './index/open-index.ts';
+import { verifyCard } from './keys/card.ts';
+import { publicKeyOf } from './keys/ed25519.ts';
+import { type AgentIdentity, decodeIdentity } from './keys/identity.ts';
+import { openVaultDescriptor, type VaultDescriptor } from './keys/vault-descriptor.ts';
+import type { VaultKeys } from './keys/vault-keys.ts';
+import { openRecord, readEnvelope, verifyRecord } from './log/record.ts';
+import type { RecordBody } from './log/record-body.ts';
+import type { PipelineTasks } from './pipeline/tasks.ts';
+import { createWorkerPool } from './pipeline/worker-pool.ts';
+import { openChunkStore } from './store/chunk-store/open-chunk-store.ts';
+import { cleanDataDir, type DataDir, readFolder, requireDataDir } from './store/data-dir.ts';
+import { type LogStore, openLogStore } from './store/log-store.ts';
+import { createOwnLog, type OwnLog } from './store/own-log.ts';
+import { type RebuildReport, reconcileIndex } from './store/rebuild.ts';
+
+export interface EngineOptions {
+  readonly dataDir: DataDir;
+  /** 32 bytes, from a key slot. */
+  readonly vaultKey: Uint8Array;
+  readonly clock: Clock;
+  readonly random: RandomBytes;
+  /** Pipeline threads. */
+  readonly workers: number;
+  /** zstd level of new chunks. */
+  readonly level: number;
+  readonly warn: ReportWarning;
+  readonly progress?: ReportProgress;
+  readonly signal?: AbortSignal;
+}
+
+export interface Engine {
+  readonly dataDir: DataDir;
+  readonly clock: Clock;
+  readonly random: RandomBytes;
+  readonly sodium: Sodium;
+  readonly vault: VaultDescriptor;
+  /** The descriptor as stored, for peers and buckets. */
+  readonly vaultBytes: Uint8Array;
+  readonly keys: VaultKeys;
+  readonly identity: AgentIdentity;
+  readonly opener: Opener;
+  readonly index: Index;
+  readonly chunks: ChunkStore;
+  /** All logs on this disk. */
+  readonly logs: LogStore;
+  /** This agent's own log. */
+  readonly log: OwnLog;
+  /** Verifies a record's signature by its author's card, then opens it. */
+  readonly openRecord: (record: Uint8Array) => RecordBody;
+  readonly pool: WorkerPool<PipelineTasks>;
+  /** What opening had to put right. */
+  readonly reconciled: RebuildReport;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens the vault, the agent's identity, the logs and the index, and puts right what a crash left. E_NO_VAULT, E_WRONG_KEY, E_INTEGRITY for
+ * damaged files, E_NEWER_FORMAT. An index that is missing or of no use is built again here.
+ */
+export async function openEngine(options: EngineOptions): Promise<Engine> {
+  const { dataDir, clock, random, warn } = options;
+  await requireDataDir(dataDir);
+  const sodium = await loadSodium();
+  const vaultBytes = await readRequired(dataDir.vaultFile, 'the vault descriptor');
+  const { descriptor, keys } = openVaultDescriptor(sodium, vaultBytes, options.vaultKey);
+  const identity = decodeIdentity(await readRequired(dataDir.identityFile, "the agent's identity"));
+  await cleanDataDir(dataDir);
+  const opener = createOpener(sodium, keys);
+  const pool = createWorkerPool({
+    size: options.workers,
+    config: { keys, chunker: descriptor.chunker, level: options.level },
+  });
+  const index = openIndex(dataDir.indexFile, { clock, vault: keys.vaultId });
+  try {
+    if (index.quarantined !== undefined) {
+      const { path, why } = index.quarantined;
+      warn({
+        code: 'index-rebuilt',
+        message: `the index could not be used (${why}); it was moved to ${path} and is built again`,
+      });
+    }
+    const logs = await openLogStore(dataDir.logDir, { knownHeads: index.isBuilt() ? index.log.heads() : [] });
+    for (const { path, bytes } of logs.moved) {
+      warn({
+        code: 'log-torn',
+        message: `an unfinished record of ${bytes} bytes at the end of a log was moved to ${path}`,
+      });
+    }
+    const chunks = openChunkStore({ packDir: dataDir.packDir, index: index.chunks, vault: keys.vaultId, clock });
+    const openRecord = await recordOpener(sodium, keys, descriptor, identity, dataDir);
+    const reconciled = await reconcileIndex({
+      dataDir,
+      index,
+      log: logs,
+      vault: keys.vaultId,
+      clock,
+      openRecord,
+      ...(options.progress === undefined ? {} : { progress: options.progress }),
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
+    });
+    for (const problem of reconciled.problems) warn({ code: problem.code, message: problem.message });
+    const log = createOwnLog({ sodium, keys, identity, random, logs, index: index.log });
+    return {
+      dataDir,
+      clock,
+      random,
+      sodium,
+      vault: descriptor,
+      vaultBytes,
+      keys,
+      identity,
+      opener,
+      openRecord,
+      index,
+      chunks,
+      logs,
+      log,
+      pool,
+      reconciled,
+      close: async () => {
+        await pool.close();
+        index.close();
+      },
+    };
+  } catch (error) {
+    index.close();
+    await pool.close();
+    throw error;
+  }
+}
+
+/** Cards are read once: agents that join later bring theirs through the membership, which opens records by itself. */
+async function recordOpener(
+  sodium: Sodium,
+  keys: VaultKeys,
+  vault: VaultDescriptor,
+  identity: AgentIdentity,
+  dataDir: DataDir,
+): Promise<Engine['openRecord']> {
+  const signers = new Map<string, Uint8Array>();
+  for (const name of await readFolder(dataDir.cardsDir)) {
+    if (!name.endsWith('.card')) continue;
+    const card = verifyCard(
+      sodium,
+      await readRequired(join(dataDir.cardsDir, name), `the card ${name}`),
+      vault.adminPublicKey,
+    );
+    signers.set(`${card.agentId}-${card.incarnation}`, card.signPublicKey);
+  }
+  signers.set(`${identity.agentId}-${identity.incarnation}`, publicKeyOf(sodium, identity.signSeed));
+  return (record) => {
+    const { agent, incarnation, seq } = readEnvelope(record);
+    const signer = signers.get(`${agent}-${incarnation}`);
+    if (signer === undefined) {
+      throw new EdgeError(
+        'E_INTEGRITY',
+        `record ${incarnation}/${seq} of agent ${agent.slice(0, 8)} has no card to verify it with`,
+        {
+          hint: 'Bring the file back into the data dir’s cards folder, or run a command that reaches a peer.',
+          context: { agent, incarnation, seq },
+        },
+      );
+    }
+    verifyRecord(sodium, record, signer);
+    return openRecord(sodium, record, keys);
+  };
+}
+
+async function readRequired(path: string, what: string): Promise<Uint8Array> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') throw toEdgeError(error, `reading ${what}`);
+    throw new EdgeError('E_INTEGRITY', `${what} is missing: ${path}`, {
+      hint: 'Bring the file back from a copy of the data dir, or run `edgestore recover` into a new one.',
+      context: { path },
+      cause: error,
+    });
+  }
+}
