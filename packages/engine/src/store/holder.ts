@@ -5,7 +5,7 @@
 import type { Sodium } from '../codec/sodium.ts';
 import { bytesEqual } from '../core/bytes.ts';
 import type { Clock } from '../core/clock.ts';
-import { EdgeError, isEdgeError } from '../core/errors.ts';
+import { EdgeError } from '../core/errors.ts';
 import { failpoint } from '../core/failpoint.ts';
 import { type AgentId, type ChunkId, toHex, type VaultId } from '../core/ids.ts';
 import { FREE_SPACE_FLOOR_BYTES } from '../core/limits.ts';
@@ -14,8 +14,9 @@ import type { ChunkIndex, ChunkLocation } from '../core/ports/index.ts';
 import type { HoldReply, OutgoingFrame } from '../core/ports/peer.ts';
 import { type HoldBatch, holdBatchHash, verifyHoldBatch } from '../log/hold-batch.ts';
 import { encodeReceipt } from '../log/receipt.ts';
-import { decodeEnvelope, type HashedEnvelope, verifyRecord } from '../log/record.ts';
-import { type Head, type RecordBody, snapshotPages } from '../log/record-body.ts';
+import type { HashedEnvelope } from '../log/record.ts';
+import type { Head, RecordBody } from '../log/record-body.ts';
+import { addRecords } from './add-records.ts';
 import { requireFreeSpace } from './chunk-store/free-space.ts';
 import type { DataDir } from './data-dir.ts';
 import { appendHoldBatch } from './hold-log.ts';
@@ -233,63 +234,6 @@ function receiptFor({ batch, hash }: OpenBatch, deps: HolderDeps): Uint8Array {
     },
     deps.signSeed,
   );
-}
-
-async function addRecords(owner: HoldOwner, records: readonly Uint8Array[], deps: HolderDeps): Promise<Head> {
-  for (const record of records) {
-    const envelope = decodeEnvelope(record);
-    if (envelope.vault !== deps.vault || envelope.agent !== owner.agent || envelope.incarnation > owner.incarnation) {
-      throw new EdgeError('E_DENIED', 'a record of another vault, agent or incarnation', {
-        context: { agent: envelope.agent },
-      });
-    }
-    const key =
-      envelope.incarnation === owner.incarnation
-        ? owner.signPublicKey
-        : deps.signKeyOf(owner.agent, envelope.incarnation);
-    if (key === undefined) {
-      throw new EdgeError(
-        'E_DENIED',
-        `no card of agent ${owner.agent.slice(0, 8)} for incarnation ${envelope.incarnation} is known here`,
-        { retryable: true },
-      );
-    }
-    verifyRecord(deps.sodium, record, key);
-    const body = openBody(record, deps);
-    if (body?.type === 'snapshot') requirePages(body, envelope, deps);
-    await deps.log.append(record);
-    failpoint('hold.record-logged');
-    deps.index.log.applyRecord(envelope, body);
-    failpoint('hold.record-indexed');
-  }
-  const head = deps.log.head(owner.agent);
-  if (head === undefined) throw new EdgeError('E_USAGE', 'there is no record to add');
-  return head;
-}
-
-/** A record that this agent cannot open (of a later key or format) is kept all the same: it is the owner's. */
-function openBody(record: Uint8Array, deps: HolderDeps): RecordBody | undefined {
-  try {
-    return deps.openRecord?.(record);
-  } catch (error) {
-    if (isEdgeError(error, 'E_NEWER_FORMAT')) return undefined;
-    throw error;
-  }
-}
-
-/** Where a record is read, all it reaches is stored; the cheap part of that is checked here, the rest is the owner's order. */
-function requirePages(
-  body: Extract<RecordBody, { type: 'snapshot' }>,
-  envelope: HashedEnvelope,
-  deps: HolderDeps,
-): void {
-  const pages = snapshotPages(body);
-  const absent = deps.index.chunks.locate(pages).findIndex((copies) => copies.length === 0);
-  if (absent === -1) return;
-  throw new EdgeError('E_FAILED', `snapshot ${envelope.hash.slice(0, 8)} came before its chunks`, {
-    context: { snapshot: envelope.hash, chunk: toHex(pages[absent]!) },
-    retryable: true,
-  });
 }
 
 async function keyedHashes(

@@ -40,13 +40,7 @@ export async function rebuildHolds(deps: Deps, problems: EdgeError[]): Promise<n
     applied += await rebuildOwner(owner, deps, problems);
   }
   const broken = problems.slice(before);
-  const why =
-    broken.length === 0
-      ? undefined
-      : broken
-          .map((problem) => problem.message)
-          .join('; ')
-          .slice(0, 1000);
+  const why = broken.length === 0 ? undefined : broken.map((problem) => problem.message).join('; ');
   if (deps.index.holds.incomplete() !== why) deps.index.holds.setIncomplete(why);
   return applied;
 }

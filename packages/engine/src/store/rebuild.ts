@@ -5,7 +5,7 @@
  * What only peers or a bucket know (placements, packs in the bucket) is not here: after a rebuild `RELEARN` is set until the flows have asked them.
  */
 import { type Clock, formatTimeNs } from '../core/clock.ts';
-import type { EdgeError } from '../core/errors.ts';
+import { EdgeError } from '../core/errors.ts';
 import { failpoint } from '../core/failpoint.ts';
 import type { AgentId, PackName, VaultId } from '../core/ids.ts';
 import type { ChunkIndex, KeyValue } from '../core/ports/index.ts';
@@ -77,6 +77,14 @@ export async function reconcileIndex(deps: RebuildDeps): Promise<RebuildReport> 
   if (rebuilt) index.holds.setIncomplete('the hold logs are not read yet');
   const packs = await rebuildPacks(packFolder(deps.dataDir.packDir), rebuilt, deps, problems);
   failpoint('rebuild.packs-done');
+  if (packs.missing.length > 0) {
+    problems.push(
+      new EdgeError('E_INTEGRITY', `${packs.missing.length} packs are gone from ${deps.dataDir.packDir}`, {
+        hint: 'The next sync stores again what is still in the roots; the rest comes from other copies.',
+        context: { packs: packs.missing.slice(0, 20) },
+      }),
+    );
+  }
   const records = await rebuildLogs(deps, problems);
   failpoint('rebuild.logs-done');
   const holdBatches = await rebuildHolds(deps, problems);
