@@ -88,9 +88,11 @@ test('an altered key under a mended checksum is found by its tag, an absurd cost
   };
   const open = (slot: Uint8Array) => codeOf(() => unlockWithSlots(sodium, [slot], passphraseSecret, inThread));
   expect(await open(mended((slot) => slot.writeUInt8(slot[180]! ^ 1, 180)))).toBe('E_INTEGRITY');
-  expect(await open(mended((slot) => slot.writeUInt32LE(16 * 2 ** 20, 80)))).toBe('E_FORMAT');
-  expect(await open(mended((slot) => slot.writeUInt32LE(8, 80)))).toBe('E_FORMAT');
-  expect(await open(mended((slot) => slot.writeUInt32LE(11, 76)))).toBe('E_FORMAT');
+  const decode = (slot: Uint8Array) => codeOf(() => decodeSlot(slot));
+  expect(await decode(mended((slot) => slot.writeUInt32LE(16 * 2 ** 20, 80)))).toBe('E_FORMAT');
+  expect(await decode(mended((slot) => slot.writeUInt32LE(8, 80)))).toBe('E_FORMAT');
+  expect(await decode(mended((slot) => slot.writeUInt32LE(11, 76)))).toBe('E_FORMAT');
+  expect(await decode(mended((slot) => slot.writeUInt8(2, 10)))).toBe('E_FORMAT');
   expect(await open(mended((slot) => slot.writeUInt16LE(2, 8)))).toBe('E_NEWER_FORMAT');
   expect(await open(mended((slot) => slot.writeUInt8(4, 10)))).toBe('E_NEWER_FORMAT');
   expect(await open(mended((slot) => slot.writeUInt8(1, 11)))).toBe('E_FORMAT');
