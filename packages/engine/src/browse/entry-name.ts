@@ -47,16 +47,3 @@ export function splitPath(path: Uint8Array): Uint8Array[] {
   }
   return parts;
 }
-
-/** For messages only: control and invalid bytes as `\xNN`. */
-export function showPath(path: Uint8Array): string {
-  const text = asBuffer(path).toString('utf8');
-  if (!/[\p{Cc}\ufffd\\]/u.test(text)) return text;
-  let out = '';
-  for (const byte of path)
-    out +=
-      byte < 0x20 || byte >= 0x7f || byte === 0x5c
-        ? `\\x${byte.toString(16).padStart(2, '0')}`
-        : String.fromCharCode(byte);
-  return out;
-}

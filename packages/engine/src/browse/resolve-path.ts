@@ -1,7 +1,8 @@
 /** Finds what `SNAPSHOT:PATH` names inside a snapshot's tree. */
 import { EdgeError } from '../core/errors.ts';
+import { escapeName } from '../policy/escape-name.ts';
 import type { Entry } from '../tree/entry.ts';
-import { joinPath, showPath, splitPath } from './entry-name.ts';
+import { joinPath, splitPath } from './entry-name.ts';
 import type { TreeReader } from './tree-reader.ts';
 
 export interface ResolvedPath {
@@ -21,14 +22,14 @@ export async function resolvePath(
   let at: Uint8Array = new Uint8Array(0);
   for (const name of splitPath(path)) {
     if (name.length === 2 && name[0] === 0x2e && name[1] === 0x2e) {
-      throw new EdgeError('E_USAGE', `a path inside a snapshot cannot have ".." in it: ${showPath(path)}`);
+      throw new EdgeError('E_USAGE', `a path inside a snapshot cannot have ".." in it: ${escapeName(path)}`);
     }
     const next = entry.type === 'dir' ? await reader.child(entry, name, signal) : undefined;
     if (next === undefined) {
-      const where = at.length === 0 ? 'the snapshot' : showPath(at);
-      throw new EdgeError('E_NOT_FOUND', `no ${showPath(name)} in ${where}`, {
+      const where = at.length === 0 ? 'the snapshot' : escapeName(at);
+      throw new EdgeError('E_NOT_FOUND', `no ${escapeName(name)} in ${where}`, {
         hint: 'List what is there with `edgestore ls SNAPSHOT[:PATH]`.',
-        context: { path: showPath(path) },
+        context: { path: escapeName(path) },
       });
     }
     entry = next;

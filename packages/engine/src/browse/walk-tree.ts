@@ -76,6 +76,7 @@ export async function* walkTree(reader: TreeReader, start: Entry, options: WalkO
     if (stack.length >= TREE_DEPTH_MAX) {
       const error = formatError('tree', `it is more than ${TREE_DEPTH_MAX} folders deep`);
       yield { step: 'broken', path, page: entry.pages?.[0] ?? new Uint8Array(0), error };
+      stack.push(openLevel(path, { ...entry, pages: [] }, options));
       continue;
     }
     await readAhead(reader, level, options);
@@ -97,6 +98,8 @@ async function takePage(
 ): Promise<readonly Entry[] | EdgeError> {
   const hex = toHex(page);
   const ahead = parent?.ahead.get(hex);
+  // Each is taken once, so that what was walked does not stay in memory.
+  parent?.ahead.delete(hex);
   if (ahead !== undefined) return ahead;
   return (await reader.pages([page], signal))[0]!;
 }

@@ -1,10 +1,10 @@
 /** The last steps of a restore into a fresh target: what was built under other names goes to its place, and the marker goes. */
 import { constants } from 'node:fs';
 import { mkdir, open, readdir, rename, rm, rmdir } from 'node:fs/promises';
-import { showPath } from '../browse/entry-name.ts';
 import { EdgeError, errnoOf, toEdgeError } from '../core/errors.ts';
 import { failpoint } from '../core/failpoint.ts';
 import type { FinishFolder } from '../pipeline/tasks/extract-finish-folders.ts';
+import { escapeName } from '../policy/escape-name.ts';
 import { metaOf } from './finish-window.ts';
 import { type Marker, writeMarker } from './marker.ts';
 import type { RestoreRun } from './restore-run.ts';
@@ -26,7 +26,7 @@ export async function beginTarget(run: RestoreRun): Promise<void> {
     }
     await syncFolder(splitTarget(target.partial).parent);
   } catch (error) {
-    throw toEdgeError(error, `target ${showPath(target.target)}`);
+    throw toEdgeError(error, `target ${escapeName(target.target)}`);
   }
   failpoint('restore.target-begun');
 }
@@ -91,14 +91,14 @@ async function moveIntoPlace(run: RestoreRun): Promise<void> {
     if (errno === 'ENOTEMPTY' || errno === 'EEXIST' || errno === 'ENOTDIR') {
       throw new EdgeError(
         'E_TARGET_NOT_EMPTY',
-        `something appeared at the target meanwhile: ${showPath(target.target)}`,
+        `something appeared at the target meanwhile: ${escapeName(target.target)}`,
         {
-          hint: `All is restored in ${showPath(target.tree)}: move the other thing away and run the same command again.`,
+          hint: `All is restored in ${escapeName(target.tree)}: move the other thing away and run the same command again.`,
           cause: error,
         },
       );
     }
-    throw toEdgeError(error, `target ${showPath(target.target)}`);
+    throw toEdgeError(error, `target ${escapeName(target.target)}`);
   }
 }
 
@@ -139,7 +139,7 @@ async function rmdirIfThere(path: Uint8Array): Promise<void> {
   try {
     await rmdir(Buffer.from(path));
   } catch (error) {
-    if (errnoOf(error) !== 'ENOENT') throw toEdgeError(error, showPath(path));
+    if (errnoOf(error) !== 'ENOENT') throw toEdgeError(error, escapeName(path));
   }
 }
 

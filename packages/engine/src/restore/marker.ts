@@ -3,8 +3,8 @@
  * Fresh targets have it as `marker.json` in the partial folder; an in-place restore has it in the target as `.edgestore-partial-ID`.
  */
 import { open, readFile, rename } from 'node:fs/promises';
-import { showPath } from '../browse/entry-name.ts';
 import { EdgeError, type ErrorCode, errnoOf, toEdgeError } from '../core/errors.ts';
+import { escapeName } from '../policy/escape-name.ts';
 
 export interface Marker {
   readonly restore: 1;
@@ -22,7 +22,7 @@ export async function readMarker(path: Uint8Array): Promise<Marker | undefined> 
     text = await readFile(Buffer.from(path), 'utf8');
   } catch (error) {
     if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return undefined;
-    throw toEdgeError(error, `marker ${showPath(path)}`);
+    throw toEdgeError(error, `marker ${escapeName(path)}`);
   }
   try {
     const marker = JSON.parse(text) as Partial<Marker>;
@@ -50,14 +50,14 @@ export async function writeMarker(path: Uint8Array, marker: Marker): Promise<voi
     }
     await rename(temporary, Buffer.from(path));
   } catch (error) {
-    const problem = toEdgeError(error, `marker ${showPath(path)}`);
+    const problem = toEdgeError(error, `marker ${escapeName(path)}`);
     throw problem.code === 'E_NO_SPACE' ? noSpaceError(path, problem) : problem;
   }
 }
 
 /** The target is full: what was written stays, and the same command goes on from there. */
 export function noSpaceError(target: Uint8Array, cause: unknown): EdgeError {
-  return new EdgeError('E_NO_SPACE', `no space left at the target ${showPath(target)}`, {
+  return new EdgeError('E_NO_SPACE', `no space left at the target ${escapeName(target)}`, {
     hint: 'Free some space there and run the same command again: it goes on where it stopped.',
     cause,
   });

@@ -1,8 +1,9 @@
 /** Decides what a restore does, without changing anything. */
-import { showPath } from '../browse/entry-name.ts';
+
 import { resolvePath } from '../browse/resolve-path.ts';
 import { openTreeReader, type TreeReader } from '../browse/tree-reader.ts';
 import { EdgeError } from '../core/errors.ts';
+import { escapeName } from '../policy/escape-name.ts';
 import { createPathFilter, type PathFilter } from '../policy/path-filter.ts';
 import type { Entry } from '../tree/entry.ts';
 import { estimateRestore } from './estimate-restore.ts';
@@ -39,7 +40,7 @@ export async function planRestore(input: RestoreInput, deps: RestoreDeps): Promi
   const asked = splitTarget(input.target);
   const name =
     input.inPlace !== undefined ? asked.name : path.length === 0 ? splitTarget(input.body.path).name : entry.name;
-  if (name.length === 0) throw new EdgeError('E_USAGE', `not a name for a file: ${showPath(input.target)}`);
+  if (name.length === 0) throw new EdgeError('E_USAGE', `not a name for a file: ${escapeName(input.target)}`);
   const target = await planTarget(
     input.inPlace === undefined ? input : { ...input, target: asked.parent },
     deps.keepOut,

@@ -1,9 +1,9 @@
 /** Decides how a target is filled, and refuses the targets that a restore must not touch. Changes nothing. */
 import { createHash } from 'node:crypto';
 import { lstat, readdir, realpath, stat } from 'node:fs/promises';
-import { showPath } from '../browse/entry-name.ts';
 import { EdgeError, errnoOf, toEdgeError } from '../core/errors.ts';
 import { toHex } from '../core/ids.ts';
+import { escapeName } from '../policy/escape-name.ts';
 import { readMarker } from './marker.ts';
 import type { RestoreInput, TargetPlan } from './restore-types.ts';
 
@@ -17,7 +17,7 @@ export const PARTIAL_PREFIX = '.edgestore-partial-';
 export async function planTarget(input: RestoreInput, keepOut: readonly string[]): Promise<TargetPlan> {
   const id = restoreId(input);
   const asked = trimSlashes(input.target);
-  if (asked[0] !== SLASH) throw new EdgeError('E_USAGE', `the target must be an absolute path: ${showPath(asked)}`);
+  if (asked[0] !== SLASH) throw new EdgeError('E_USAGE', `the target must be an absolute path: ${escapeName(asked)}`);
   const target = await resolveTarget(asked);
   await refuseForbidden(target, keepOut);
   if (input.inPlace !== undefined) {
@@ -34,7 +34,7 @@ export async function planTarget(input: RestoreInput, keepOut: readonly string[]
     return { kind: 'sibling', target, partial: beside, tree: join(beside, 'tree'), resume, id };
   }
   if (!there.isDirectory()) {
-    throw new EdgeError('E_USAGE', `the target is there and is no folder: ${showPath(target)}`, {
+    throw new EdgeError('E_USAGE', `the target is there and is no folder: ${escapeName(target)}`, {
       hint: 'Name a folder that is absent or empty.',
     });
   }
@@ -51,11 +51,11 @@ export async function planTarget(input: RestoreInput, keepOut: readonly string[]
   const others = names.filter((one) => !one.equals(Buffer.from(insideName)));
   if (others.length > 0 && marker?.step !== 'renaming') {
     const stopped = others.find((one) => one.toString('latin1').startsWith(PARTIAL_PREFIX));
-    throw new EdgeError('E_TARGET_NOT_EMPTY', `the target is not empty: ${showPath(target)}`, {
+    throw new EdgeError('E_TARGET_NOT_EMPTY', `the target is not empty: ${escapeName(target)}`, {
       hint:
         stopped === undefined
           ? 'Name a folder that is absent or empty, or use --in-place --overwrite MODE.'
-          : `Another restore was stopped in it: run that one again, or remove ${showPath(join(target, stopped))}.`,
+          : `Another restore was stopped in it: run that one again, or remove ${escapeName(join(target, stopped))}.`,
     });
   }
   return { kind: 'inside', target, partial: inside, tree: join(inside, 'tree'), resume: marker !== undefined, id };
@@ -84,13 +84,13 @@ async function resolveTarget(asked: Uint8Array): Promise<Uint8Array> {
       const real = await realpath(at, 'buffer');
       return missing.reduce<Uint8Array>((path, name) => join(path, name), real);
     } catch (error) {
-      if (errnoOf(error) !== 'ENOENT') throw toEdgeError(error, `target ${showPath(asked)}`);
+      if (errnoOf(error) !== 'ENOENT') throw toEdgeError(error, `target ${escapeName(asked)}`);
       if (await isLink(at)) {
-        throw new EdgeError('E_USAGE', `the target is a symbolic link to nothing: ${showPath(at)}`);
+        throw new EdgeError('E_USAGE', `the target is a symbolic link to nothing: ${escapeName(at)}`);
       }
     }
     const { parent, name } = splitTarget(at);
-    if (name.equals(Buffer.from('..'))) throw new EdgeError('E_USAGE', `no such folder: ${showPath(parent)}`);
+    if (name.equals(Buffer.from('..'))) throw new EdgeError('E_USAGE', `no such folder: ${escapeName(parent)}`);
     if (!name.equals(Buffer.from('.'))) missing.unshift(name);
     at = Buffer.from(parent);
   }
@@ -119,7 +119,7 @@ async function refuseForbidden(target: Uint8Array, keepOut: readonly string[]): 
     if (contains(real, target) || contains(target, real)) {
       throw new EdgeError(
         'E_USAGE',
-        `the target ${showPath(target)} is, holds, or lies in ${path}, where edgestore keeps its own data`,
+        `the target ${escapeName(target)} is, holds, or lies in ${path}, where edgestore keeps its own data`,
         {
           hint: 'Name another folder.',
         },
@@ -139,7 +139,7 @@ async function statIfThere(path: Uint8Array): Promise<Awaited<ReturnType<typeof 
     return await stat(Buffer.from(path));
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return undefined;
-    throw toEdgeError(error, `target ${showPath(path)}`);
+    throw toEdgeError(error, `target ${escapeName(path)}`);
   }
 }
 
@@ -147,7 +147,7 @@ async function list(path: Uint8Array): Promise<Buffer[]> {
   try {
     return await readdir(Buffer.from(path), { encoding: 'buffer' });
   } catch (error) {
-    throw toEdgeError(error, `target ${showPath(path)}`);
+    throw toEdgeError(error, `target ${escapeName(path)}`);
   }
 }
 
