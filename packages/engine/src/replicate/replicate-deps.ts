@@ -1,0 +1,53 @@
+import type { Opener } from '../codec/open.ts';
+import type { Sodium } from '../codec/sodium.ts';
+import type { Clock } from '../core/clock.ts';
+import type { AgentId, VaultId } from '../core/ids.ts';
+import type { ChunkIndex, KeyValue, LogIndex, PlacementIndex } from '../core/ports/index.ts';
+import type { ReportProgress } from '../core/ports/progress.ts';
+import type { SealedSource } from '../core/ports/sealed-source.ts';
+import type { Head } from '../log/record-body.ts';
+
+/** What replication works with, whatever the target. */
+export interface ReplicateDeps {
+  readonly clock: Clock;
+  readonly sodium: Sodium;
+  readonly opener: Opener;
+  readonly vault: VaultId;
+  /** This agent's life. */
+  readonly self: { readonly agentId: AgentId; readonly incarnation: number; readonly signSeed: Uint8Array };
+  readonly index: {
+    readonly chunks: Pick<ChunkIndex, 'locate' | 'addPack'>;
+    readonly log: Pick<LogIndex, 'snapshots'>;
+    readonly placements: Pick<PlacementIndex, 'placed' | 'addPlacements'>;
+    readonly kv: KeyValue;
+  };
+  readonly log: {
+    head(agent: AgentId): Head | undefined;
+    read(
+      agent: AgentId,
+      options?: { readonly after?: Pick<Head, 'incarnation' | 'seq'> | undefined },
+    ): AsyncIterable<Uint8Array>;
+  };
+  /** Where sealed chunks are read from, own disk first. */
+  readonly sources: readonly SealedSource[];
+  /** The vault's clear files as they are now. */
+  readonly files: {
+    descriptor(): Promise<Uint8Array>;
+    slots(): Promise<readonly { readonly slotId: string; readonly bytes: Uint8Array }[]>;
+    cards(): Promise<readonly { readonly agent: AgentId; readonly incarnation: number; readonly bytes: Uint8Array }[]>;
+  };
+  readonly progress?: ReportProgress;
+}
+
+/** What one pass over one target did. */
+export interface ReplicateReport {
+  readonly target: string;
+  readonly chunks: number;
+  /** Sealed bytes of chunks that the target was asked to hold. */
+  readonly bytes: number;
+  /** Of these, bytes that had to be sent. */
+  readonly sentBytes: number;
+  readonly records: number;
+  /** The newest record that the target has now, with everything it reaches. */
+  readonly head: Head | undefined;
+}
