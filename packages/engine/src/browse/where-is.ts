@@ -1,0 +1,104 @@
+/** `where`: which stores have the chunks of a path, by what the index knows of own packs and others' receipts. */
+import { type ChunkId, toHex } from '../core/ids.ts';
+import type { ChunkIndex, PlacementIndex, StoreName, TargetId } from '../core/ports/index.ts';
+import type { Entry } from '../tree/entry.ts';
+import type { TreeReader } from './tree-reader.ts';
+import { walkTree } from './walk-tree.ts';
+
+export interface WhereDeps {
+  readonly chunks: Pick<ChunkIndex, 'locate'>;
+  readonly placements: Pick<PlacementIndex, 'placementsOf'>;
+}
+
+export interface WhereReport {
+  /** Distinct chunks that the path reaches: trees, lists and content. */
+  readonly chunks: number;
+  /** Of those, found in no place that this agent knows of. */
+  readonly unplaced: number;
+  readonly copies: readonly WhereCopy[];
+}
+
+export interface WhereCopy {
+  /** `''` is this agent's disk; otherwise one of its stores. Absent when the copy is with a target. */
+  readonly store?: StoreName;
+  /** A replication target (an agent, or `store:<name>`) that gave a receipt. */
+  readonly target?: TargetId;
+  readonly chunks: number;
+  /** Sealed bytes; only of own copies. */
+  readonly bytes: number;
+  /** All chunks of the path are there. */
+  readonly complete: boolean;
+  /** When the oldest of them was last verified; undefined when one never was. */
+  readonly verifiedNs: bigint | undefined;
+}
+
+const LOOKUPS_AT_ONCE = 1024;
+
+/** Copies of everything that `entry` reaches. Throws when the tree below it cannot be read. */
+export async function whereIs(
+  reader: TreeReader,
+  entry: Entry,
+  deps: WhereDeps,
+  signal?: AbortSignal,
+): Promise<WhereReport> {
+  const seen = new Set<string>();
+  const waiting: ChunkId[] = [];
+  const copies = new Map<
+    string,
+    { store?: string; target?: string; chunks: number; bytes: number; verifiedNs: bigint | undefined; never: boolean }
+  >();
+  let unplaced = 0;
+
+  const note = (key: { store: string } | { target: string }, bytes: number, verifiedNs: bigint | undefined) => {
+    const name = JSON.stringify(key);
+    const copy = copies.get(name) ?? { ...key, chunks: 0, bytes: 0, verifiedNs, never: false };
+    copy.chunks++;
+    copy.bytes += bytes;
+    if (verifiedNs === undefined) copy.never = true;
+    else if (copy.verifiedNs === undefined || verifiedNs < copy.verifiedNs) copy.verifiedNs = verifiedNs;
+    copies.set(name, copy);
+  };
+  const lookUp = () => {
+    const ids = waiting.splice(0);
+    for (const [i, locations] of deps.chunks.locate(ids).entries()) {
+      const placements = deps.placements.placementsOf(ids[i]!);
+      if (locations.length + placements.length === 0) unplaced++;
+      const stores = new Map(locations.map((location) => [location.store, location]));
+      for (const [store, { sealedBytes }] of stores) note({ store }, sealedBytes, undefined);
+      for (const { target, verifiedNs } of placements) note({ target }, 0, verifiedNs);
+    }
+  };
+  for await (const id of reachedChunks(reader, entry, signal)) {
+    const hex = toHex(id);
+    if (seen.has(hex)) continue;
+    seen.add(hex);
+    waiting.push(id);
+    if (waiting.length >= LOOKUPS_AT_ONCE) lookUp();
+  }
+  lookUp();
+  return {
+    chunks: seen.size,
+    unplaced,
+    copies: [...copies.values()].map(({ never, verifiedNs, ...copy }) => ({
+      ...copy,
+      complete: copy.chunks === seen.size,
+      verifiedNs: never ? undefined : verifiedNs,
+    })),
+  };
+}
+
+/** Every chunk id that an entry reaches, with repeats: pages, lists, content. Throws when a page or list cannot be read. */
+export async function* reachedChunks(reader: TreeReader, entry: Entry, signal?: AbortSignal): AsyncGenerator<ChunkId> {
+  yield* ownChunks(reader, entry, signal);
+  if (entry.type !== 'dir') return;
+  for await (const step of walkTree(reader, entry, { signal })) {
+    if (step.step === 'broken') throw step.error;
+    if (step.step === 'entry') yield* ownChunks(reader, step.entry, signal);
+  }
+}
+
+async function* ownChunks(reader: TreeReader, entry: Entry, signal: AbortSignal | undefined): AsyncGenerator<ChunkId> {
+  for (const page of entry.pages ?? []) yield page;
+  if (entry.content?.form === 'lists') for (const list of entry.content.lists) yield list.id;
+  for await (const refs of reader.refs(entry, signal)) for (const ref of refs) yield ref.id;
+}
