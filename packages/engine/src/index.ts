@@ -46,8 +46,34 @@ export {
 export { deriveVaultKeys, type VaultKeys } from './keys/vault-keys.ts';
 export { nextEnvelope } from './log/next-envelope.ts';
 export { encodeRecord } from './log/record.ts';
-export { encodeSegment } from './log/segment.ts';
 export { createDataDir, dataDirAt, dataDirExists, requireDataDir } from './store/data-dir.ts';
 export { type DataDirLock, lockDataDir, readLockHolder } from './store/data-dir-lock.ts';
 export { makeFolderDurably } from './store/durable-write.ts';
 export { type Engine, type EngineOptions, openEngine } from './engine.ts';
+export { catFile } from './browse/cat-file.ts';
+export { catTar } from './browse/cat-tar.ts';
+export type { ChunkReaderDeps } from './browse/chunk-reader.ts';
+export { diffTrees, type TreeDifference } from './browse/diff-trees.ts';
+export { findInTree } from './browse/find-in-tree.ts';
+export { listTree } from './browse/list-tree.ts';
+export { resolvePath } from './browse/resolve-path.ts';
+export { openTreeReader, type TreeReader } from './browse/tree-reader.ts';
+export { whereIs } from './browse/where-is.ts';
+export type { SnapshotRow } from './core/ports/index.ts';
+export { escapeName, jsonPath, unescapeName } from './policy/escape-name.ts';
+export { compileGlob } from './policy/glob.ts';
+export {
+  createIgnoreRules,
+  type FolderIgnore,
+  IGNORE_FILE_BYTES_MAX,
+  IGNORE_FILE_NAME,
+} from './policy/ignore-rules.ts';
+export { parseTime } from './policy/parse-time.ts';
+export { formatDurabilityLevel, parseDurabilityLevel } from './replicate/durability.ts';
+export type { Replicator } from './replicate/replicator.ts';
+export { applyRestore } from './restore/apply-restore.ts';
+export { planRestore } from './restore/plan-restore.ts';
+export type { RestoreDeps, RestoreInput, RestoreReport } from './restore/restore-types.ts';
+export { syncFolder } from './store/durable-write.ts';
+export { type LogStore, openLogStore } from './store/log-store.ts';
+export type { Entry } from './tree/entry.ts';
