@@ -77,3 +77,24 @@ export type { RestoreDeps, RestoreInput, RestoreReport } from './restore/restore
 export { syncFolder } from './store/durable-write.ts';
 export { type LogStore, openLogStore } from './store/log-store.ts';
 export type { Entry } from './tree/entry.ts';
+export type { ObjectStore } from './core/ports/object-store.ts';
+export { openRecord } from './log/record.ts';
+export { acknowledgedHead } from './replicate/acknowledged.ts';
+export {
+  type Durability,
+  type DurabilityLevel,
+  durabilityOf,
+  isReached,
+  notEnoughCopies,
+} from './replicate/durability.ts';
+export { createReplicator, type RecordRef, type ReplicatorDeps, type TargetStatus } from './replicate/replicator.ts';
+export { type BucketTarget, replicateToBucket } from './replicate/replicate-to-bucket.ts';
+export type { ReplicateReport } from './replicate/replicate-deps.ts';
+export { planTargets, type ReplicationPolicy, type Target, widestPolicy } from './replicate/targets.ts';
+export { createBucketSource } from './store/bucket/bucket-source.ts';
+export { type BucketPacks, openBucketPacks } from './store/bucket/bucket-packs.ts';
+export { type BucketVault, openBucketVault } from './store/bucket/bucket-vault.ts';
+export { createHolder, type Holder } from './store/holder.ts';
+export { identifyWith } from './store/identify-frames.ts';
+export { openObjectStore } from './store/objects/open-object-store.ts';
+export { createRateLimiter, type RateLimiter } from './store/objects/throttled.ts';
