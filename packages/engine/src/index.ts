@@ -98,3 +98,4 @@ export { createHolder, type Holder } from './store/holder.ts';
 export { identifyWith } from './store/identify-frames.ts';
 export { openObjectStore } from './store/objects/open-object-store.ts';
 export { createRateLimiter, type RateLimiter } from './store/objects/throttled.ts';
+export { createStoreCounts, type StoreCounts } from './store/objects/measured.ts';
