@@ -178,6 +178,7 @@ function unpackBody(envelope: RecordEnvelope, inner: Uint8Array, zstd: Zstd): Ui
   if (end > inner.length || padme(end) !== inner.length)
     throw damaged(envelope, `${storedBytes} stored bytes in ${inner.length}`);
   if (plainBytes > BODY_PLAIN_BYTES_MAX) throw damaged(envelope, `it states ${plainBytes} bytes`);
+  if (!inner.subarray(end).every((byte) => byte === 0)) throw damaged(envelope, 'its padding is not zero');
   const stored = inner.subarray(BODY_HEADER_BYTES, end);
   if (codec === BodyCodec.zstd) return zstd.decompress(stored, plainBytes);
   if (codec !== BodyCodec.raw) throw newerFormatError(WHAT, `codec ${codec}`);

@@ -47,8 +47,8 @@ test('the escaped form of any name matches that name alone', () => {
 
 test('a pattern of many stars takes no exponential time', () => {
   const started = performance.now();
-  expect(matches('a*'.repeat(200) + 'b', 'a'.repeat(1000))).toBe(false);
-  expect(matches('**/a/'.repeat(60) + 'b', 'a/'.repeat(500))).toBe(false);
+  expect(matches(`${'a*'.repeat(200)}b`, 'a'.repeat(1000))).toBe(false);
+  expect(matches(`${'**/a/'.repeat(60)}b`, 'a/'.repeat(500))).toBe(false);
   expect(performance.now() - started).toBeLessThan(2000);
 });
 
