@@ -99,3 +99,4 @@ export { identifyWith } from './store/identify-frames.ts';
 export { openObjectStore } from './store/objects/open-object-store.ts';
 export { createRateLimiter, type RateLimiter } from './store/objects/throttled.ts';
 export { createStoreCounts, type StoreCounts } from './store/objects/measured.ts';
+export { formatBytes, formatDuration, parseDuration, parseDurationMs, parseRate, parseSize } from './policy/units.ts';

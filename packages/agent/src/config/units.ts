@@ -1,7 +1,7 @@
 /** The units of the configuration, on top of the engine's parsers: what a key says, with the message that a user sees when it is wrong. */
+import { parseDuration, parseDurationMs, parseRate, parseSize } from '@edgestore/engine';
 import { z } from 'zod';
 import type { MaxDelete } from './config.ts';
-import { parseDuration, parseRate, parseSize } from './parse-units.ts';
 
 /** Bytes, from `10MiB` or `10MB`. */
 export const sizeInBytes = unit('size', '10MiB', parseSize);
@@ -10,7 +10,7 @@ export const rateInBytes = unit('rate', '50Mbit/s', parseRate);
 /** Nanoseconds, from `30d`. */
 export const ageInNs = unit('age', '30d', parseDuration);
 /** Milliseconds, from `90s`. */
-export const durationInMs = unit('duration', '90s', (text) => Number(parseDuration(text) / 1_000_000n));
+export const durationInMs = unit('duration', '90s', parseDurationMs);
 
 /** `100` files, or `"50%"` of the last snapshot's. */
 export const maxDelete = z

@@ -9,6 +9,7 @@ import {
   type Member,
   type OutgoingFrame,
   type PeerLink,
+  type RateLimiter,
   RECORD_BYTES_MAX,
   type RecordPlace,
   type SealedAddress,
@@ -41,11 +42,18 @@ const FETCH_BYTES_MAX = 64 * 1024 * 1024;
 /** Merging, fsync and identification on a slow disk may take a while before the receipt comes. */
 const RECEIPT_IDLE_MS = 10 * 60_000;
 
+/** Rates that sealed chunks are sent and read at. */
+export interface PeerLimits {
+  readonly upload: RateLimiter;
+  readonly download: RateLimiter;
+}
+
 export interface PeerLinkDeps {
   readonly member: Member;
   readonly connection: PeerConnection;
   /** Runs before the first request of this link, and again after the peer was away: exchanges versions and cards. */
   readonly hello: (signal?: AbortSignal) => Promise<void>;
+  readonly limits?: PeerLimits;
 }
 
 export function createPeerLink(deps: PeerLinkDeps): PeerLink {
@@ -81,7 +89,7 @@ export function createPeerLink(deps: PeerLinkDeps): PeerLink {
     get label() {
       return connection.label;
     },
-    source: createPeerSource(connection, greeted),
+    source: createPeerSource(connection, greeted, deps.limits?.download),
 
     hold: async (batch, signal) => {
       if (batch.length > HOLD_BATCH_BYTES_MAX) throw new EdgeError('E_LIMIT', `a hold batch of ${batch.length} bytes`);
@@ -94,7 +102,7 @@ export function createPeerLink(deps: PeerLinkDeps): PeerLink {
           method: 'POST',
           path: `/peer/1/frames?op=${op}`,
           limit: RECEIPT_BYTES_MAX,
-          body: piecesOf(frames),
+          body: piecesOf(frames, deps.limits?.upload, signal),
           idleMs: RECEIPT_IDLE_MS,
           signal,
         }),
@@ -173,7 +181,7 @@ function compare(a: RecordPlace, b: RecordPlace): number {
 type Greeted = <T>(signal: AbortSignal | undefined, run: () => Promise<T>) => Promise<T>;
 
 /** Sealed chunks of a peer, asked by id. What it sends is checked by the reader, who has the key; here only that it was asked for. */
-export function createPeerSource(connection: PeerConnection, greeted: Greeted): SealedSource {
+export function createPeerSource(connection: PeerConnection, greeted: Greeted, download?: RateLimiter): SealedSource {
   return {
     kind: 'peers',
     get label() {
@@ -222,6 +230,7 @@ export function createPeerSource(connection: PeerConnection, greeted: Greeted): 
         yield { address, reason: item.reason, detail: `${connection.label} does not have it` };
       } else {
         const { keyId, sealedBytes } = item.header;
+        await download?.take(sealedBytes, signal);
         yield { address: { id: address.id, keyId, sealedBytes }, sealed: item.sealed };
       }
     }
@@ -230,8 +239,13 @@ export function createPeerSource(connection: PeerConnection, greeted: Greeted): 
   }
 }
 
-async function* piecesOf(frames: AsyncIterable<OutgoingFrame>): AsyncGenerator<Uint8Array[]> {
+async function* piecesOf(
+  frames: AsyncIterable<OutgoingFrame>,
+  upload: RateLimiter | undefined,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Uint8Array[]> {
   for await (const { id, keyId, packClass, sealed } of frames) {
+    await upload?.take(sealed.length, signal);
     yield encodeFrameItem({ type: 'frame', header: { id, keyId, packClass, sealedBytes: sealed.length }, sealed });
   }
   yield [encodeFrameEnd()];

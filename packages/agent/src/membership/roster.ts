@@ -19,7 +19,7 @@ import type { PeerConfig } from '../config/config.ts';
 import { readJson } from '../http/bounded-body.ts';
 import { acceptHello, encodeHello, HELLO_BYTES_MAX, type Hello } from '../http/hello.ts';
 import { openPeerConnection, type PeerConnection } from '../http/peer-connection.ts';
-import { createPeerLink } from '../http/peer-link.ts';
+import { createPeerLink, type PeerLimits } from '../http/peer-link.ts';
 import { spkiPin } from '../http/spki-pin.ts';
 import type { TlsIdentity } from '../http/tls-certificate.ts';
 import { type CardStore, type KnownCard, openCardStore } from './card-store.ts';
@@ -52,6 +52,8 @@ export async function openRoster(input: {
   readonly identity: AgentIdentity;
   readonly peers: readonly PeerConfig[];
   readonly program: string;
+  /** Rates of what is sent to and read from peers. */
+  readonly limits?: PeerLimits;
   readonly warn: (warning: Warning) => void;
 }): Promise<Roster> {
   const { identity, vault, warn } = input;
@@ -134,6 +136,7 @@ export async function openRoster(input: {
       const link = createPeerLink({
         member,
         connection,
+        ...(input.limits === undefined ? {} : { limits: input.limits }),
         hello: async (signal) => void (await greet(connection, signal)),
       });
       links.set(agent, { key, link, connection });

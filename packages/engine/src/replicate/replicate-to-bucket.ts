@@ -84,10 +84,13 @@ export async function replicateToBucket(
       },
     );
   }
+  const acknowledged = acknowledgedHead(index.kv, bucket.target);
   let records = 0;
   if (end !== undefined) {
-    for (const snapshot of index.log.snapshots({ agent: self.agentId })) {
+    for (const snapshot of index.log.snapshots({ agent: self.agentId, includeForgotten: true })) {
       if (snapshot.branch || compareHeads(snapshot, end) > 0) continue;
+      // What an acknowledged record reaches lies there; a forgotten snapshot's record goes along, so its chunks do.
+      if (acknowledged !== undefined && compareHeads(snapshot, acknowledged) <= 0) continue;
       const walk = {
         sources: deps.sources,
         opener: deps.opener,

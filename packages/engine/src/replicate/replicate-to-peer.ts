@@ -36,12 +36,15 @@ export async function replicateToPeer(
   const state = await link.state(signal);
   let peerHead = state.heads.find((one) => one.agent === self.agentId)?.head;
   refuseNewerHead(peerHead, end, link.label);
+  if (peerHead !== undefined) await requireSameLog(peerHead, link.label, deps);
   const batches = openBatches(member, link, state.lastOp, deps, signal);
   let records = 0;
 
   if (end !== undefined) {
-    for (const snapshot of index.log.snapshots({ agent: self.agentId })) {
+    // What the peer's copy of the log reaches is stored there (P2), so only later snapshots are walked; forgotten ones too, since their records go along.
+    for (const snapshot of index.log.snapshots({ agent: self.agentId, includeForgotten: true })) {
       if (snapshot.branch || compareHeads(snapshot, end) > 0) continue;
+      if (peerHead !== undefined && compareHeads(snapshot, peerHead) <= 0) continue;
       const walk = { sources: deps.sources, opener: deps.opener, isPlaced: batches.isPlaced };
       for await (const chunk of unplacedChunks(snapshot.body, 'all', walk, signal)) await batches.add(chunk);
       await batches.flush();
@@ -81,6 +84,24 @@ function refuseNewerHead(theirs: Head | undefined, ours: Head | undefined, label
       context: { theirs, ours: ours ?? null },
     },
   );
+}
+
+/** The peer's newest record of this agent has to be one of ours: otherwise two machines write under one identity. */
+async function requireSameLog(theirs: Head, label: string, deps: ReplicateDeps): Promise<void> {
+  const before = { incarnation: theirs.incarnation, seq: theirs.seq - 1 };
+  for await (const record of deps.log.read(deps.self.agentId, { after: before })) {
+    const ours = decodeEnvelope(record);
+    // Records that a checkpoint replaced are no longer here to be compared.
+    if (compareHeads(ours, theirs) !== 0 || ours.hash === theirs.hash) return;
+    throw new EdgeError(
+      'E_FORK',
+      `${label} has another record ${theirs.incarnation}/${theirs.seq} of this agent than this machine`,
+      {
+        hint: 'Two machines write under one identity (a copied data dir?), or one was put back to an older state. Stop one of them.',
+        context: { theirs, ours: { incarnation: ours.incarnation, seq: ours.seq, hash: ours.hash } },
+      },
+    );
+  }
 }
 
 interface Batches {

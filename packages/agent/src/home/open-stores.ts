@@ -1,0 +1,64 @@
+/** The `[stores.<name>]` of the configuration as this agent uses them. */
+import {
+  type BucketPacks,
+  type BucketVault,
+  type Clock,
+  createBucketSource,
+  type Engine,
+  type ObjectStore,
+  openBucketPacks,
+  openBucketVault,
+  openObjectStore,
+  type RandomBytes,
+  type RateLimiter,
+  type SealedSource,
+} from '@edgestore/engine';
+import type { StoreConfig } from '../config/config.ts';
+
+/** One configured store, with the prefix of this agent's life in it. */
+export interface OpenStore {
+  readonly name: string;
+  readonly config: StoreConfig;
+  readonly objects: ObjectStore;
+  readonly packs: BucketPacks;
+  readonly vault: BucketVault;
+  /** Sealed chunks there, as far as the index knows them. */
+  readonly source: SealedSource;
+}
+
+/** Asks nothing of any store yet. E_CONFIG for one that cannot be. */
+export function openStores(
+  configs: Readonly<Record<string, StoreConfig>>,
+  engine: Engine,
+  deps: {
+    readonly clock: Clock;
+    readonly random: RandomBytes;
+    readonly limits: { readonly upload: RateLimiter; readonly download: RateLimiter };
+    readonly countsOf: (store: string) => NonNullable<Parameters<typeof openObjectStore>[1]['counts']>;
+  },
+): Map<string, OpenStore> {
+  const { identity, index, keys } = engine;
+  const life = { agent: identity.agentId, incarnation: identity.incarnation };
+  const out = new Map<string, OpenStore>();
+  for (const [name, config] of Object.entries(configs)) {
+    const objects = openObjectStore(
+      {
+        name,
+        url: config.url,
+        ...(config.endpoint === undefined ? {} : { endpoint: config.endpoint }),
+        ...(config.region === undefined ? {} : { region: config.region }),
+        ...(config.pathStyle === undefined ? {} : { pathStyle: config.pathStyle }),
+        ...(config.storageClass === undefined ? {} : { storageClass: config.storageClass }),
+      },
+      { clock: deps.clock, random: deps.random, limits: deps.limits, counts: deps.countsOf(name) },
+    );
+    const packs = openBucketPacks({ store: objects, vault: keys.vaultId, life });
+    const source = createBucketSource({
+      packs,
+      locate: (ids) => index.chunks.locate(ids).map((copies) => copies.find((copy) => copy.store === name)),
+      markBad: (id, pack, why) => index.chunks.markBad(id, pack, why),
+    });
+    out.set(name, { name, config, objects, packs, vault: openBucketVault(objects, keys.vaultId), source });
+  }
+  return out;
+}
