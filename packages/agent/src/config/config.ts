@@ -96,6 +96,8 @@ export interface LimitsConfig {
   readonly schedule: readonly string[];
   readonly workers: number | undefined;
   readonly memoryBytes: number | undefined;
+  /** How hard new chunks are compressed: zstd 1, 3 or 9. */
+  readonly compression: 'fast' | 'default' | 'high';
   readonly recallBytesPerDay: number | undefined;
 }
 

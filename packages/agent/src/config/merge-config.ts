@@ -148,6 +148,7 @@ export function mergeConfig(files: readonly ConfigFile[]): Config {
       schedule: limits.schedule ?? [],
       workers: limits.workers,
       memoryBytes: limits.memory,
+      compression: limits.compression ?? 'default',
       recallBytesPerDay: limits.recall_per_day,
     },
     retention: {

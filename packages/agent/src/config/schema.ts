@@ -94,6 +94,7 @@ const limits = z.strictObject({
   schedule: z.array(z.string()).optional(),
   workers: z.int().min(1).max(256).optional(),
   memory: sizeInBytes.optional(),
+  compression: z.enum(['fast', 'default', 'high']).optional(),
   recall_per_day: sizeInBytes.optional(),
 });
 

@@ -1,50 +1,70 @@
 /**
- * The composition root that the command line and the service share: an opened data dir with its configuration, engine, peers and stores.
- * Whoever opens it has the data dir's lock until it is closed.
+ * An opened data dir with everything that an operation may use: configuration, engine, peers, stores, replication. The command line opens one for a
+ * single command, the agent keeps one for its life; the operations see no difference.
  */
 import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
 import {
   type Clock,
-  createBucketSource,
+  createRateLimiter,
   createReplicator,
+  createStoreCounts,
   type DataDir,
   dataDirAt,
-  decodeSlot,
   type Engine,
+  formatTimeNs,
   lockDataDir,
+  openAdminSeed,
   openEngine,
   type RandomBytes,
   type Replicator,
   type ReportProgress,
   type ReportWarning,
-  readFolder,
   requireDataDir,
   type SealedSource,
-  widestPolicy,
+  type StoreCounts,
+  toEdgeError,
 } from '@edgestore/engine';
 import type { Config } from '../config/config.ts';
 import { type LoadConfigInput, type LoadedConfig, loadConfig } from '../config/load-config.ts';
+import { showConfig } from '../config/show-config.ts';
+import type { InviterDeps } from '../membership/invite-peer.ts';
+import { openInvites } from '../membership/invites.ts';
 import { openRoster, type Roster } from '../membership/roster.ts';
-import { PROGRAM } from './program.ts';
-import { openStores, type Stores } from './stores.ts';
+import { PROGRAM } from '../program.ts';
+import type { RunningAgent } from '../work/running-agent.ts';
+import { advertisedAddresses } from './advertised-addresses.ts';
+import { coldStoresOf, ownerPolicy } from './effective-policy.ts';
+import { type OpenStore, openStores } from './open-stores.ts';
+import { readSlots } from './unlock-vault.ts';
 
 export interface AgentHome {
-  readonly dataDir: DataDir;
   /** As it is now: `reload` replaces it. */
   readonly loaded: LoadedConfig;
   readonly config: Config;
+  readonly dataDir: DataDir;
   readonly engine: Engine;
   /** 32 bytes; what new slots wrap. */
   readonly vaultKey: Uint8Array;
   readonly peers: Roster;
-  readonly stores: Stores;
-  readonly replicator: Replicator;
-  /** Where chunks can be read, cheapest first: own disk, peers, buckets. */
+  readonly stores: ReadonlyMap<string, OpenStore>;
+  /** Requests to each store since the home was opened. */
+  readonly storeCounts: ReadonlyMap<string, StoreCounts>;
+  /** Where sealed chunks can be read, cheapest first: own disk, peers, buckets. */
   readonly sources: readonly SealedSource[];
-  /** Reads the configuration again; E_CONFIG leaves the old one in force. */
-  reload(): Promise<void>;
+  readonly replicator: Replicator;
+  readonly inviter: InviterDeps;
+  /** Set in the agent's own process, once it runs. */
+  readonly running: RunningAgent | undefined;
+  /** Where others reach this agent, as far as the configuration says. */
+  readonly addresses: readonly string[];
+  /** 32 bytes; undefined where this agent does not hold the admin key. */
+  adminSeed(): Promise<Uint8Array | undefined>;
+  /** Reads the configuration again. E_CONFIG leaves the old one in force. Answers the keys whose values differ. */
+  reload(): Promise<readonly string[]>;
+  /** Called after each reload. */
+  onReload(listener: () => void): void;
+  attach(running: RunningAgent, boundPort: number | undefined): void;
   close(): Promise<void>;
 }
 
@@ -66,15 +86,15 @@ const LEVELS = { fast: 1, default: 3, high: 9 } as const;
 
 /** E_NO_VAULT, E_BUSY naming the holder, E_CONFIG, E_WRONG_KEY, and what opening the engine throws. */
 export async function openAgentHome(input: OpenAgentHomeInput): Promise<AgentHome> {
-  const { clock, random, warn } = input;
-  let loaded = loadConfig(input.place);
+  const { clock, warn } = input;
+  const loaded = loadConfig(input.place);
   for (const warning of loaded.warnings) warn(warning);
   const dataDir = dataDirAt(loaded.dataDir, { packDir: loaded.config.agent.packDir });
   await requireDataDir(dataDir);
   const lock = lockDataDir(dataDir.lockFile, {
     pid: process.pid,
     command: input.command,
-    since: new Date(Number(clock.nowNs() / 1_000_000n)).toISOString(),
+    since: formatTimeNs(clock.nowNs()),
   });
   const opened: { close(): Promise<void> | void }[] = [{ close: () => lock.release() }];
   const closeAll = async (): Promise<void> => {
@@ -86,7 +106,7 @@ export async function openAgentHome(input: OpenAgentHomeInput): Promise<AgentHom
       dataDir,
       vaultKey,
       clock,
-      random,
+      random: input.random,
       warn,
       workers: loaded.config.limits.workers ?? availableParallelism(),
       level: LEVELS[loaded.config.limits.compression],
@@ -94,118 +114,158 @@ export async function openAgentHome(input: OpenAgentHomeInput): Promise<AgentHom
       ...(input.signal === undefined ? {} : { signal: input.signal }),
     });
     opened.push(engine);
-    const peers = await openRoster({
-      dataDir,
-      sodium: engine.sodium,
-      clock,
-      vault: engine.keys.vaultId,
-      adminPublicKey: engine.vault.adminPublicKey,
-      identity: engine.identity,
-      peers: loaded.config.peers,
-      program: PROGRAM,
-      warn,
-    });
-    opened.push(peers);
-    const stores = openStores({ config: () => loaded.config, engine, clock, random });
-    const sources = (): SealedSource[] => [engine.chunks, ...peerSources(peers), ...bucketSources(engine, stores)];
-    const replicator = createReplicator({
-      clock,
-      random,
-      sodium: engine.sodium,
-      opener: engine.opener,
-      vault: engine.keys.vaultId,
-      self: engine.identity,
-      index: engine.index,
-      log: engine.logs,
-      get sources() {
-        return sources();
-      },
-      files: vaultFiles(dataDir, engine, peers),
-      peers,
-      policy: () => widestPolicy(policiesOf(loaded.config)),
-      coldStores: () => coldStoresOf(loaded.config),
-      bucket: async ({ store, target, scope }) => {
-        const { packs, vault } = stores.bucket(store);
-        return { store, target, scope, packs, vault };
-      },
-    });
-    return {
-      dataDir,
-      get loaded() {
-        return loaded;
-      },
-      get config() {
-        return loaded.config;
-      },
-      engine,
-      vaultKey,
-      peers,
-      stores,
-      replicator,
-      get sources() {
-        return sources();
-      },
-      reload: async () => {
-        loaded = loadConfig(input.place);
-        peers.reconfigure(loaded.config.peers);
-      },
-      close: closeAll,
-    };
+    return await assembleHome(loaded, vaultKey, engine, input, opened, closeAll);
   } catch (error) {
     await closeAll();
     throw error;
   }
 }
 
-/** Holders first in the order that replication ranks them is not needed here: every reachable peer may serve a read. */
-function peerSources(peers: Roster): SealedSource[] {
-  return peers
-    .members()
-    .filter((member) => member.role !== 'reader')
-    .map((member) => peers.link(member.agent)?.source)
-    .filter((source) => source !== undefined);
-}
-
-function bucketSources(engine: Engine, stores: Stores): SealedSource[] {
-  return stores.names().map((name) =>
-    createBucketSource({
-      packs: stores.bucket(name).packs,
-      locate: (ids) =>
-        engine.index.chunks.locate(ids).map((copies) => {
-          const copy = copies.find((one) => one.store === name);
-          if (copy === undefined) return undefined;
-          const { id, keyId, sealedBytes, pack, offset } = copy;
-          return { id, keyId, sealedBytes, pack, offset };
-        }),
-      markBad: (id, pack, why) => engine.index.chunks.markBad(id, pack, why),
-    }),
-  );
-}
-
-function vaultFiles(dataDir: DataDir, engine: Engine, peers: Roster) {
-  return {
-    descriptor: async () => engine.vaultBytes,
-    slots: async () => {
-      const names = (await readFolder(dataDir.slotsDir)).filter((name) => name.endsWith('.slot'));
-      const all = await Promise.all(names.map((name) => readFile(join(dataDir.slotsDir, name))));
-      return all.map((bytes) => ({ slotId: decodeSlot(bytes).slotId, bytes }));
+async function assembleHome(
+  first: LoadedConfig,
+  vaultKey: Uint8Array,
+  engine: Engine,
+  input: OpenAgentHomeInput,
+  opened: { close(): Promise<void> | void }[],
+  closeAll: () => Promise<void>,
+): Promise<AgentHome> {
+  const { clock, random, warn } = input;
+  const { dataDir, sodium, identity, index, vault } = engine;
+  let loaded = first;
+  // Rates are asked at each take, so a reload counts at once.
+  const limits = {
+    upload: createRateLimiter({ clock }, () => loaded.config.limits.uploadBytesPerS),
+    download: createRateLimiter({ clock }, () => loaded.config.limits.downloadBytesPerS),
+  };
+  const storeCounts = new Map<string, StoreCounts>();
+  const countsOf = (name: string): StoreCounts => {
+    const known = storeCounts.get(name) ?? createStoreCounts();
+    storeCounts.set(name, known);
+    return known;
+  };
+  const storesOf = (config: Config): Map<string, OpenStore> =>
+    openStores(config.stores, engine, { clock, random, limits, countsOf });
+  let stores = storesOf(loaded.config);
+  const { adminPublicKey } = vault;
+  const peers = await openRoster({
+    dataDir,
+    sodium,
+    clock,
+    vault: vault.vaultId,
+    adminPublicKey,
+    identity,
+    peers: loaded.config.peers,
+    program: PROGRAM,
+    limits,
+    warn,
+  });
+  opened.push(peers);
+  const sources = (): SealedSource[] => [
+    engine.chunks,
+    ...peers.members().flatMap((member) => peers.link(member.agent)?.source ?? []),
+    ...[...stores.values()].map((store) => store.source),
+  ];
+  const slots = () => readSlots(dataDir);
+  const cards = () =>
+    peers.cards.all().map(({ card, bytes }) => ({ agent: card.agentId, incarnation: card.incarnation, bytes }));
+  const adminSeed = () => readAdminSeed(engine);
+  const replicator = createReplicator({
+    clock,
+    random,
+    sodium,
+    opener: engine.opener,
+    vault: vault.vaultId,
+    self: identity,
+    index,
+    log: engine.logs,
+    get sources() {
+      return sources();
     },
-    cards: async () =>
-      peers.cards.all().map(({ card, bytes }) => ({ agent: card.agentId, incarnation: card.incarnation, bytes })),
+    files: { descriptor: async () => engine.vaultBytes, slots, cards: async () => cards() },
+    peers,
+    policy: () => ownerPolicy(loaded.config),
+    coldStores: () => coldStoresOf(loaded.config),
+    bucket: async ({ store, target, scope }) => {
+      const { packs, vault: files } = stores.get(store)!;
+      return { store, target, scope, packs, vault: files };
+    },
+  });
+  const listeners: (() => void)[] = [];
+  let running: RunningAgent | undefined;
+  let boundPort: number | undefined;
+  return {
+    get loaded() {
+      return loaded;
+    },
+    get config() {
+      return loaded.config;
+    },
+    dataDir,
+    engine,
+    vaultKey,
+    peers,
+    get stores() {
+      return stores;
+    },
+    storeCounts,
+    get sources() {
+      return sources();
+    },
+    replicator,
+    inviter: {
+      sodium,
+      clock,
+      random,
+      vault: vault.vaultId,
+      identity,
+      pin: peers.tls.spkiSha256,
+      cards: peers.cards,
+      invites: openInvites(dataDir),
+      adminSeed,
+      vaultKey: async () => vaultKey,
+      vaultDescriptor: async () => engine.vaultBytes,
+      slots: async () => (await slots()).map((slot) => slot.bytes),
+    },
+    get running() {
+      return running;
+    },
+    get addresses() {
+      return advertisedAddresses(loaded.config.agent, boundPort);
+    },
+    adminSeed,
+    async reload() {
+      const next = loadConfig(input.place);
+      const nextStores = storesOf(next.config);
+      const changed = changedKeys(loaded, next);
+      loaded = next;
+      stores = nextStores;
+      peers.reconfigure(next.config.peers);
+      for (const listener of listeners) listener();
+      return changed;
+    },
+    onReload: (listener) => void listeners.push(listener),
+    attach: (agent, port) => {
+      running = agent;
+      boundPort = port;
+    },
+    close: closeAll,
   };
 }
 
-/** What each root asks for: its named policy, else `default`, else the only one; nothing when there is none. */
-function policiesOf(config: Config) {
-  const named = Object.values(config.replication);
-  const common = config.replication.default ?? (named.length === 1 ? named[0] : undefined);
-  const perRoot = config.roots.map((root) =>
-    root.replication === undefined ? common : config.replication[root.replication],
-  );
-  const wanted = [...perRoot, common].filter((policy) => policy !== undefined);
-  return wanted.map(({ copies, sites, store }) => ({ copies, sites, store }));
+async function readAdminSeed({ dataDir, sodium, keys }: Engine): Promise<Uint8Array | undefined> {
+  let sealed: Uint8Array;
+  try {
+    sealed = await readFile(dataDir.adminFile);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw toEdgeError(error, 'reading the admin key');
+  }
+  return openAdminSeed(sodium, keys, sealed);
 }
 
-function coldStoresOf(config: Config): string[] {
-  return [...new Set(Object.values(config.tiering).flatMap(({ cold }) => (cold === undefined ? [] : [cold])))];
+function changedKeys(before: LoadedConfig, after: LoadedConfig): string[] {
+  const textOf = (loaded: LoadedConfig): Map<string, string> =>
+    new Map(showConfig(loaded).map((one) => [one.key, JSON.stringify(one.value)]));
+  const [old, now] = [textOf(before), textOf(after)];
+  return [...new Set([...old.keys(), ...now.keys()])].filter((key) => old.get(key) !== now.get(key)).sort();
 }
