@@ -1,0 +1,272 @@
+/**
+ * Carries a plan out. For each pack: read the chunks here and check them, PUT, verify what lies in the bucket, index it there; then verify as many
+ * further copies as the policy asks for; and only then drop the local ones (P5). A crash at any moment leaves every chunk here, or here and there:
+ * what was put but not indexed is put again under the same name, what was indexed but not dropped is verified by reading and dropped by the next run.
+ */
+import { hash } from 'node:crypto';
+import { bytesEqual } from '../core/bytes.ts';
+import { EdgeError } from '../core/errors.ts';
+import { failpoint } from '../core/failpoint.ts';
+import { type ChunkId, type HexId, toHex } from '../core/ids.ts';
+import { MIB, PACK_BUCKET_BYTES_TARGET, PACK_FRAMES_MAX } from '../core/limits.ts';
+import type { SealedSource } from '../core/ports/sealed-source.ts';
+import { FRAME_HEADER_BYTES, INDEX_ENTRY_BYTES, PACK_FOOTER_BYTES, PACK_HEADER_BYTES } from '../pack/layout.ts';
+import { createPackBuilder } from '../pack/pack-builder.ts';
+import { packTailBytes } from '../pack/pack-tail.ts';
+import type { ColdStore, DemoteDeps, DemotePart, DemotePlan, DemoteReport, PlannedChunk } from './demote-types.ts';
+import { type HeldChunk, verifyAtPeers } from './verify-at-peers.ts';
+
+/** Chunks are dropped when this much can go: dropping rewrites the packs that lost a part. */
+const DROP_BYTES = 256 * MIB;
+
+/** Throws what the store says (E_STORE, E_DENIED, E_NO_BUCKET, E_INTEGRITY); whatever was verified until then is dropped first. */
+export async function applyDemote(plan: DemotePlan, deps: DemoteDeps, signal?: AbortSignal): Promise<DemoteReport> {
+  const state: State = {
+    moved: { chunks: 0, bytes: 0 },
+    dropped: { chunks: 0, bytes: 0 },
+    kept: { chunks: 0, bytes: 0 },
+    freedBytes: 0,
+    notes: new Set(),
+    verified: [],
+    verifiedBytes: 0,
+    doneBytes: 0,
+    totalBytes: plan.drop.bytes,
+  };
+  try {
+    for (const part of plan.parts) await applyPart(part, state, deps, signal);
+  } finally {
+    // Also after a failure: these copies were verified in this job.
+    await dropVerified(state, deps);
+  }
+  const { moved, dropped, kept, freedBytes, notes } = state;
+  return { moved, dropped, kept, freedBytes, notes: [...notes] };
+}
+
+interface State {
+  readonly moved: { chunks: number; bytes: number };
+  readonly dropped: { chunks: number; bytes: number };
+  readonly kept: { chunks: number; bytes: number };
+  freedBytes: number;
+  readonly notes: Set<string>;
+  /** Chunks with enough verified copies, not dropped yet. */
+  verified: HeldChunk[];
+  verifiedBytes: number;
+  doneBytes: number;
+  readonly totalBytes: number;
+}
+
+async function applyPart(
+  part: DemotePart,
+  state: State,
+  deps: DemoteDeps,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const store = part.store === undefined ? undefined : deps.buckets.get(part.store);
+  if (part.store !== undefined && store === undefined)
+    throw new EdgeError('E_CONFIG', `the store ${part.store} is not configured`);
+  for (const group of groupsOf(part.put)) {
+    signal?.throwIfAborted();
+    const read = await readHere(group, deps, signal);
+    if (read.held.length > 0 && store !== undefined) await putPack(read, store, state, deps, signal);
+    await finishGroup(group, read.held, read.held, part, state, deps, signal);
+  }
+  for (const group of groupsOf(part.check)) {
+    signal?.throwIfAborted();
+    const { held } = await readHere(group, deps, signal);
+    const inStore = store === undefined ? [] : await readBack(held, store.source, signal);
+    await finishGroup(group, held, inStore, part, state, deps, signal);
+  }
+}
+
+/** `inStore`: those of `held` of which a copy in the cold store was verified in this run. */
+async function finishGroup(
+  group: readonly PlannedChunk[],
+  held: readonly HeldChunk[],
+  inStore: readonly HeldChunk[],
+  part: DemotePart,
+  state: State,
+  deps: DemoteDeps,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const sites = new Map<HexId, Set<string>>();
+  const copies = new Map<HexId, number>();
+  const count = (chunk: HeldChunk, site: string): void => {
+    const hex = toHex(chunk.id);
+    copies.set(hex, (copies.get(hex) ?? 0) + 1);
+    sites.set(hex, (sites.get(hex) ?? new Set()).add(site));
+  };
+  if (part.store !== undefined) for (const chunk of inStore) count(chunk, `store:${part.store}`);
+  const isEnough = ({ id }: HeldChunk): boolean => {
+    const hex = toHex(id);
+    return (copies.get(hex) ?? 0) >= Math.max(1, part.copies) && (sites.get(hex)?.size ?? 0) >= Math.max(1, part.sites);
+  };
+  await verifyAtPeers(held, { isEnough, count, note: (note) => state.notes.add(note) }, deps, signal);
+  for (const chunk of held) {
+    if (!isEnough(chunk)) continue;
+    state.verified.push(chunk);
+    state.verifiedBytes += chunk.sealedBytes;
+  }
+  const enough = new Set(held.filter(isEnough).map(({ id }) => toHex(id)));
+  for (const chunk of group) {
+    state.doneBytes += chunk.sealedBytes;
+    if (enough.has(toHex(chunk.id))) continue;
+    state.kept.chunks += 1;
+    state.kept.bytes += chunk.sealedBytes;
+  }
+  deps.progress?.({ phase: 'demote', bytesDone: state.doneBytes, bytesTotal: state.totalBytes });
+  if (state.verifiedBytes >= DROP_BYTES) await dropVerified(state, deps);
+}
+
+async function dropVerified(state: State, deps: DemoteDeps): Promise<void> {
+  if (state.verified.length === 0) return;
+  const going = state.verified;
+  state.verified = [];
+  state.verifiedBytes = 0;
+  failpoint('demote.verified');
+  const { bytesFreed } = await deps.chunks.drop(going.map(({ id }) => id));
+  failpoint('demote.dropped');
+  state.freedBytes += bytesFreed;
+  state.dropped.chunks += going.length;
+  state.dropped.bytes += going.reduce((sum, chunk) => sum + chunk.sealedBytes, 0);
+}
+
+/** A group's chunks in memory, each where it lies in the pack that they make together. */
+interface ReadGroup {
+  /** Without those that are damaged or gone here. */
+  readonly held: readonly HeldChunk[];
+  /** Of the size of the pack of all of the group: header, frames and tail are still blank. */
+  readonly body: Buffer;
+  readonly isWhole: boolean;
+}
+
+/** The sealed chunks as they lie here, re-read and equal to what the index says was stored; what is damaged is marked and left out. */
+async function readHere(
+  group: readonly PlannedChunk[],
+  deps: DemoteDeps,
+  signal: AbortSignal | undefined,
+): Promise<ReadGroup> {
+  const places = new Map<HexId, { readonly chunk: PlannedChunk; readonly at: number }>();
+  let end = PACK_HEADER_BYTES;
+  for (const chunk of group) {
+    places.set(toHex(chunk.id), { chunk, at: end + FRAME_HEADER_BYTES });
+    end += FRAME_HEADER_BYTES + chunk.sealedBytes;
+  }
+  const body = Buffer.allocUnsafeSlow(end + packTailBytes(group.length));
+  const good = new Set<HexId>();
+  for await (const answer of deps.chunks.fetch(group, signal)) {
+    const hex = toHex(answer.address.id);
+    const place = places.get(hex);
+    if (place === undefined || !('sealed' in answer)) continue;
+    const { chunk, at } = place;
+    if (
+      answer.sealed.length === chunk.sealedBytes &&
+      bytesEqual(hash('sha256', answer.sealed, 'buffer'), chunk.sealedSha256)
+    ) {
+      body.set(answer.sealed, at);
+      good.add(hex);
+    } else if (answer.address.pack === chunk.pack) {
+      deps.index.chunks.markBad(chunk.id, chunk.pack, 'its bytes are not those that were stored');
+      deps.warn({
+        code: 'chunk-damaged',
+        message: `the local copy of chunk ${hex.slice(0, 8)} is damaged; it is not moved`,
+      });
+    }
+  }
+  const held: HeldChunk[] = [];
+  for (const [hex, { chunk, at }] of places) {
+    if (good.has(hex)) held.push({ ...chunk, sealed: body.subarray(at, at + chunk.sealedBytes) });
+  }
+  return { held, body, isWhole: held.length === group.length };
+}
+
+/** One pack in the order given: PUT, verified by the store's own digest or by reading, then indexed. */
+async function putPack(
+  group: ReadGroup,
+  store: ColdStore,
+  state: State,
+  deps: DemoteDeps,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const { held } = group;
+  const builder = createPackBuilder(deps.vault, 'data');
+  const parts: Uint8Array[] = [builder.header()];
+  let createdNs = deps.clock.nowNs();
+  for (const chunk of held) {
+    const sealed = {
+      id: chunk.id,
+      packClass: 'data',
+      keyId: chunk.keyId,
+      bytes: chunk.sealed,
+      sha256: chunk.sealedSha256,
+      identified: true,
+    } as const;
+    parts.push(builder.frameHeader(sealed), chunk.sealed);
+    builder.add(sealed);
+    // Moving does not make data young.
+    if (chunk.createdNs < createdNs) createdNs = chunk.createdNs;
+  }
+  const { name, bytes, frames, tail } = builder.finish();
+  await store.packs.put(
+    name,
+    group.isWhole ? fillIn(group.body, parts, tail) : Buffer.concat([...parts, tail], bytes),
+    signal,
+  );
+  failpoint('demote.pack-verified');
+  deps.index.chunks.addPack(
+    { name, store: store.name, packClass: 'data', bytes, frames: frames.length, createdNs },
+    frames,
+  );
+  failpoint('demote.pack-indexed');
+  state.moved.chunks += held.length;
+  state.moved.bytes += held.reduce((sum, chunk) => sum + chunk.sealedBytes, 0);
+}
+
+/** The sealed bytes lie in their places already; what goes between them is small. */
+function fillIn(body: Buffer, parts: readonly Uint8Array[], tail: Uint8Array): Buffer {
+  let at = 0;
+  for (const part of parts) {
+    if (part.buffer !== body.buffer) body.set(part, at);
+    at += part.length;
+  }
+  body.set(tail, at);
+  return body;
+}
+
+/** Those of which the source gives exactly the bytes that lie here. */
+async function readBack(
+  held: readonly HeldChunk[],
+  source: SealedSource,
+  signal: AbortSignal | undefined,
+): Promise<HeldChunk[]> {
+  const byHex = new Map(held.map((chunk) => [toHex(chunk.id), chunk]));
+  const located = await source.locate(
+    held.map(({ id }): ChunkId => id),
+    signal,
+  );
+  const same: HeldChunk[] = [];
+  const addresses = located.filter((address) => address !== undefined);
+  for await (const answer of source.fetch(addresses, signal)) {
+    const chunk = byHex.get(toHex(answer.address.id));
+    // A copy that was sealed at another time has other bytes, and is as good; only the same bytes are taken for verified without opening them.
+    if (chunk !== undefined && 'sealed' in answer && bytesEqual(answer.sealed, chunk.sealed)) same.push(chunk);
+  }
+  return same;
+}
+
+/** As many chunks as fit into one pack of a bucket. */
+function* groupsOf(chunks: readonly PlannedChunk[]): Generator<PlannedChunk[]> {
+  const empty = PACK_HEADER_BYTES + PACK_FOOTER_BYTES;
+  let group: PlannedChunk[] = [];
+  let bytes = empty;
+  for (const chunk of chunks) {
+    const more = FRAME_HEADER_BYTES + chunk.sealedBytes + INDEX_ENTRY_BYTES;
+    if (group.length > 0 && (bytes + more > PACK_BUCKET_BYTES_TARGET || group.length >= PACK_FRAMES_MAX)) {
+      yield group;
+      group = [];
+      bytes = empty;
+    }
+    group.push(chunk);
+    bytes += more;
+  }
+  if (group.length > 0) yield group;
+}
