@@ -9,6 +9,7 @@ import type { PlainChunk } from './chunk-batch.ts';
 import {
   FolderStateReader,
   FolderStateWriter,
+  RECORD_HEADER_BYTES,
   STAT_AT,
   STAT_WORDS,
   StateFlag,
@@ -17,28 +18,27 @@ import {
 } from './folder-state.ts';
 import type { FolderCounts } from './scan-folder.ts';
 
-/** What became of an entry since its folder was scanned; entries that are not named stay as they are. */
-export type EntryUpdate = { readonly index: number } & (
-  | /** Read: its record lies in `records` at `at`. */ {
-      readonly kind: 'record';
-      readonly records: number;
-      readonly at: number;
-    }
-  | /** A folder: the pages it was stored as. */ { readonly kind: 'pages'; readonly pages: readonly Uint8Array[] }
-  | /** Could not be read: the earlier entry stays, to be tried again. */ { readonly kind: 'keep' }
-  | /** Not there any more, or could not be read and never was. */ { readonly kind: 'drop' }
-  | /** Belongs to this group of hard links. */ { readonly kind: 'link'; readonly group: Uint8Array }
-  | /** A hard link of a file that was read under another name: its encoded entry. */ {
-      readonly kind: 'same-file';
-      readonly encoded: Uint8Array;
-    }
-);
-
 export interface FolderToFinish {
   readonly state: Uint8Array;
-  /** In order of `index`. */
+  /** Files that were read, ascending: index of the entry, then the offset of its record in the message's records. */
+  readonly read: Uint32Array;
+  /** What became of other entries since the scan, ascending by index. Entries that are not named stay as they are. */
   readonly updates: readonly EntryUpdate[];
 }
+
+export type EntryUpdate = { readonly index: number } & EntryChange;
+
+export type EntryChange =
+  /** A folder: the pages it was stored as. */
+  | { readonly kind: 'pages'; readonly pages: readonly Uint8Array[] }
+  /** Could not be read: the earlier entry stays, to be tried again. */
+  | { readonly kind: 'keep' }
+  /** Not there any more. */
+  | { readonly kind: 'drop' }
+  /** Belongs to this group of hard links. */
+  | { readonly kind: 'link'; readonly group: Uint8Array }
+  /** A hard link of a file that was read under another name: its encoded entry. */
+  | { readonly kind: 'same-file'; readonly encoded: Uint8Array };
 
 export interface FinishedFolder {
   /** The new cache row. */
@@ -50,16 +50,14 @@ export interface FinishedFolder {
 const writer = new FolderStateWriter();
 const stat = new Uint32Array(STAT_WORDS);
 
-/** Pages are appended to `chunks`. E_FAILED for a state that does not decode. */
+/** Pages are appended to `chunks`. Entries still pending are left out. E_FAILED for a state that does not decode. */
 export function finishFolder(
   folder: FolderToFinish,
-  records: readonly Uint8Array[],
+  records: Uint8Array,
   identify: Identify,
   chunks: PlainChunk[],
 ): FinishedFolder {
-  const reader = FolderStateReader.open(folder.state);
-  if (reader === undefined) throw new EdgeError('E_FAILED', 'the state of a folder does not decode');
-  const kept = collect(reader, folder.updates, records);
+  const kept = collect(folder, records);
   const pages: Uint8Array[] = [];
   for (const plain of pageEntries(kept)) {
     const id = identify(ChunkKind.tree, plain);
@@ -87,45 +85,54 @@ interface KeptEntry extends EncodedEntry {
   readonly statAt: number;
 }
 
-function collect(
-  reader: FolderStateReader,
-  updates: readonly EntryUpdate[],
-  records: readonly Uint8Array[],
-): KeptEntry[] {
-  const recordReaders = records.map((bytes) => new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2));
+function collect({ state, read, updates }: FolderToFinish, records: Uint8Array): KeptEntry[] {
+  const reader = FolderStateReader.open(state);
+  if (reader === undefined) throw new EdgeError('E_FAILED', 'the state of a folder does not decode');
+  const recordWords = new Uint32Array(records.buffer, records.byteOffset, records.length >> 2);
   const kept: KeptEntry[] = [];
-  let next = 0;
+  let nextRead = 0;
+  let nextUpdate = 0;
   for (let index = 0; reader.next(); index++) {
-    const { record } = reader;
-    let update = updates[next]?.index === index ? updates[next++] : undefined;
-    let { flags } = record;
+    const { type } = reader.record;
+    let { flags, at } = reader.record;
     let bytes: Uint8Array = reader.encoded();
     let words = reader.words;
-    let at = record.at;
-    for (; update !== undefined; update = updates[next]?.index === index ? updates[next++] : undefined) {
-      if (update.kind === 'record') {
-        const source = records[update.records]!;
-        words = recordReaders[update.records]!;
-        at = update.at;
-        const word = words[at >> 2]!;
-        flags = word >>> 24;
-        const from = at + 56 + (word & 0xffff);
-        bytes = source.subarray(from, from + words[(at >> 2) + 1]!);
-      } else if (update.kind === 'pages') bytes = encodeEntry({ ...decodeEntry(bytes), pages: update.pages });
-      else if (update.kind === 'link') bytes = encodeEntry({ ...decodeEntry(bytes), hardLink: update.group });
-      else if (update.kind === 'same-file') {
-        bytes = encodeEntry({ ...decodeEntry(update.encoded), name: new Uint8Array(reader.name()) });
-        flags &= ~StateFlag.pending;
-      } else if (update.kind === 'keep') flags = (flags | StateFlag.stale) & ~StateFlag.pending;
-      else bytes = DROPPED;
+    let dropped = false;
+    if (read[nextRead] === index) {
+      at = read[nextRead + 1]!;
+      nextRead += 2;
+      words = recordWords;
+      const head = words[at >> 2]!;
+      flags = head >>> 24;
+      const from = at + RECORD_HEADER_BYTES + (head & 0xffff);
+      bytes = records.subarray(from, from + words[(at >> 2) + 1]!);
     }
-    if (bytes === DROPPED) continue;
+    for (; updates[nextUpdate]?.index === index; nextUpdate++) {
+      const update = updates[nextUpdate]!;
+      switch (update.kind) {
+        case 'pages':
+          bytes = encodeEntry({ ...decodeEntry(bytes), pages: update.pages });
+          break;
+        case 'link':
+          bytes = encodeEntry({ ...decodeEntry(bytes), hardLink: update.group });
+          break;
+        case 'same-file': {
+          const entry = decodeEntry(update.encoded);
+          bytes = encodeEntry({ ...entry, name: new Uint8Array(reader.name()) });
+          flags &= ~StateFlag.pending;
+          if (entry.changedWhileRead === true) flags |= StateFlag.stale;
+          break;
+        }
+        case 'keep':
+          flags = (flags | StateFlag.stale) & ~StateFlag.pending;
+          break;
+        case 'drop':
+          dropped = true;
+      }
+    }
     // A record still pending, or kept without an earlier version, has nothing to say yet.
-    if ((flags & StateFlag.pending) !== 0 || bytes.length === 0) continue;
-    const name = new Uint8Array(reader.name());
-    kept.push({ name, bytes, type: record.type, flags, words, statAt: (at + STAT_AT) >> 2 });
+    if (dropped || (flags & StateFlag.pending) !== 0 || bytes.length === 0) continue;
+    kept.push({ name: new Uint8Array(reader.name()), bytes, type, flags, words, statAt: (at + STAT_AT) >> 2 });
   }
   return kept;
 }
-
-const DROPPED = new Uint8Array(0);

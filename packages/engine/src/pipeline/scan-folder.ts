@@ -7,6 +7,7 @@ import { closeFd, openFolder, openForReading, procPath } from '../files/open-fil
 import { joinPath } from '../files/path-bytes.ts';
 import { readFully } from '../files/read-file.ts';
 import { readXattrs } from '../files/xattr.ts';
+import { IGNORE_FILE_BYTES_MAX, IGNORE_FILE_NAME } from '../policy/ignore-rules.ts';
 import { decodeEntry } from '../tree/decode-entry.ts';
 import { encodeEntry } from '../tree/encode-entry.ts';
 import type { Entry, PosixMeta } from '../tree/entry.ts';
@@ -23,7 +24,7 @@ import {
   statFromStatx,
   TYPE_CODES,
 } from './folder-state.ts';
-import { compileIgnoreChain, IGNORE_FILE_NAME, type IgnoreChain, type IgnoreMatcher } from './ignore-chain.ts';
+import { compileIgnoreChain, type IgnoreChain, type IgnoreMatcher } from './ignore-chain.ts';
 
 export interface ScanSettings {
   /** The root folder's absolute path. */
@@ -43,7 +44,11 @@ export interface ScanRequest {
   readonly row?: Uint8Array | undefined;
   /** Read every file again, whatever the row says; the row then only tells what was there. */
   readonly readAll: boolean;
+  /** What the row names is known to be stored, so that it can stand for what cannot be read. */
+  readonly trusted: boolean;
   readonly ignore?: IgnoreChain | undefined;
+  /** Look at this name alone: for a root that is a file. */
+  readonly only?: Uint8Array | undefined;
   /** Inode of the folder as its parent's listing saw it: another one means that it was swapped. */
   readonly inode?: string | undefined;
 }
@@ -61,6 +66,8 @@ export interface ScanReply {
   readonly dirs: readonly ScannedFolder[];
   /** Entries with more than one hard link that are not pending. */
   readonly links: readonly ScannedLink[];
+  /** Folders of the row that are no folders here any more. */
+  readonly removedDirs: readonly Uint8Array[];
   /** Entries of the row, other than folders, whose names are still there as such; what is missing was removed. */
   readonly matched: number;
   /** Of the entries that need no reading: those that are as remembered, and those that are not. */
@@ -70,7 +77,7 @@ export interface ScanReply {
   readonly failures: readonly ItemFailure[];
   readonly notices: readonly ItemNotice[];
   /** Content of the folder's own ignore file. */
-  readonly ignoreText?: string;
+  readonly ignoreText?: Uint8Array;
 }
 
 export interface FolderCounts {
@@ -84,6 +91,7 @@ export interface PendingFile {
   readonly index: number;
   readonly at: number;
   readonly size: number;
+  /** Device and inode, when it has more than one hard link. */
   readonly link?: string;
 }
 
@@ -91,14 +99,19 @@ export interface ScannedFolder {
   readonly index: number;
   readonly name: Uint8Array;
   readonly inode: string;
-  /** Ids of the pages that its entry names now, one after the other (32 bytes each). */
+  /** It was a folder in the row. */
+  readonly wasThere: boolean;
+  /** Ids of the pages that its earlier entry names, one after the other (32 bytes each). */
   readonly pages: Uint8Array;
+  /** Its entry was made anew and names no pages. */
+  readonly isFresh: boolean;
   /** Not descended into: on another device, marked as a cache, or left out. */
   readonly closed: boolean;
 }
 
 export interface ScannedLink {
   readonly index: number;
+  readonly name: Uint8Array;
   readonly inode: string;
   /** The group that the encoded entry names now. */
   readonly group: Uint8Array | undefined;
@@ -117,7 +130,7 @@ export interface ItemNotice {
 }
 
 const EMPTY = new Uint8Array(0);
-const IGNORE_FILE_BYTES_MAX = 1 << 20;
+const IGNORE_NAME = Buffer.from(IGNORE_FILE_NAME);
 const CACHE_TAG_NAME = Buffer.from('CACHEDIR.TAG');
 /** https://bford.info/cachedir/ */
 const CACHE_TAG_SIGNATURE = Buffer.from('Signature: 8a477f597d28d172789f06886806bc55');
@@ -165,7 +178,16 @@ export function scanFolder(settings: ScanSettings, request: ScanRequest): ScanRe
 function failed(error: unknown): ScanReply {
   const code = errnoOf(error);
   if (code === undefined) throw error;
-  const nothing = { unchanged: false, pending: [], dirs: [], links: [], matched: 0, failures: [], notices: [] };
+  const nothing = {
+    unchanged: false,
+    pending: [],
+    dirs: [],
+    links: [],
+    removedDirs: [],
+    matched: 0,
+    failures: [],
+    notices: [],
+  };
   const empty = { others: { unchanged: 0, changed: 0, added: 0 }, counts: { files: 0, dirs: 0, others: 0, bytes: 0 } };
   if (code === 'ENOENT') return { ...nothing, ...empty, gone: true };
   return { ...nothing, ...empty, failure: { name: EMPTY, code, message: (error as Error).message } };
@@ -182,6 +204,7 @@ class FolderScan {
   readonly #pending: PendingFile[] = [];
   readonly #dirs: ScannedFolder[] = [];
   readonly #links: ScannedLink[] = [];
+  readonly #removedDirs: Uint8Array[] = [];
   #matched = 0;
   readonly #others = { unchanged: 0, changed: 0, added: 0 };
   readonly #counts = { files: 0, dirs: 0, others: 0, bytes: 0 };
@@ -197,13 +220,13 @@ class FolderScan {
   }
 
   run(): ScanReply {
-    let names = listFolder(this.#dir);
+    let names = this.#request.only === undefined ? listFolder(this.#dir) : [Buffer.from(this.#request.only)];
     const isCache = names.some((name) => name.equals(CACHE_TAG_NAME)) && this.#hasCacheTag();
     if (isCache) {
       names = [CACHE_TAG_NAME];
       this.#notices.push({ name: EMPTY, what: 'cache-dir' });
     }
-    const ignoreText = names.some((name) => name.equals(IGNORE_FILE_NAME)) ? this.#readIgnoreFile() : undefined;
+    const ignoreText = names.some((name) => name.equals(IGNORE_NAME)) ? this.#readIgnoreFile() : undefined;
     const matcher = compileIgnoreChain(this.#request.ignore, this.#request.path, ignoreText);
     if (this.#old === undefined) this.#differ();
     for (const name of names) this.#visit(name, matcher);
@@ -215,6 +238,7 @@ class FolderScan {
       pending: this.#pending,
       dirs: this.#dirs,
       links: this.#links,
+      removedDirs: this.#removedDirs,
       matched: this.#matched,
       others: this.#others,
       counts: this.#counts,
@@ -271,7 +295,9 @@ class FolderScan {
 
   #leaveOld(): void {
     this.#differ();
-    this.#oldThere = this.#old!.next();
+    const old = this.#old!;
+    if (old.record.type === TYPE_CODES.dir) this.#removedDirs.push(new Uint8Array(old.name()));
+    this.#oldThere = old.next();
   }
 
   #isAsRemembered(old: FolderStateReader): boolean {
@@ -285,20 +311,29 @@ class FolderScan {
     const index = this.#same >= 0 ? this.#same++ : writer.entries;
     if (this.#same < 0) writer.copy(old.bytes, at, end, 1);
     if ((flags & StateFlag.linked) !== 0 && type !== TYPE_CODES.dir) {
-      this.#links.push({ index, inode: inodeKey(stat, 0), group: decodeEntry(old.encoded()).hardLink });
+      this.#links.push({
+        index,
+        name: new Uint8Array(name),
+        inode: inodeKey(stat, 0),
+        group: decodeEntry(old.encoded()).hardLink,
+      });
     }
     if (type !== TYPE_CODES.dir) this.#others.unchanged++;
-    this.#count(type, index, name, old.encoded());
+    this.#count(type, index, name, old.encoded(), false);
   }
 
   /** What cannot be looked at now keeps its earlier version, and is looked at again next time. */
   #keepUnread(old: FolderStateReader, name: Buffer): void {
     const { type, flags, at } = old.record;
+    if (!this.#request.trusted && type === TYPE_CODES.file) {
+      this.#leaveOld();
+      return;
+    }
     this.#differ();
     stat.set(old.words.subarray((at + STAT_AT) >> 2, ((at + STAT_AT) >> 2) + STAT_WORDS));
     if (type !== TYPE_CODES.dir) this.#matched++;
     writer.add(type, flags | StateFlag.stale, stat, 0, name, old.encoded());
-    this.#count(type, writer.entries - 1, name, old.encoded());
+    this.#count(type, writer.entries - 1, name, old.encoded(), false);
     this.#oldThere = old.next();
   }
 
@@ -325,7 +360,7 @@ class FolderScan {
       const at = writer.add(type, flags | StateFlag.pending, stat, 0, name, before);
       const size = sizeOf(stat, 0);
       this.#pending.push(isLinked ? { index, at, size, link: inodeKey(stat, 0) } : { index, at, size });
-      this.#count(type, index, name);
+      this.#count(type, index, name, before, true);
       return;
     }
     let encoded: Uint8Array;
@@ -338,19 +373,19 @@ class FolderScan {
       if (before === undefined) return;
       this.#differ();
       writer.add(type, flags | StateFlag.stale, stat, 0, name, before);
-      this.#count(type, writer.entries - 1, name, before);
+      this.#count(type, writer.entries - 1, name, before, false);
       return;
     }
     this.#differ();
     const index = writer.entries;
     writer.add(type, flags, stat, 0, name, encoded);
-    if (isLinked) this.#links.push({ index, inode: inodeKey(stat, 0), group: undefined });
+    if (isLinked) this.#links.push({ index, name: new Uint8Array(name), inode: inodeKey(stat, 0), group: undefined });
     if (type !== TYPE_CODES.dir) {
       if (before === undefined) this.#others.added++;
       else if (before.equals(encoded)) this.#others.unchanged++;
       else this.#others.changed++;
     }
-    this.#count(type, index, name);
+    this.#count(type, index, name, before, true);
   }
 
   #entryOf(type: number, name: Buffer): Entry {
@@ -385,7 +420,7 @@ class FolderScan {
     return procPath(this.#dir, name);
   }
 
-  #count(type: number, index: number, name: Buffer, encoded?: Uint8Array): void {
+  #count(type: number, index: number, name: Buffer, before: Uint8Array | undefined, isFresh: boolean): void {
     if (type === TYPE_CODES.file) {
       this.#counts.files++;
       this.#counts.bytes += sizeOf(stat, 0);
@@ -394,8 +429,17 @@ class FolderScan {
       const { device } = this.#settings;
       const closed = device !== undefined && `${stat[10]}:${stat[11]}` !== device;
       if (closed) this.#notices.push({ name: new Uint8Array(name), what: 'other-device' });
-      const pages = encoded === undefined ? EMPTY : new Uint8Array(Buffer.concat(decodeEntry(encoded).pages ?? []));
-      this.#dirs.push({ index, name: new Uint8Array(name), inode: inodeKey(stat, 0), pages, closed });
+      const pages = before === undefined ? EMPTY : new Uint8Array(Buffer.concat(decodeEntry(before).pages ?? []));
+      const wasThere = before !== undefined;
+      this.#dirs.push({
+        index,
+        name: new Uint8Array(name),
+        inode: inodeKey(stat, 0),
+        wasThere,
+        pages,
+        isFresh,
+        closed,
+      });
     } else this.#counts.others++;
   }
 
@@ -410,9 +454,11 @@ class FolderScan {
     return start !== undefined && CACHE_TAG_SIGNATURE.equals(start);
   }
 
-  #readIgnoreFile(): string | undefined {
-    const bytes = this.#readStart(IGNORE_FILE_NAME, IGNORE_FILE_BYTES_MAX);
-    return bytes === undefined ? undefined : Buffer.from(bytes).toString('latin1');
+  #readIgnoreFile(): Uint8Array | undefined {
+    const bytes = this.#readStart(IGNORE_NAME, IGNORE_FILE_BYTES_MAX + 1);
+    if (bytes === undefined || bytes.length <= IGNORE_FILE_BYTES_MAX) return bytes;
+    this.#fail(IGNORE_NAME, Object.assign(new Error('it is too long for an ignore file'), { code: 'EFBIG' }));
+    return undefined;
   }
 
   /** The first bytes of a file of the folder; undefined when there is no readable file of that name. */

@@ -19,6 +19,7 @@ import type { IngestReadTask } from './tasks/ingest-read.ts';
 import type { IngestSealTask } from './tasks/ingest-seal.ts';
 import type { RecallStateTask } from './tasks/recall-state.ts';
 import type { ScanTask } from './tasks/scan.ts';
+import type { ScrubPackTask } from './tasks/scrub-pack.ts';
 import type { SealGroupTask } from './tasks/seal-group.ts';
 import type { StateChunksTask } from './tasks/state-chunks.ts';
 
@@ -33,6 +34,7 @@ export type PipelineTasks = {
   extractList: ExtractListTask;
   extractOthers: ExtractOthersTask;
   extractVerify: ExtractVerifyTask;
+  scrubPack: ScrubPackTask;
   finishFolders: FinishFoldersTask;
   ingestLarge: IngestLargeTask;
   ingestRead: IngestReadTask;
@@ -60,6 +62,7 @@ export const TASK_LOADERS: TaskLoaders = {
   extractList: () => import('./tasks/extract-list.ts'),
   extractOthers: () => import('./tasks/extract-others.ts'),
   extractVerify: () => import('./tasks/extract-verify.ts'),
+  scrubPack: () => import('./tasks/scrub-pack.ts'),
   finishFolders: () => import('./tasks/finish-folders.ts'),
   ingestLarge: () => import('./tasks/ingest-large.ts'),
   ingestRead: () => import('./tasks/ingest-read.ts'),

@@ -7,8 +7,8 @@ export interface FinishFoldersTask {
   readonly input: {
     readonly batch: number;
     readonly folders: readonly FolderToFinish[];
-    /** Buffers of records that updates point into. */
-    readonly records: readonly Uint8Array[];
+    /** The records that `read` of the folders points into. */
+    readonly records: Uint8Array;
   };
   readonly output: { readonly folders: readonly FinishedFolder[]; readonly chunks: BatchChunks };
 }

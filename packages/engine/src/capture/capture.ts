@@ -1,0 +1,76 @@
+/**
+ * Captures a root: makes a snapshot of it in the agent's store. The order that makes a snapshot safe: packs durable and indexed, then the record, then the
+ * folder cache (docs/invariants.md).
+ */
+import { EdgeError, toEdgeError } from '../core/errors.ts';
+import { failpoint } from '../core/failpoint.ts';
+import { CaptureRun } from './capture-run.ts';
+import type { CaptureDeps, CaptureInput, CaptureReport } from './capture-types.ts';
+import { checkDeleteGuard } from './delete-guard.ts';
+import { foldersInRow, newestSnapshot } from './earlier-snapshot.ts';
+import { captureFileRoot } from './file-root.ts';
+import { captureFolderRoot } from './folder-root.ts';
+import { findRootSource } from './root-source.ts';
+import { forgetRows } from './row-store.ts';
+import { sameEntry } from './same-entry.ts';
+
+/**
+ * Captures one root. E_NOT_FOUND when it is not there, E_DELETE_GUARD when too much of it is gone, E_NO_SPACE, E_INTERRUPTED (a first capture then leaves
+ * an unfinished snapshot). What could not be read is in the report, and keeps its earlier version in the snapshot.
+ */
+export async function capture(input: CaptureInput, deps: CaptureDeps): Promise<CaptureReport> {
+  deps.signal?.throwIfAborted();
+  const startedMs = deps.clock.monotonicMs();
+  const startNs = deps.clock.nowNs();
+  const source = findRootSource(input.root.path);
+  const before = newestSnapshot(deps.index.log, deps.identity.agentId, input.root.name);
+  if (input.dryRun !== true) await requireSpace(deps);
+  const session = deps.index.chunks.beginSession(`capture of ${input.root.name}`);
+  const run = new CaptureRun({ input, deps, before, session, startNs });
+  try {
+    const entry = await (source.kind === 'folder' ? captureFolderRoot(source, run) : captureFileRoot(source, run));
+    guard(run);
+    const treeUnchanged = before !== undefined && sameEntry(before.body.entry, entry);
+    const seconds = (): number => (deps.clock.monotonicMs() - startedMs) / 1000;
+    if (input.dryRun === true) {
+      await run.abandon();
+      return run.report(undefined, treeUnchanged, seconds());
+    }
+    await run.writer.close();
+    failpoint('capture.chunks-durable');
+    const isKept = treeUnchanged && input.skipUnchanged === true;
+    const snapshot = isKept ? { hash: before.id, seq: before.seq } : await deps.log.append(run.body(entry));
+    failpoint('capture.recorded');
+    run.rememberFolders();
+    for (const path of run.forgotten) forgetRows(deps.index.folders, input.root.name, path, foldersInRow);
+    failpoint('capture.cached');
+    return run.report(snapshot, treeUnchanged, seconds());
+  } catch (error) {
+    await run.abandon();
+    throw toEdgeError(error);
+  } finally {
+    deps.index.chunks.endSession(session);
+  }
+}
+
+/** Below the floor capture stops before it begins, so that what frees space has room to work (P7). */
+async function requireSpace({ chunks, dataDir }: CaptureDeps): Promise<void> {
+  const { belowFloor, freeBytes } = await chunks.freeSpace();
+  if (!belowFloor) return;
+  throw new EdgeError('E_NO_SPACE', `only ${freeBytes} bytes are free for packs at ${dataDir.packDir}`, {
+    hint: 'Free some space there and run the command again; nothing that was acknowledged is lost.',
+    context: { free_bytes: freeBytes },
+  });
+}
+
+function guard({ input, before, tally, removed }: CaptureRun): void {
+  if (before === undefined || before.body.unfinished === true) return;
+  checkDeleteGuard({
+    path: input.root.path,
+    before: before.body.stats.files + before.body.stats.others,
+    removed,
+    now: tally.scanned.files + tally.scanned.others,
+    maxDelete: input.maxDelete,
+    acceptEmpty: input.acceptEmpty === true,
+  });
+}

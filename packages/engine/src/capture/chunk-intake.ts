@@ -1,0 +1,100 @@
+/** Decides which chunks a capture has to store, and stores them. */
+import type { PackClass } from '../core/ids.ts';
+import type { ChunkWriter } from '../core/ports/chunk-store.ts';
+import type { ChunkIndex } from '../core/ports/index.ts';
+import type { BatchChunks } from '../pipeline/chunk-batch.ts';
+import type { SealedChunks } from '../pipeline/seal-chunks.ts';
+
+export interface ChunkIntakeDeps {
+  readonly index: Pick<ChunkIndex, 'claim'>;
+  readonly writer: ChunkWriter;
+  readonly session: number;
+  readonly keyId: number;
+}
+
+/** Ids remembered of chunks that are on their way into packs; beyond, `trim` waits until the index knows them. */
+const REMEMBERED_MAX = 400_000;
+
+export class ChunkIntake {
+  readonly #deps: ChunkIntakeDeps;
+  /** Chunks that this run stores: the index does not know them before their pack is durable. Keys are the ids as latin1. */
+  #stored = new Set<string>();
+  readonly counts = { new: 0, reused: 0, newBytes: 0, storedBytes: 0 };
+
+  constructor(deps: ChunkIntakeDeps) {
+    this.#deps = deps;
+  }
+
+  /**
+   * 1 for each chunk that is to be sealed and given to `store`; undefined when none is. Claims the others for this session, so that nothing
+   * removes them before the snapshot is written.
+   */
+  needed({ ids, lengths }: BatchChunks): Uint8Array | undefined {
+    const all = Buffer.from(ids.buffer, ids.byteOffset, ids.length);
+    const asked: Uint8Array[] = [];
+    const askedAt: number[] = [];
+    const keys: string[] = [];
+    let reused = 0;
+    for (let i = 0; i < lengths.length; i++) {
+      const key = all.toString('latin1', i * 32, i * 32 + 32);
+      if (this.#stored.has(key)) {
+        reused++;
+        continue;
+      }
+      asked.push(all.subarray(i * 32, i * 32 + 32));
+      askedAt.push(i);
+      keys.push(key);
+    }
+    const known = asked.length === 0 ? NONE : this.#deps.index.claim(this.#deps.session, asked);
+    let needed: Uint8Array | undefined;
+    for (let n = 0; n < asked.length; n++) {
+      const key = keys[n]!;
+      // The same chunk may be in one batch twice.
+      if (known[n] === 1 || this.#stored.has(key)) {
+        reused++;
+        continue;
+      }
+      this.#stored.add(key);
+      needed ??= new Uint8Array(lengths.length);
+      needed[askedAt[n]!] = 1;
+      this.counts.new++;
+      this.counts.newBytes += lengths[askedAt[n]!]!;
+    }
+    this.counts.reused += reused;
+    return needed;
+  }
+
+  /** Hands sealed chunks on to their pack. `ids` are those of all chunks of the batch. Resolves when there is room for more. */
+  async store(sealed: SealedChunks, ids: Uint8Array, packClass: PackClass): Promise<void> {
+    const { which, offsets, lengths, bytes, sha256 } = sealed;
+    const added: Promise<void>[] = [];
+    for (let n = 0; n < which.length; n++) {
+      const at = which[n]! * 32;
+      this.counts.storedBytes += lengths[n]!;
+      added.push(
+        this.#deps.writer.add({
+          id: ids.subarray(at, at + 32),
+          packClass,
+          keyId: this.#deps.keyId,
+          bytes: bytes.subarray(offsets[n]!, offsets[n]! + lengths[n]!),
+          sha256: sha256.subarray(n * 32, n * 32 + 32),
+          identified: true,
+        }),
+      );
+    }
+    await Promise.all(added);
+  }
+
+  /** True when `trim` should be called as soon as no chunk is between `needed` and `store`. */
+  get isFull(): boolean {
+    return this.#stored.size > REMEMBERED_MAX;
+  }
+
+  /** Makes everything stored so far durable and indexed, after which it need not be remembered. */
+  async trim(): Promise<void> {
+    await this.#deps.writer.flush();
+    this.#stored = new Set();
+  }
+}
+
+const NONE = new Uint8Array(0);

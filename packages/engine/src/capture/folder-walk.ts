@@ -1,0 +1,336 @@
+/**
+ * Takes the folders of a root in order (a folder before those in it, names by bytes), has their files read, and finishes each folder when all in it is
+ * done. The order decides which of several hard links is the first, and lays neighbours side by side in packs.
+ */
+import { createHash } from 'node:crypto';
+import { EdgeError } from '../core/errors.ts';
+import { TREE_DEPTH_MAX } from '../core/limits.ts';
+import { joinPath } from '../files/path-bytes.ts';
+import type { FinishedFolder } from '../pipeline/finish-folder.ts';
+import { RECORD_HEADER_BYTES } from '../pipeline/folder-state.ts';
+import { type FileOutcome, SMALL_FILE_BYTES_MAX } from '../pipeline/read-files.ts';
+import type { PendingFile, ScannedFolder } from '../pipeline/scan-folder.ts';
+import { splitIds } from './earlier-snapshot.ts';
+import type { FolderNode } from './folder-node.ts';
+import type { SmallFile } from './small-files.ts';
+import { CHANGED_WHILE_READ, type Tally } from './tally.ts';
+
+export interface FolderWalkDeps {
+  readonly scanner: { add(node: FolderNode): void; scanned(node: FolderNode): Promise<void> };
+  readonly small: { add(file: SmallFile): Promise<void>; send(): Promise<void> };
+  readonly large: { add(file: SmallFile): Promise<void> };
+  readonly finisher: { add(node: FolderNode): void };
+  readonly tally: Tally;
+  readonly rows: { add(path: Uint8Array, value: Uint8Array): void };
+  /** Writes a folder's cache row again as it is, under the loss epoch of now. */
+  readonly renewRow: (path: Uint8Array) => void;
+  /** Folders whose cache rows are to go after the snapshot. */
+  readonly forgotten: Uint8Array[];
+  /** Only look: files are counted, not read. */
+  readonly dryRun: boolean;
+  /** Counts what stands for a folder that cannot be read, and says whether it is still stored. */
+  readonly keepEarlier: (node: FolderNode) => Promise<boolean>;
+  /** Whether the content of an earlier entry is still stored. */
+  readonly entryStored: (encoded: Uint8Array) => boolean;
+  /** Called between folders: throws when the capture has to stop, waits when something is due. */
+  readonly between: () => Promise<void>;
+}
+
+interface LinkGroup {
+  readonly id: Uint8Array;
+  /** The encoded entry of the link that is read; undefined when that went wrong. */
+  content: Promise<Uint8Array | undefined> | undefined;
+}
+
+export class FolderWalk {
+  readonly root: FolderNode;
+  /** Page ids of the whole root, once it is done. */
+  readonly done: Promise<readonly Uint8Array[]>;
+  readonly #deps: FolderWalkDeps;
+  readonly #groups = new Map<string, LinkGroup>();
+  #resolveDone!: (pages: readonly Uint8Array[]) => void;
+
+  constructor(root: FolderNode, deps: FolderWalkDeps) {
+    this.root = root;
+    this.#deps = deps;
+    this.done = new Promise((resolve) => {
+      this.#resolveDone = resolve;
+    });
+  }
+
+  /** Takes every folder; resolves when all files have been handed over to be read. */
+  async run(): Promise<void> {
+    const { scanner, between, small } = this.#deps;
+    scanner.add(this.root);
+    const open = [this.root];
+    for (let node = open.pop(); node !== undefined; node = open.pop()) {
+      await between();
+      if (node.status !== 'scanned') {
+        // While the walk waits for a listing, what has gathered need not wait for more.
+        await small.send();
+        await scanner.scanned(node);
+        await between();
+      } else await scanner.scanned(node);
+      const children = await this.#take(node);
+      for (let i = children.length - 1; i >= 0; i--) open.push(children[i]!);
+    }
+    await small.send();
+  }
+
+  /** Hands a finished folder to its parent. */
+  finished(node: FolderNode, { row, pages, counts }: FinishedFolder): void {
+    this.#deps.rows.add(node.path, row);
+    this.#deps.tally.addStored(counts);
+    this.#settle(node, pages);
+  }
+
+  async #take(node: FolderNode): Promise<FolderNode[]> {
+    const { tally, forgotten } = this.#deps;
+    const reply = node.reply;
+    if (reply === undefined) throw new EdgeError('E_FAILED', 'a folder was taken before it was scanned');
+    node.status = 'taken';
+    if (reply.gone === true || reply.failure !== undefined) {
+      await this.#takeUnreadable(node);
+      return [];
+    }
+    for (const failure of reply.failures) tally.fail(node.path, failure);
+    for (const notice of reply.notices) tally.notice(node.path, notice);
+    for (const name of reply.removedDirs) forgotten.push(joinPath(node.path, name));
+    tally.addScanned(reply.counts);
+    tally.matched += reply.matched;
+    tally.files.new += reply.others.added;
+    tally.files.changed += reply.others.changed;
+    tally.files.unchanged += reply.others.unchanged;
+    tally.done.files += reply.others.added + reply.others.changed + reply.others.unchanged;
+    for (const link of reply.links) {
+      const group = this.#groupOf(link.inode, node, link.name);
+      if (link.group === undefined || !sameBytes(link.group, group.id)) {
+        node.update(link.index, { kind: 'link', group: group.id });
+      }
+    }
+    const children = this.#takeFolders(node, reply.dirs);
+    for (const pending of reply.pending) await this.#takeFile(node, pending);
+    this.#release(node);
+    return children;
+  }
+
+  #takeFolders(node: FolderNode, dirs: readonly ScannedFolder[]): FolderNode[] {
+    const children: FolderNode[] = [];
+    const byIndex = new Map([...node.open].map((child) => [child.scanned!.index, child]));
+    for (const dir of dirs) {
+      const child = byIndex.get(dir.index)!;
+      if (dir.closed || child.depth > TREE_DEPTH_MAX) {
+        node.open.delete(child);
+        if (dir.pages.length > 0 && !dir.isFresh) node.update(dir.index, { kind: 'pages', pages: [] });
+        if (!dir.closed) this.#deps.tally.fail(child.path, { ...TOO_DEEP, name: NO_NAME });
+        continue;
+      }
+      node.waiting++;
+      children.push(child);
+    }
+    return children;
+  }
+
+  /** A folder that cannot be listed keeps what it had; one that is gone leaves its parent. */
+  async #takeUnreadable(node: FolderNode): Promise<void> {
+    const { tally, forgotten, keepEarlier } = this.#deps;
+    const { failure } = node.reply!;
+    if (failure === undefined) {
+      if (node.parent === undefined) throw new EdgeError('E_NOT_FOUND', 'the root went away while it was captured');
+      tally.vanished(node.path);
+      forgotten.push(node.path);
+      node.parent.update(node.scanned!.index, { kind: 'drop' });
+      this.#leave(node);
+      return;
+    }
+    tally.fail(node.path, failure);
+    const kept = await keepEarlier(node);
+    this.#settle(node, kept ? splitIds(node.earlierPages ?? NO_NAME) : []);
+  }
+
+  async #takeFile(node: FolderNode, pending: PendingFile): Promise<void> {
+    const { tally, dryRun } = this.#deps;
+    const state = node.reply!.state!;
+    const before = encodedOf(state, pending.at);
+    if (dryRun) {
+      tally.files[before.length === 0 ? 'new' : 'changed']++;
+      tally.bytesRead += pending.size;
+      return;
+    }
+    node.waiting++;
+    const name = nameOf(state, pending.at);
+    const file = { folder: node.path, name, size: pending.size };
+    if (pending.link === undefined) {
+      await this.#read({
+        ...file,
+        done: (outcome, records) => this.#fileDone(node, pending, before, outcome, records),
+      });
+      return;
+    }
+    const group = this.#groupOf(pending.link, node, name);
+    if (group.content !== undefined) {
+      void this.#followLink(node, pending, before, group);
+      return;
+    }
+    let resolve!: (encoded: Uint8Array | undefined) => void;
+    group.content = new Promise((done) => {
+      resolve = done;
+    });
+    await this.#read({
+      ...file,
+      hardLink: group.id,
+      done: (outcome, records) => {
+        resolve(outcome.kind === 'read' ? encodedOf(records, outcome.at).slice() : undefined);
+        this.#fileDone(node, pending, before, outcome, records);
+      },
+    });
+  }
+
+  async #read(file: SmallFile): Promise<void> {
+    const { small, large } = this.#deps;
+    if (file.size > SMALL_FILE_BYTES_MAX) return large.add(file);
+    return small.add({
+      ...file,
+      done: (outcome, records) => {
+        // It has grown since it was listed.
+        if (outcome.kind === 'large') void large.add({ ...file, size: outcome.size });
+        else file.done(outcome, records);
+      },
+    });
+  }
+
+  #fileDone(
+    node: FolderNode,
+    pending: PendingFile,
+    before: Uint8Array,
+    outcome: FileOutcome,
+    records: Uint8Array,
+  ): void {
+    const { tally } = this.#deps;
+    tally.done.files++;
+    tally.done.bytes += pending.size;
+    switch (outcome.kind) {
+      case 'read': {
+        node.reads.push({ index: pending.index, at: outcome.at, records });
+        tally.bytesRead += outcome.bytes;
+        const encoded = encodedOf(records, outcome.at);
+        const change = before.length === 0 ? 'new' : sameBytes(before, encoded) ? 'unchanged' : 'changed';
+        tally.files[change]++;
+        if (outcome.changedWhileRead) {
+          tally.fail(node.path, { ...TORN, name: nameOf(node.reply!.state!, pending.at) }, false);
+        }
+        break;
+      }
+      case 'gone':
+        node.update(pending.index, { kind: 'drop' });
+        if (before.length > 0) tally.matched--;
+        tally.vanished(joinPath(node.path, nameOf(node.reply!.state!, pending.at)));
+        break;
+      case 'failed': {
+        const { code, message } = outcome;
+        tally.fail(node.path, { name: nameOf(node.reply!.state!, pending.at), code, message });
+        const isKept = before.length > 0 && (node.trusted || this.#deps.entryStored(before));
+        node.update(pending.index, { kind: isKept ? 'keep' : 'drop' });
+        break;
+      }
+      case 'large':
+        throw new EdgeError('E_FAILED', 'a large file was read as a small one');
+    }
+    this.#release(node);
+  }
+
+  async #followLink(node: FolderNode, pending: PendingFile, before: Uint8Array, group: LinkGroup): Promise<void> {
+    const { tally } = this.#deps;
+    const encoded = await group.content;
+    tally.done.files++;
+    tally.done.bytes += pending.size;
+    if (encoded === undefined) {
+      const name = nameOf(node.reply!.state!, pending.at);
+      tally.fail(node.path, { name, code: 'EIO', message: 'the file could not be read under another of its names' });
+      const isKept = before.length > 0 && (node.trusted || this.#deps.entryStored(before));
+      node.update(pending.index, { kind: isKept ? 'keep' : 'drop' });
+    } else {
+      tally.files[before.length === 0 ? 'new' : 'changed']++;
+      node.update(pending.index, { kind: 'same-file', encoded });
+    }
+    this.#release(node);
+  }
+
+  /** The group of an inode's hard links, named after the first of them in order. */
+  #groupOf(inode: string, node: FolderNode, name: Uint8Array): LinkGroup {
+    let group = this.#groups.get(inode);
+    if (group === undefined) {
+      const digest = createHash('sha256').update(joinPath(node.path, name)).digest();
+      group = { id: new Uint8Array(digest.subarray(0, 16)), content: undefined };
+      this.#groups.set(inode, group);
+    }
+    return group;
+  }
+
+  /** One thing less to wait for; at the last one the folder is finished. */
+  #release(node: FolderNode): void {
+    if (--node.waiting > 0) return;
+    if (this.#deps.dryRun) {
+      this.#settle(node, node.rowPages);
+      return;
+    }
+    if (!node.reply!.unchanged || node.updates.length > 0) {
+      this.#deps.finisher.add(node);
+      return;
+    }
+    if (node.recheck) this.#deps.renewRow(node.path);
+    this.#deps.tally.addStored(node.reply!.counts);
+    this.#settle(node, node.rowPages);
+  }
+
+  /** The folder's pages are known: its parent's entry for it follows. */
+  #settle(node: FolderNode, pages: readonly Uint8Array[]): void {
+    const { parent, scanned } = node;
+    if (parent === undefined) {
+      node.status = 'done';
+      this.#resolveDone(pages);
+      return;
+    }
+    const named = scanned!.isFresh ? NO_NAME : scanned!.pages;
+    if (!sameBytes(named, Buffer.concat(pages))) parent.update(scanned!.index, { kind: 'pages', pages });
+    this.#leave(node);
+  }
+
+  #leave(node: FolderNode): void {
+    node.status = 'done';
+    node.reply = undefined;
+    const parent = node.parent!;
+    parent.open.delete(node);
+    this.#release(parent);
+  }
+}
+
+const NO_NAME = new Uint8Array(0);
+const TOO_DEEP = {
+  code: 'E_LIMIT',
+  message: `folders lie more than ${TREE_DEPTH_MAX} deep; what is below is left out`,
+};
+const TORN = {
+  code: CHANGED_WHILE_READ,
+  message: 'it changed each time while it was read; what was read is stored and marked',
+};
+
+/** The name in the record at this offset (see `FolderState`), in memory of its own: a view would be posted with all of the state. */
+function nameOf(records: Uint8Array, at: number): Uint8Array {
+  const length = records[at]! | (records[at + 1]! << 8);
+  return records.slice(at + RECORD_HEADER_BYTES, at + RECORD_HEADER_BYTES + length);
+}
+
+/** The encoded entry in the record at this offset. */
+export function encodedOf(records: Uint8Array, at: number): Uint8Array {
+  const nameLength = records[at]! | (records[at + 1]! << 8);
+  const length = records[at + 4]! | (records[at + 5]! << 8) | (records[at + 6]! << 16) | (records[at + 7]! << 24);
+  const from = at + RECORD_HEADER_BYTES + nameLength;
+  return records.subarray(from, from + length);
+}
+
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}

@@ -1,0 +1,80 @@
+/** Reads small files in batches: one worker reads and names a batch, then compresses and seals what of it is new. */
+import type { WorkerPool } from '../core/ports/worker-pool.ts';
+import type { FileOutcome, FileToRead } from '../pipeline/read-files.ts';
+import type { PipelineTasks } from '../pipeline/tasks.ts';
+import { nextBatchNumber } from './batch-numbers.ts';
+import type { ChunkIntake } from './chunk-intake.ts';
+import type { WorkerLanes } from './worker-lanes.ts';
+
+export interface SmallFile extends Omit<FileToRead, 'folder'> {
+  readonly folder: Uint8Array;
+  readonly size: number;
+  /** What became of it; `records` is the buffer that `outcome.at` lies in. */
+  readonly done: (outcome: FileOutcome, records: Uint8Array) => void;
+}
+
+export interface SmallFilesDeps {
+  readonly pool: WorkerPool<PipelineTasks>;
+  readonly lanes: WorkerLanes;
+  readonly intake: ChunkIntake;
+  readonly base: Uint8Array;
+  readonly captureSeconds: number;
+  /** The first thing that went wrong; everything is given up then. */
+  readonly fail: (error: unknown) => void;
+}
+
+/** A batch is sent when it has so many files or bytes. */
+const BATCH_FILES_MAX = 128;
+const BATCH_BYTES_MAX = 4 << 20;
+
+export class SmallFiles {
+  readonly #deps: SmallFilesDeps;
+  #batch: SmallFile[] = [];
+  #bytes = 0;
+
+  constructor(deps: SmallFilesDeps) {
+    this.#deps = deps;
+  }
+
+  /** Takes a file; resolves when there is room for more. */
+  async add(file: SmallFile): Promise<void> {
+    this.#batch.push(file);
+    this.#bytes += file.size;
+    if (this.#batch.length >= BATCH_FILES_MAX || this.#bytes >= BATCH_BYTES_MAX) await this.send();
+  }
+
+  /** Sends what has gathered; resolves when a worker has taken it. */
+  async send(): Promise<void> {
+    const files = this.#batch;
+    if (files.length === 0) return;
+    this.#batch = [];
+    this.#bytes = 0;
+    const worker = await this.#deps.lanes.enter();
+    void this.#process(files, worker)
+      .catch(this.#deps.fail)
+      .finally(() => this.#deps.lanes.leave(worker));
+  }
+
+  async #process(files: readonly SmallFile[], worker: number): Promise<void> {
+    const { pool, base, captureSeconds, intake } = this.#deps;
+    const batch = nextBatchNumber();
+    const folders: Uint8Array[] = [];
+    const wanted: FileToRead[] = files.map(({ folder, name, hardLink }) => {
+      if (folders.at(-1) !== folder) folders.push(folder);
+      return { folder: folders.length - 1, name, ...(hardLink === undefined ? {} : { hardLink }) };
+    });
+    const input = { batch, base, folders, files: wanted, captureSeconds };
+    const { outcomes, records, chunks } = await pool.run('ingestRead', input, { worker });
+    let needed: Uint8Array | undefined;
+    try {
+      needed = intake.needed(chunks);
+      for (const [i, outcome] of outcomes.entries()) files[i]!.done(outcome, records);
+    } catch (error) {
+      await pool.run('ingestSeal', { batch }, { worker });
+      throw error;
+    }
+    const sealing = pool.run('ingestSeal', needed === undefined ? { batch } : { batch, needed }, { worker });
+    const sealed = await sealing;
+    if (sealed !== undefined) await intake.store(sealed, chunks.ids, 'data');
+  }
+}
