@@ -182,6 +182,25 @@ test('arbitrary and mutated bytes give a value or an E_FORMAT', () => {
   );
 });
 
+test('mutated lists give references or an E_FORMAT', () => {
+  const list = encodeList([
+    { id: new Uint8Array(32), length: 5 },
+    { id: new Uint8Array(32).fill(1), length: 4 },
+  ]);
+  const edits = fc.array(fc.tuple(fc.nat(list.length), fc.nat(255), fc.constantFrom('set', 'insert', 'cut')), {
+    minLength: 1,
+  });
+  fc.assert(
+    fc.property(edits, (changes) => {
+      try {
+        decodeList(changes.reduce(applyEdit, list));
+      } catch (error) {
+        if (!isEdgeError(error, 'E_FORMAT', 'E_NEWER_FORMAT')) throw error;
+      }
+    }),
+  );
+});
+
 test('what decodes encodes to the same bytes: a folder has one encoding', () => {
   fc.assert(
     fc.property(arbitraryEntry, fc.nat(), fc.nat(255), (entry, place, value) => {
