@@ -27,9 +27,9 @@ export interface ChunkReader {
   readAll(kind: ChunkKind, ids: readonly ChunkId[], signal?: AbortSignal): Promise<Uint8Array[]>;
   /** One chunk; E_INTEGRITY when no source has a good copy, E_STORE (or its own code) when one could not be asked. */
   read(kind: ChunkKind, id: ChunkId, signal?: AbortSignal): Promise<Uint8Array>;
-  /** The sealed bytes of a copy that opened (`keyId` is the copy's), for repair. */
+  /** The sealed bytes of a copy that opened as one of the kinds (`keyId` is the copy's), for repair. */
   readSealed(
-    kind: ChunkKind,
+    kinds: readonly ChunkKind[],
     id: ChunkId,
     signal?: AbortSignal,
   ): Promise<{ readonly sealed: Uint8Array; readonly keyId: number }>;
@@ -54,6 +54,17 @@ export function createChunkReader(deps: ChunkReaderDeps): ChunkReader {
       if (isEdgeError(error, 'E_INTEGRITY', 'E_FORMAT')) return error.message;
       throw error;
     }
+  }
+
+  /** A copy is damaged only when it opens as none of the kinds that it may be. */
+  function openAs(kinds: readonly ChunkKind[], wanted: Wanted, sealed: Uint8Array): Uint8Array | string {
+    let problem = 'no kind was given';
+    for (const kind of kinds) {
+      const plain = open(kind, wanted, sealed);
+      if (typeof plain !== 'string') return plain;
+      problem = plain;
+    }
+    return problem;
   }
 
   async function readEach(
@@ -96,7 +107,7 @@ export function createChunkReader(deps: ChunkReaderDeps): ChunkReader {
   }
 
   async function readSealed(
-    kind: ChunkKind,
+    kinds: readonly ChunkKind[],
     id: ChunkId,
     signal?: AbortSignal,
   ): Promise<{ sealed: Uint8Array; keyId: number }> {
@@ -107,7 +118,7 @@ export function createChunkReader(deps: ChunkReaderDeps): ChunkReader {
       [wantChunk(id)],
       {
         take(one, sealed) {
-          const plain = open(kind, one, sealed);
+          const plain = openAs(kinds, one, sealed);
           if (typeof plain === 'string') return plain;
           found = { sealed: Uint8Array.from(sealed), keyId: one.copy!.address.keyId };
           return undefined;

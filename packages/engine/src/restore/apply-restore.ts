@@ -1,6 +1,7 @@
 /** Carries a restore plan out. See docs/decisions for why files are written under final names in a folder of their own. */
 
 import { contentBytes } from '../browse/tree-reader.ts';
+import { EdgeError, isEdgeError, toEdgeError } from '../core/errors.ts';
 import { failpoint } from '../core/failpoint.ts';
 import { beginTarget, closeWorkers, finishTarget } from './finish-target.ts';
 import { type FirstNames, finishWindow } from './finish-window.ts';
@@ -41,7 +42,7 @@ export async function applyRestore(plan: RestorePlan, deps: RestoreDeps): Promis
   } catch (error) {
     run.stop.stop(error);
     await closeWorkers(run, false);
-    run.stop.check();
+    throw stopReason(run);
   }
   warnAboutOwners(run);
   const { counts, failures } = run;
@@ -56,6 +57,15 @@ export async function applyRestore(plan: RestorePlan, deps: RestoreDeps): Promis
     removed: counts.removed,
     durationS: (deps.monotonicMs() - began) / 1000,
   };
+}
+
+function stopReason(run: RestoreRun): EdgeError {
+  try {
+    run.stop.check();
+  } catch (error) {
+    return toEdgeError(error, isEdgeError(error) ? undefined : 'the restore');
+  }
+  return new EdgeError('E_FAILED', 'the restore ended without saying why');
 }
 
 /** Windows are prepared one after the other, written up to two at a time, and finished in order. */

@@ -58,11 +58,21 @@ function filterOf({ include = [], exclude = [] }: RestoreInput): PathFilter | un
   return include.length === 0 && exclude.length === 0 ? undefined : createPathFilter(include, exclude);
 }
 
-/** A reader of the sources that the input allows. */
+/**
+ * The reader of the sources that the input allows: the same one for planning and applying with the same dependencies, so that a source which is
+ * out of reach is found out, and said, once.
+ */
 export function readerFor(input: RestoreInput, deps: RestoreDeps): TreeReader {
+  const from = input.from ?? 'auto';
+  const known = readers.get(deps);
+  if (known?.from === from) return known.reader;
   const { opener, warn, onBadCopy } = deps;
-  return openTreeReader({ sources: chosenSources(deps.sources, input.from), opener, warn, onBadCopy });
+  const reader = openTreeReader({ sources: chosenSources(deps.sources, from), opener, warn, onBadCopy });
+  readers.set(deps, { from, reader });
+  return reader;
 }
+
+const readers = new WeakMap<RestoreDeps, { readonly from: string; readonly reader: TreeReader }>();
 
 /** A snapshot whose first page is lost is lost as a whole; that is said before anything is made. */
 async function readTop(reader: TreeReader, entry: Entry, signal: AbortSignal | undefined): Promise<void> {

@@ -39,6 +39,8 @@ export interface TreeFixture {
   put(kind: ChunkKind, plain: Uint8Array): ChunkId;
   /** `content`: the bytes outside the holes. */
   file(name: string | Uint8Array, content: Uint8Array | string, options?: EntryOptions): Entry;
+  /** As `dir`, with pages whose plaintexts are given. */
+  rawDir(name: string | Uint8Array, pages: readonly Uint8Array[], options?: EntryOptions): Entry;
   dir(name: string | Uint8Array, entries: readonly Entry[], options?: EntryOptions): Entry;
   symlink(name: string | Uint8Array, target: string | Uint8Array, options?: EntryOptions): Entry;
   body(root: Entry): SnapshotBody;
@@ -99,6 +101,12 @@ export async function createTreeFixture(seed: string): Promise<TreeFixture> {
                 lists: encoded.lists.map((list) => ({ id: fixture.put(ChunkKind.list, list), length: list.length })),
               },
         ...(options.holes === undefined ? {} : { holes: options.holes }),
+      };
+    },
+    rawDir(name, pages, options = {}) {
+      return {
+        ...base(bytesOf(name), 'dir', options, 0o755),
+        pages: pages.map((page) => fixture.put(ChunkKind.tree, page)),
       };
     },
     dir(name, entries, options = {}) {

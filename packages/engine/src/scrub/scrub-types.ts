@@ -1,0 +1,82 @@
+/** What a scrub is asked, needs and reports. */
+import type { TreeReader } from '../browse/tree-reader.ts';
+import type { RandomBytes } from '../core/clock.ts';
+import type { ErrorCode } from '../core/errors.ts';
+import type { ChunkId, PackName, RecordHash } from '../core/ids.ts';
+import type { ChunkStore } from '../core/ports/chunk-store.ts';
+import type { ChunkIndex, LogIndex, StoreName } from '../core/ports/index.ts';
+import type { ReportProgress, ReportWarning } from '../core/ports/progress.ts';
+import type { WorkerPool } from '../core/ports/worker-pool.ts';
+import type { PipelineTasks } from '../pipeline/tasks.ts';
+
+export interface ScrubInput {
+  /** `all`, or the fraction of each store's packs to read, above 0 and at most 1 (at least one pack). */
+  readonly mode: 'all' | { readonly sample: number };
+  /** Fetch good copies of damaged chunks from elsewhere and store them on this disk. */
+  readonly repair: boolean;
+}
+
+/** A store other than this disk whose packs are read over the network. */
+export interface ScrubStore {
+  readonly store: StoreName;
+  readonly label: string;
+  /** A range of a pack; undefined when the pack is not there. */
+  readRange(
+    pack: PackName,
+    range: { readonly offset: number; readonly length: number },
+    signal?: AbortSignal,
+  ): Promise<Uint8Array | undefined>;
+}
+
+export interface ScrubDeps {
+  readonly index: Pick<ChunkIndex, 'packs' | 'framesOf' | 'locate' | 'beginSession' | 'endSession'> & {
+    markBad(id: ChunkId, pack: PackName, why: string, store?: StoreName): void;
+  };
+  readonly log: Pick<LogIndex, 'snapshots'>;
+  readonly chunks: Pick<ChunkStore, 'packPath' | 'openWriter'>;
+  readonly stores: readonly ScrubStore[];
+  readonly pool: WorkerPool<PipelineTasks>;
+  /** Reads trees, to name files, and good copies, for repair. Of all sources: a copy that was marked bad is no longer offered by its own. */
+  readonly reader: TreeReader;
+  readonly random: RandomBytes;
+  readonly warn: ReportWarning;
+  readonly progress?: ReportProgress | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Milliseconds that never go back. */
+  readonly monotonicMs: () => number;
+}
+
+export interface ScrubFinding {
+  /** `''` is this disk. */
+  readonly store: StoreName;
+  readonly pack: PackName;
+  /** `missing`: the pack is gone. `index`: its header, index or footer; its frames may be good. `chunk`: one frame. */
+  readonly what: 'missing' | 'index' | 'chunk';
+  readonly chunk?: ChunkId;
+  readonly offset?: number;
+  readonly detail: string;
+  /** Other good copies in this agent's stores, after this one was marked. */
+  readonly otherCopies: number;
+  readonly repaired: boolean;
+}
+
+export interface ScrubbedFile {
+  readonly snapshot: RecordHash;
+  readonly root: string;
+  /** Within the snapshot. Of a folder: a part of its listing is touched. */
+  readonly path: Uint8Array;
+}
+
+export interface ScrubReport {
+  readonly packs: { readonly total: number; readonly read: number };
+  readonly bytesRead: number;
+  readonly frames: number;
+  readonly findings: readonly ScrubFinding[];
+  /** Files and folders of live snapshots that need a damaged chunk of which no copy is left in this agent's stores. The first ones. */
+  readonly files: readonly ScrubbedFile[];
+  readonly filesOmitted: number;
+  /** Stores that could not be read at all. */
+  readonly unread: readonly { readonly label: string; readonly code: ErrorCode; readonly message: string }[];
+  readonly repaired: number;
+  readonly durationS: number;
+}

@@ -1,0 +1,128 @@
+/** Reads packs again, on this disk and in the bucket, and says what is damaged before someone needs it. */
+import { type EdgeError, isEdgeError, toEdgeError } from '../core/errors.ts';
+import { toHex } from '../core/ids.ts';
+import type { PackRow, StoreName } from '../core/ports/index.ts';
+import type { ScrubbedPack } from '../pipeline/tasks/scrub-pack.ts';
+import { filesTouched } from './files-touched.ts';
+import { repairChunks } from './repair-chunks.ts';
+import type { ScrubDeps, ScrubFinding, ScrubInput, ScrubReport, ScrubStore } from './scrub-types.ts';
+
+/** Packs of a bucket in memory at once: 64 MiB each. */
+const BUCKET_PACKS_AT_ONCE = 2;
+
+type Finding = { -readonly [Key in keyof ScrubFinding]: ScrubFinding[Key] };
+
+/**
+ * Damage is a finding, not an error: marked in the index, so that the copy is no longer offered or counted, named with the files that it
+ * touches, and with `repair` mended from another copy. Throws only when this disk's packs cannot be asked, or on an abort.
+ */
+export async function scrub(input: ScrubInput, deps: ScrubDeps): Promise<ScrubReport> {
+  const began = deps.monotonicMs();
+  const findings: Finding[] = [];
+  const unread: { label: string; code: EdgeError['code']; message: string }[] = [];
+  const totals = { packs: 0, read: 0, bytes: 0, frames: 0 };
+
+  await scrubStore('', deps.pool.size * 2, (pack) => scrubLocal(pack, deps));
+  for (const store of deps.stores) {
+    try {
+      await scrubStore(store.store, BUCKET_PACKS_AT_ONCE, (pack) => scrubRemote(pack, store, deps));
+    } catch (error) {
+      deps.signal?.throwIfAborted();
+      const { code, message } = toEdgeError(error);
+      unread.push({ label: store.label, code, message });
+      deps.warn({ code, message: `${store.label} could not be scrubbed: ${message}` });
+    }
+  }
+  countCopies(findings, deps);
+  // Named before the repair, so that the report says what was in danger.
+  const { files, omitted } = await filesTouched(findings, deps);
+  if (input.repair) await repairChunks(findings, deps);
+  return {
+    packs: { total: totals.packs, read: totals.read },
+    bytesRead: totals.bytes,
+    frames: totals.frames,
+    findings,
+    files,
+    filesOmitted: omitted,
+    unread,
+    repaired: findings.filter((finding) => finding.repaired).length,
+    durationS: (deps.monotonicMs() - began) / 1000,
+  };
+
+  async function scrubStore(
+    store: StoreName,
+    atOnce: number,
+    read: (pack: PackRow) => Promise<ScrubbedPack>,
+  ): Promise<void> {
+    const all = deps.index.packs(store);
+    totals.packs += all.length;
+    const line = choosePacks(all, input.mode, deps)[Symbol.iterator]();
+    const lanes = Array.from({ length: atOnce }, async () => {
+      for (const pack of line) {
+        deps.signal?.throwIfAborted();
+        note(store, pack, await read(pack));
+      }
+    });
+    const settled = await Promise.allSettled(lanes);
+    for (const result of settled) if (result.status === 'rejected') throw result.reason;
+  }
+
+  function note(store: StoreName, pack: PackRow, result: ScrubbedPack): void {
+    totals.read++;
+    totals.bytes += result.bytes;
+    totals.frames += result.frames;
+    deps.progress?.({ phase: 'scrub', filesDone: totals.read, filesTotal: totals.packs, bytesDone: totals.bytes });
+    const base = { store, pack: pack.name, otherCopies: 0, repaired: false };
+    if (result.absent) {
+      // A pack may have gone by the store's own doing since the rows were listed.
+      if (!deps.index.packs(store).some((row) => row.name === pack.name)) return;
+      for (const { id, offset } of deps.index.framesOf(pack.name, store)) {
+        const detail = 'its pack is gone';
+        findings.push({ ...base, what: 'missing', chunk: id, offset, detail });
+        deps.index.markBad(id, pack.name, detail, store);
+      }
+      return;
+    }
+    if (result.tail !== undefined) findings.push({ ...base, what: 'index', detail: result.tail });
+    for (const { id, offset, detail } of result.bad) {
+      findings.push({ ...base, what: 'chunk', chunk: id, offset, detail });
+      deps.index.markBad(id, pack.name, detail, store);
+    }
+  }
+}
+
+function scrubLocal(pack: PackRow, deps: ScrubDeps): Promise<ScrubbedPack> {
+  const known = deps.index.framesOf(pack.name, pack.store);
+  const from = { path: deps.chunks.packPath(pack.name) };
+  return deps.pool.run('scrubPack', { name: pack.name, packClass: pack.packClass, from, known });
+}
+
+async function scrubRemote(pack: PackRow, store: ScrubStore, deps: ScrubDeps): Promise<ScrubbedPack> {
+  const known = deps.index.framesOf(pack.name, pack.store);
+  let bytes: Uint8Array | undefined;
+  try {
+    bytes = await store.readRange(pack.name, { offset: 0, length: pack.bytes }, deps.signal);
+  } catch (error) {
+    // Shorter than it was: damaged as a whole. Anything else says nothing about the pack.
+    if (!isEdgeError(error, 'E_INTEGRITY')) throw error;
+    const bad = known.map(({ id, offset }) => ({ id, offset, detail: error.message }));
+    return { bytes: 0, frames: known.length, absent: false, tail: error.message, bad };
+  }
+  if (bytes === undefined) return { bytes: 0, frames: 0, absent: true, tail: undefined, bad: [] };
+  return deps.pool.run('scrubPack', { name: pack.name, packClass: pack.packClass, from: { bytes }, known });
+}
+
+/** A random part, so that samples cover everything in the course of time. */
+function choosePacks(packs: readonly PackRow[], mode: ScrubInput['mode'], deps: ScrubDeps): readonly PackRow[] {
+  if (mode === 'all') return packs;
+  const count = Math.min(packs.length, Math.max(1, Math.ceil(packs.length * mode.sample)));
+  const keyed = packs.map((pack) => ({ pack, key: toHex(deps.random(8)) }));
+  keyed.sort((a, b) => (a.key < b.key ? -1 : 1));
+  return keyed.slice(0, count).map(({ pack }) => pack);
+}
+
+function countCopies(findings: readonly Finding[], deps: ScrubDeps): void {
+  const damaged = findings.filter((finding) => finding.chunk !== undefined);
+  const copies = deps.index.locate(damaged.map((finding) => finding.chunk!));
+  for (const [i, finding] of damaged.entries()) finding.otherCopies = copies[i]!.length;
+}
