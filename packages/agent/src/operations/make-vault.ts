@@ -18,8 +18,8 @@ import {
   fromHex,
   loadSodium,
   lockDataDir,
-  logSegmentFile,
   nextEnvelope,
+  openLogStore,
   publicKeyOf,
   type RandomBytes,
   recoveryProofPublicKey,
@@ -149,8 +149,7 @@ async function writeVault(vault: NewVault, { clock, random, beforeCommit }: Make
   await writeFileDurably(dir.adminFile, sealAdminSeed(sodium, keys, adminSeed, random));
   await writeFileDurably(dir.identityFile, encodeIdentity(identity));
   await writeFileDurably(dir.cardFile(agentId, 1), card);
-  await mkdir(dir.logDirOf(agentId), { recursive: true, mode: 0o700 });
-  await writeFileDurably(join(dir.logDirOf(agentId), logSegmentFile(1, 1)), encodeSegment([genesis.bytes]));
+  await (await openLogStore(dir.logDir)).append(genesis.bytes);
 
   const words = encodeRecoveryCode(vaultKey, adminSeed);
   beforeCommit(words, vaultId);

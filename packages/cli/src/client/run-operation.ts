@@ -20,21 +20,19 @@ export interface ClientOptions {
 }
 
 export async function runOperation(name: string, input: unknown, options: ClientOptions): Promise<OperationOutcome> {
-  const { session, globals } = options;
-  const { loadOperation, loadSetup, parseInput } = await import('@edgestore/agent/operations/registry');
-  const place = { flagPath: globals.config, dataDir: globals['data-dir'], env: session.env };
-  const setup = await loadSetup(name);
-  if (setup !== undefined) {
-    const { systemClock, systemRandom } = await import('@edgestore/agent/operations/system');
-    return await setup.run(parseInput(setup.input, input), {
-      place,
-      clock: systemClock,
-      random: systemRandom,
-      ...secretsOf(session, globals),
-      signal: session.signal,
-      progress: session.report,
-      warn: session.warn,
-    });
-  }
-  throw new Error(`not yet: ${name} ${loadOperation}`);
+  const { session, globals, emit } = options;
+  const [{ runHere }, { systemClock, systemRandom }] = await Promise.all([
+    import('@edgestore/agent/operations/run-here'),
+    import('@edgestore/agent/operations/system'),
+  ]);
+  return await runHere(name, input, {
+    place: { flagPath: globals.config, dataDir: globals['data-dir'], env: session.env },
+    clock: systemClock,
+    random: systemRandom,
+    ...secretsOf(session, globals),
+    signal: session.signal,
+    progress: session.report,
+    warn: session.warn,
+    emit,
+  });
 }

@@ -1,8 +1,9 @@
 /** Shows live figures on stderr: a bar, a plain line every half minute, or NDJSON. */
 import type { Progress } from '@edgestore/engine';
+import { formatBytes } from '@edgestore/engine/units';
 import type { ProgressMode } from '../global-flags.ts';
 import type { Colours } from './colour.ts';
-import { formatByteCount, formatCount } from './numbers.ts';
+import { formatCount } from './numbers.ts';
 import type { OutputStream } from './streams.ts';
 
 export interface ProgressDisplay {
@@ -159,7 +160,7 @@ function describe({ phase, filesDone, filesTotal, bytesDone, bytesTotal, detail 
   if (filesDone !== undefined)
     parts.push(`${formatCount(filesDone)}${filesTotal === undefined ? '' : ` of ${formatCount(filesTotal)}`} files`);
   if (bytesDone !== undefined)
-    parts.push(`${formatByteCount(bytesDone)}${bytesTotal === undefined ? '' : ` of ${formatByteCount(bytesTotal)}`}`);
+    parts.push(`${formatBytes(bytesDone)}${bytesTotal === undefined ? '' : ` of ${formatBytes(bytesTotal)}`}`);
   if (detail !== undefined) parts.push(detail);
   return parts.join('  ');
 }

@@ -1,10 +1,8 @@
 /** The command line's arguments as the bytes that they are: Node decodes them as UTF-8 and loses what is none. */
 import { readFileSync } from 'node:fs';
+import { escapeName } from '@edgestore/engine/names';
 
-/**
- * The arguments; one that was not UTF-8 comes back with `\xNN` for the bytes that were not, which is how names are typed
- * and shown everywhere.
- */
+/** The arguments; one that was not UTF-8 comes back escaped (`\xNN`), which is how names are typed and shown everywhere. */
 export function recoverArguments(
   decoded: readonly string[],
   readCommandLine: () => Uint8Array = commandLine,
@@ -15,7 +13,7 @@ export function recoverArguments(
   const own = raw.slice(raw.length - decoded.length);
   if (own.length !== decoded.length || own.some((bytes, i) => bytes.toString('utf8') !== decoded[i]))
     return [...decoded];
-  return own.map((bytes, i) => (isUtf8(bytes) ? decoded[i]! : escapeInvalid(bytes)));
+  return own.map((bytes, i) => (isUtf8(bytes) ? decoded[i]! : escapeName(bytes)));
 }
 
 function commandLine(): Uint8Array {
@@ -40,24 +38,4 @@ function splitAtNul(bytes: Uint8Array): Buffer[] {
 
 function isUtf8(bytes: Buffer): boolean {
   return Buffer.from(bytes.toString('utf8'), 'utf8').equals(bytes);
-}
-
-/** `\xNN` for every byte that is part of no UTF-8 character; all else as it is. */
-function escapeInvalid(bytes: Buffer): string {
-  let out = '';
-  for (let at = 0; at < bytes.length; ) {
-    const length = characterLength(bytes, at);
-    out += length === 0 ? `\\x${bytes[at]!.toString(16).padStart(2, '0')}` : bytes.toString('utf8', at, at + length);
-    at += Math.max(1, length);
-  }
-  return out;
-}
-
-/** Length in bytes of the UTF-8 character that begins here; 0 when none does. */
-function characterLength(bytes: Buffer, at: number): number {
-  for (let length = 1; length <= 4 && at + length <= bytes.length; length++) {
-    const text = bytes.toString('utf8', at, at + length);
-    if (!text.includes('\uFFFD') && isUtf8(bytes.subarray(at, at + length))) return length;
-  }
-  return 0;
 }

@@ -5,8 +5,8 @@ import type {
   AgentStatusData,
   AgentStopData,
 } from '@edgestore/agent/operations/agent-data';
+import { formatBytes, formatDuration } from '@edgestore/engine/units';
 import type { TextContext } from '../base-command.ts';
-import { formatByteCount, formatSeconds } from '../output/numbers.ts';
 import { printable } from '../output/printable.ts';
 import { facts, shortId } from './lines.ts';
 
@@ -14,13 +14,13 @@ export type { AgentInstallData, AgentReloadData, AgentStatusData, AgentStopData 
 
 export function renderAgentStatus(data: AgentStatusData, { colours }: TextContext): string[] {
   return [
-    `agent ${colours.bold(printable(data.name))} is ${colours.green('running')} (process ${data.pid}, for ${formatSeconds(data.uptime_s)})`,
+    `agent ${colours.bold(printable(data.name))} is ${colours.green('running')} (process ${data.pid}, for ${formatDuration(1000 * data.uptime_s)})`,
     ...facts([
       ['id', shortId(data.agent)],
       ['site', printable(data.site)],
       ['version', data.version],
       ['listens on', data.listen === null ? undefined : printable(data.listen)],
-      ['memory', data.rss_bytes === null ? undefined : formatByteCount(data.rss_bytes)],
+      ['memory', data.rss_bytes === null ? undefined : formatBytes(data.rss_bytes)],
       ['watching', data.watching.length === 0 ? undefined : data.watching.map(printable).join(', ')],
       ['jobs', data.jobs_running === 0 ? undefined : `${data.jobs_running} running`],
     ]),

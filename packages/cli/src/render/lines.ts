@@ -1,5 +1,5 @@
 /** Building blocks of text output: aligned columns, and ids and names as they are shown everywhere. */
-import { printable } from '../output/printable.ts';
+import { escapeName } from '@edgestore/engine/names';
 
 /** Rows with their columns aligned; `right` names the columns (from 0) that are numbers. Empty rows give no line. */
 export function table(
@@ -33,9 +33,9 @@ export function shortId(id: string): string {
   return id.slice(0, 8);
 }
 
-/** A path of JSON (text, with its exact bytes beside it when text loses something) for a terminal. */
-export function shownPath(entry: { readonly path: string }): string {
-  return printable(entry.path);
+/** A path of JSON as it can be shown on a terminal and typed back: where the text lost something, it is escaped already. */
+export function shownPath(entry: { readonly path: string; readonly path_b64?: string }): string {
+  return entry.path_b64 === undefined ? escapeName(Buffer.from(entry.path, 'utf8')) : entry.path;
 }
 
 /** `2026-11-20 22:00:00Z` from RFC 3339. */

@@ -1,14 +1,15 @@
 /** Text of `scrub`. */
 import type { ScrubData } from '@edgestore/agent/operations/scrub';
+import { formatBytes, formatDuration } from '@edgestore/engine/units';
 import type { TextContext } from '../base-command.ts';
-import { formatByteCount, formatCount, formatSeconds } from '../output/numbers.ts';
+import { formatCount } from '../output/numbers.ts';
 import { shortId, shownPath } from './lines.ts';
 
 export type { ScrubData };
 
 export function renderScrub(data: ScrubData, { colours, verbose }: TextContext): string[] {
   const lines = [
-    `${formatCount(data.packs.checked)} of ${formatCount(data.packs.total)} packs read, ${formatCount(data.chunks)} chunks, ${formatByteCount(data.bytes)}, in ${formatSeconds(data.duration_s)}`,
+    `${formatCount(data.packs.checked)} of ${formatCount(data.packs.total)} packs read, ${formatCount(data.chunks)} chunks, ${formatBytes(data.bytes)}, in ${formatDuration(1000 * data.duration_s)}`,
   ];
   if (data.damage.length === 0) return [...lines, colours.green('No damage found.')];
   for (const damage of data.damage) {

@@ -5,8 +5,9 @@ import type {
   SnapshotListData,
   SnapshotShowData,
 } from '@edgestore/agent/operations/snapshot-data';
+import { formatBytes } from '@edgestore/engine/units';
 import type { TextContext } from '../base-command.ts';
-import { formatByteCount, formatCount } from '../output/numbers.ts';
+import { formatCount } from '../output/numbers.ts';
 import { printable } from '../output/printable.ts';
 import { facts, shortId, shownTime, table } from './lines.ts';
 
@@ -19,7 +20,7 @@ export function renderSnapshots({ snapshots }: SnapshotListData): string[] {
     shownTime(s.time),
     s.root,
     formatCount(s.files),
-    formatByteCount(s.bytes),
+    formatBytes(s.bytes),
     notesOf(s),
   ]);
   return table(['ID', 'TIME', 'ROOT', 'FILES', 'SIZE', 'NOTES'], rows, [3, 4]);
@@ -33,10 +34,7 @@ export function renderSnapshot({ snapshot: s }: SnapshotShowData, { colours }: T
       ['agent', `${s.agent_name ?? ''} ${shortId(s.agent)}, incarnation ${s.incarnation}, record ${s.seq}`.trim()],
       ['time', shownTime(s.time)],
       ['entries', `${formatCount(s.files)} files, ${formatCount(s.dirs)} folders, ${formatCount(s.others)} others`],
-      [
-        'bytes',
-        `${formatByteCount(s.bytes)}; ${formatByteCount(s.new_bytes)} were new, ${formatByteCount(s.stored_bytes)} stored`,
-      ],
+      ['bytes', `${formatBytes(s.bytes)}; ${formatBytes(s.new_bytes)} were new, ${formatBytes(s.stored_bytes)} stored`],
       ['failed', s.failed > 0 ? `${formatCount(s.failed)} items could not be read` : undefined],
       ['parent', s.parent === null ? undefined : shortId(s.parent)],
       [

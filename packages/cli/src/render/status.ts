@@ -1,7 +1,8 @@
 /** Text of `status`: one screen. */
 import type { StatusData } from '@edgestore/agent/operations/status';
+import { formatBytes } from '@edgestore/engine/units';
 import type { TextContext } from '../base-command.ts';
-import { formatByteCount, formatCount } from '../output/numbers.ts';
+import { formatCount } from '../output/numbers.ts';
 import { printable } from '../output/printable.ts';
 import { facts, shortId, shownTime, table } from './lines.ts';
 
@@ -19,7 +20,7 @@ export function renderStatus(data: StatusData, { colours }: TextContext): string
       ['data dir', printable(data.data_dir)],
       [
         'store',
-        `${formatCount(store.packs)} packs, ${formatCount(store.chunks)} chunks, ${formatByteCount(store.bytes)}; ${formatByteCount(store.free_bytes)} free`,
+        `${formatCount(store.packs)} packs, ${formatCount(store.chunks)} chunks, ${formatBytes(store.bytes)}; ${formatBytes(store.free_bytes)} free`,
       ],
       ['held', store.held_for_others === 0 ? undefined : `${formatCount(store.held_for_others)} chunks for others`],
     ]),

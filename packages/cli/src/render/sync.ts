@@ -1,7 +1,8 @@
 /** Text of `sync`. */
 import type { SyncData, SyncRootData } from '@edgestore/agent/operations/sync';
+import { formatBytes, formatDuration } from '@edgestore/engine/units';
 import type { TextContext } from '../base-command.ts';
-import { formatByteCount, formatCount, formatSeconds } from '../output/numbers.ts';
+import { formatCount } from '../output/numbers.ts';
 import { failureLines } from './failures.ts';
 import { shortId } from './lines.ts';
 
@@ -25,9 +26,9 @@ function rootLines(root: SyncRootData, context: TextContext): string[] {
   return [
     `${colours.bold(root.root)}: ${what}`,
     `  files   ${formatCount(files.new)} new, ${formatCount(files.changed)} changed, ${formatCount(files.unchanged)} unchanged, ${formatCount(files.removed)} removed${files.failed > 0 ? `, ${colours.red(`${formatCount(files.failed)} failed`)}` : ''}`,
-    `  bytes   ${formatByteCount(bytes.scanned)} scanned, ${formatByteCount(bytes.read)} read, ${formatByteCount(bytes.new)} new, ${formatByteCount(bytes.stored)} stored${ratio}`,
+    `  bytes   ${formatBytes(bytes.scanned)} scanned, ${formatBytes(bytes.read)} read, ${formatBytes(bytes.new)} new, ${formatBytes(bytes.stored)} stored${ratio}`,
     `  chunks  ${formatCount(chunks.new)} new, ${formatCount(chunks.reused)} reused`,
-    `  safe    ${root.durability}   in ${formatSeconds(root.duration_s)}`,
+    `  safe    ${root.durability}   in ${formatDuration(1000 * root.duration_s)}`,
     ...failureLines(root.failures, context),
   ];
 }

@@ -1,34 +1,26 @@
 /** Text of `where`. */
 import type { WhereData } from '@edgestore/agent/operations/where';
 import type { TextContext } from '../base-command.ts';
-import { formatByteCount } from '../output/numbers.ts';
+import { formatCount } from '../output/numbers.ts';
 import { shortId, shownPath, shownTime, table } from './lines.ts';
 
 export type { WhereData };
 
-export function renderWhere(data: WhereData, { colours, verbose }: TextContext): string[] {
-  const head =
+export function renderWhere(data: WhereData, { colours }: TextContext): string[] {
+  const what =
     data.path === undefined
-      ? `chunk ${colours.bold(data.chunks[0]?.id ?? '')}`
-      : `${colours.bold(shownPath({ path: data.path }))} in ${shortId(data.snapshot ?? '')}: ${data.chunks.length} chunks, ${formatByteCount(data.size ?? 0)}`;
-  const lines = [head];
-  const rows = data.places.map((place) => [
-    place.agent,
-    place.site ?? '-',
-    place.tier,
-    `${place.chunks} of ${data.chunks.length}`,
-    place.verified === null ? 'never' : shownTime(place.verified),
+      ? `chunk ${data.chunk}`
+      : `${shownPath({ ...data, path: data.path }) || '/'} in ${shortId(data.snapshot ?? '')}`;
+  const rows = data.copies.map((copy) => [
+    copy.agent,
+    copy.site ?? '-',
+    copy.tier,
+    copy.complete ? 'all' : `${formatCount(copy.chunks)} of ${formatCount(data.chunks)}`,
+    copy.last_verified === null ? '-' : shownTime(copy.last_verified),
   ]);
-  lines.push(...table(['AGENT', 'SITE', 'TIER', 'CHUNKS', 'LAST VERIFIED'], rows, [3]));
-  if (rows.length === 0) lines.push(colours.red('No copy is known.'));
-  if (verbose) {
-    for (const chunk of data.chunks) {
-      lines.push(
-        colours.dim(
-          `  ${chunk.id} ${chunk.bytes ?? '?'} bytes: ${chunk.copies.map((c) => `${c.agent} ${c.tier}${c.pack === undefined ? '' : ` ${shortId(c.pack)}`}`).join(', ') || 'no copy'}`,
-        ),
-      );
-    }
-  }
-  return lines;
+  return [
+    `${colours.bold(what)}: ${formatCount(data.chunks)} chunks`,
+    ...table(['AGENT', 'SITE', 'TIER', 'CHUNKS', 'LAST VERIFIED'], rows),
+    ...(data.unplaced > 0 ? [colours.red(`${formatCount(data.unplaced)} chunks are in no place that is known.`)] : []),
+  ];
 }

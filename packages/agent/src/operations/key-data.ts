@@ -1,0 +1,37 @@
+/** What the `key` commands answer. */
+
+export interface KeySlotData {
+  readonly id: string;
+  /** `passphrase`, `keyfile` or `recovery`. */
+  readonly type: string;
+  readonly label: string;
+  readonly note?: string;
+}
+
+export interface KeyListData {
+  readonly vault: string;
+  readonly slots: readonly KeySlotData[];
+  readonly damaged: readonly { readonly file: string; readonly message: string }[];
+}
+
+export interface KeyAddData {
+  /** Null for a recovery sheet, which opens the slot that is there. */
+  readonly slot: string | null;
+  readonly type: string;
+  readonly label: string;
+  readonly key_file: string | null;
+  readonly recovery_out: string | null;
+  readonly dry_run: boolean;
+}
+
+export interface KeyRemoveData {
+  readonly slot: string;
+  readonly type: string;
+  readonly dry_run: boolean;
+}
+
+export interface CheckRecoveryData {
+  readonly vault: string;
+  readonly valid: true;
+  readonly notes: readonly string[];
+}

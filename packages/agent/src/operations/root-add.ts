@@ -1,0 +1,77 @@
+/** `root add`. */
+import { EdgeError } from '@edgestore/engine';
+import { z } from 'zod';
+import { addRoot, checkRootPath, nameForRoot } from './add-root.ts';
+import { openedOf } from './opened.ts';
+import { defineOperation } from './operation.ts';
+import type { RootData, RootJson } from './root-data.ts';
+import { rootJson } from './root-json.ts';
+
+const input = z.object({
+  path: z.string(),
+  name: z.string().optional(),
+  exclude: z.array(z.string()).default([]),
+  watch: z.boolean().default(true),
+  maxDelete: z.string().optional(),
+  oneFileSystem: z.boolean().default(false),
+  replication: z.string().optional(),
+  tiering: z.string().optional(),
+  dryRun: z.boolean().default(false),
+});
+
+export const rootAdd = defineOperation<z.output<typeof input>, RootData>({
+  name: 'root.add',
+  input: input as z.ZodType<z.output<typeof input>>,
+  mutates: true,
+  run: async (given, context) => {
+    const { loaded } = openedOf(context);
+    checkRootPath(given.path, loaded);
+    const there = loaded.config.roots.find((root) => root.path === given.path);
+    if (there !== undefined) {
+      if (given.name === undefined || given.name === there.name)
+        return { data: { root: rootJson(there, loaded), added: false, dry_run: given.dryRun } };
+      throw new EdgeError('E_USAGE', `${given.path} is the root ${there.name} already`);
+    }
+    requireNamed('replication', given.replication, loaded.config.replication);
+    requireNamed('tiering', given.tiering, loaded.config.tiering);
+    const name = nameForRoot(given, loaded);
+    const root = {
+      path: given.path,
+      name: given.name,
+      watch: given.watch,
+      values: {
+        exclude: given.exclude.length > 0 ? given.exclude : undefined,
+        max_delete:
+          given.maxDelete === undefined
+            ? undefined
+            : /^\d+$/.test(given.maxDelete)
+              ? Number(given.maxDelete)
+              : given.maxDelete,
+        one_file_system: given.oneFileSystem ? true : undefined,
+        replication: given.replication,
+        tiering: given.tiering,
+      },
+    };
+    const origin = given.dryRun ? 'default' : `${addRoot(root, name, loaded)}:2`;
+    if (!given.dryRun) await context.home.reload();
+    const json: RootJson = {
+      name,
+      path: given.path,
+      watch: given.watch,
+      exclude: given.exclude,
+      one_file_system: given.oneFileSystem,
+      replication: given.replication ?? null,
+      tiering: given.tiering ?? null,
+      origin,
+    };
+    return { data: { root: json, added: true, dry_run: given.dryRun } };
+  },
+});
+
+function requireNamed(kind: string, name: string | undefined, known: Readonly<Record<string, unknown>>): void {
+  if (name === undefined || Object.hasOwn(known, name)) return;
+  const names = Object.keys(known);
+  throw new EdgeError('E_USAGE', `there is no [${kind}.${name}] in the configuration`, {
+    hint: names.length === 0 ? `Add one to the configuration first.` : `There are: ${names.join(', ')}`,
+  });
+}

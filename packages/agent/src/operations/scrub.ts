@@ -1,0 +1,100 @@
+/** `scrub`: reads stored packs again and names what is damaged. */
+import { EdgeError, jsonPath, openTreeReader, parsePercent, scrub as runScrub, toHex } from '@edgestore/engine';
+import { z } from 'zod';
+import { openedOf } from './opened.ts';
+import { defineOperation } from './operation.ts';
+import { readerDeps } from './reader-deps.ts';
+
+export interface ScrubFindingData {
+  /** `local`, or a store's name. */
+  readonly store: string;
+  readonly pack: string;
+  readonly what: 'missing' | 'index' | 'chunk';
+  readonly chunk: string | null;
+  readonly message: string;
+  readonly other_copies: number;
+  readonly repaired: boolean;
+}
+
+export interface ScrubData {
+  readonly packs: { readonly total: number; readonly read: number };
+  readonly chunks: number;
+  readonly bytes: number;
+  readonly findings: readonly ScrubFindingData[];
+  /** Files that need a damaged chunk of which no copy is left in this agent's stores. */
+  readonly files: readonly {
+    readonly snapshot: string;
+    readonly root: string;
+    readonly path: string;
+    readonly path_b64?: string;
+  }[];
+  readonly files_omitted: number;
+  /** Stores that could not be read. */
+  readonly unread: readonly { readonly store: string; readonly code: string; readonly message: string }[];
+  readonly repaired: number;
+  readonly duration_s: number;
+}
+
+const input = z.object({
+  sample: z.string().default('5%').transform(fractionOf),
+  all: z.boolean().default(false),
+  repair: z.boolean().default(false),
+});
+type Input = z.output<typeof input>;
+
+export const scrub = defineOperation<Input, ScrubData>({
+  name: 'scrub',
+  input: input as unknown as z.ZodType<Input>,
+  mutates: true,
+  run: async (given, context) => {
+    const opened = openedOf(context);
+    const { engine } = opened;
+    const report = await runScrub(
+      { mode: given.all ? 'all' : { sample: given.sample }, repair: given.repair },
+      {
+        index: engine.index.chunks,
+        log: engine.index.log,
+        chunks: engine.chunks,
+        stores: [...context.home.stores.values()].map((store) => ({
+          store: store.name,
+          label: store.objects.label,
+          readRange: (pack, range, signal) => store.packs.readRange(pack, range, signal),
+        })),
+        pool: engine.pool,
+        reader: openTreeReader(readerDeps(opened, context)),
+        random: engine.random,
+        warn: context.warn,
+        progress: context.progress,
+        signal: context.signal,
+        monotonicMs: () => engine.clock.monotonicMs(),
+      },
+    );
+    const data: ScrubData = {
+      packs: report.packs,
+      chunks: report.frames,
+      bytes: report.bytesRead,
+      findings: report.findings.map((finding) => ({
+        store: finding.store === '' ? 'local' : finding.store,
+        pack: finding.pack,
+        what: finding.what,
+        chunk: finding.chunk === undefined ? null : toHex(finding.chunk),
+        message: finding.detail,
+        other_copies: finding.otherCopies,
+        repaired: finding.repaired,
+      })),
+      files: report.files.map((file) => ({ snapshot: file.snapshot, root: file.root, ...jsonPath(file.path) })),
+      files_omitted: report.filesOmitted,
+      unread: report.unread.map(({ label, code, message }) => ({ store: label, code, message })),
+      repaired: report.repaired,
+      duration_s: Math.round(report.durationS * 1000) / 1000,
+    };
+    const isClean = data.findings.every((finding) => finding.repaired);
+    return { data, exitCode: !isClean ? 20 : data.unread.length > 0 ? 3 : 0 };
+  },
+});
+
+function fractionOf(text: string): number {
+  const fraction = parsePercent(text);
+  if (fraction <= 0) throw new EdgeError('E_USAGE', '--sample takes a percentage above 0, such as 5%');
+  return fraction;
+}

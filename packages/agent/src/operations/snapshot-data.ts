@@ -1,0 +1,81 @@
+/** What the `snapshot` commands answer. */
+import { escapeName, formatTimeNs, type SnapshotRow } from '@edgestore/engine';
+
+export interface SnapshotData {
+  readonly id: string;
+  readonly root: string;
+  /** The root's path, as text (`\xNN` for what is none). */
+  readonly path: string;
+  readonly agent: string;
+  readonly agent_name: string | null;
+  readonly incarnation: number;
+  readonly seq: number;
+  readonly time: string;
+  readonly files: number;
+  readonly dirs: number;
+  readonly others: number;
+  readonly bytes: number;
+  readonly new_bytes: number;
+  readonly stored_bytes: number;
+  readonly failed: number;
+  readonly parent: string | null;
+  readonly tags: Readonly<Record<string, string>>;
+  /** The reason, or null when it is not pinned. */
+  readonly pinned: string | null;
+  readonly unfinished: boolean;
+  readonly forgotten: boolean;
+  /** Of an older life of the agent, beyond what its successor took over. */
+  readonly branch: boolean;
+  readonly program: string;
+}
+
+export interface SnapshotListData {
+  readonly snapshots: readonly SnapshotData[];
+}
+
+export interface SnapshotCopy {
+  /** An agent's name, or `store:<name>`. */
+  readonly target: string;
+  readonly site: string | null;
+  readonly complete: boolean;
+}
+
+export interface SnapshotShowData {
+  readonly snapshot: SnapshotData & { readonly copies: readonly SnapshotCopy[] };
+}
+
+export interface PinData {
+  readonly snapshot: string;
+  readonly pinned: boolean;
+  readonly reason: string | null;
+  readonly changed: boolean;
+  readonly dry_run: boolean;
+}
+
+export function snapshotData(row: SnapshotRow, nameOf: (agent: string) => string | undefined): SnapshotData {
+  const { body } = row;
+  return {
+    id: row.id,
+    root: body.root,
+    path: escapeName(body.path),
+    agent: row.agent,
+    agent_name: nameOf(row.agent) ?? null,
+    incarnation: row.incarnation,
+    seq: row.seq,
+    time: formatTimeNs(body.timeNs),
+    files: body.stats.files,
+    dirs: body.stats.dirs,
+    others: body.stats.others,
+    bytes: body.stats.bytes,
+    new_bytes: body.stats.newBytes,
+    stored_bytes: body.stats.storedBytes,
+    failed: body.failed,
+    parent: body.parent ?? null,
+    tags: body.tags ?? {},
+    pinned: row.pinned ?? null,
+    unfinished: body.unfinished === true,
+    forgotten: row.forgotten,
+    branch: row.branch,
+    program: body.program,
+  };
+}

@@ -1,0 +1,197 @@
+/** `sync`: captures roots now, and waits for the safety that was asked for. */
+import {
+  type CaptureReport,
+  capture,
+  EdgeError,
+  formatDurabilityLevel,
+  isEdgeError,
+  jsonPath,
+  type MaxDelete,
+  parseDurabilityLevel,
+  toEdgeError,
+  unescapeName,
+} from '@edgestore/engine';
+import { z } from 'zod';
+import type { RootConfig } from '../config/config.ts';
+import { PROGRAM } from '../program.ts';
+import { openedOf } from './opened.ts';
+import { defineOperation, type OperationContext } from './operation.ts';
+import { parseMaxDelete } from './parse-max-delete.ts';
+import { rootsToSync } from './roots-to-sync.ts';
+import { waitForCopies } from './wait-for-copies.ts';
+
+export interface SyncFailure {
+  readonly path: string;
+  readonly path_b64?: string;
+  readonly code: string;
+  readonly message: string;
+}
+
+export interface SyncRootData {
+  readonly root: string;
+  readonly path: string;
+  /** Null after a dry run, or when the root failed. */
+  readonly snapshot: string | null;
+  /** The tree is the same as the last snapshot's. */
+  readonly unchanged: boolean;
+  readonly files: Readonly<Record<'new' | 'changed' | 'unchanged' | 'removed' | 'failed', number>>;
+  readonly bytes: Readonly<Record<'scanned' | 'read' | 'new' | 'stored', number>>;
+  readonly chunks: Readonly<Record<'new' | 'reused', number>>;
+  /** The level that is reached: `local`, or the one that was waited for. */
+  readonly durability: string;
+  /** Who has the snapshot with all it reaches, besides this agent. */
+  readonly copies: {
+    readonly peers: readonly string[];
+    readonly sites: readonly string[];
+    readonly stores: readonly string[];
+  };
+  readonly failures: readonly SyncFailure[];
+  /** Failures beyond those listed. */
+  readonly failures_omitted: number;
+  readonly duration_s: number;
+  /** Why there is no snapshot of this root. */
+  readonly error?: { readonly code: string; readonly message: string; readonly exit: number; readonly hint?: string };
+}
+
+export interface SyncData {
+  readonly roots: readonly SyncRootData[];
+  readonly dry_run: boolean;
+}
+
+const input = z.object({
+  /** Absolute, names escaped; none: every root. */
+  paths: z.array(z.string()).default([]),
+  wait: z.string().default('local').transform(parseDurabilityLevel),
+  fullScan: z.boolean().default(false),
+  maxDelete: z.string().transform(parseMaxDelete).optional(),
+  tags: z.record(z.string(), z.string()).default({}),
+  dryRun: z.boolean().default(false),
+});
+type SyncInput = z.output<typeof input>;
+
+export const sync = defineOperation<SyncInput, SyncData>({
+  name: 'sync',
+  input: input as unknown as z.ZodType<SyncInput>,
+  mutates: true,
+  run: async (given, context) => {
+    const roots = await rootsToSync(given.paths, given.dryRun, context);
+    const captured: { root: RootConfig; report: CaptureReport | EdgeError }[] = [];
+    for (const root of roots) captured.push({ root, report: await captureOne(root, given, context, roots.length > 1) });
+    const waited = await waitForCopies(
+      captured.flatMap(({ report }) => (report instanceof EdgeError ? [] : [report])),
+      given.wait,
+      context,
+    );
+    const data = captured.map(({ root, report }) =>
+      rootData(root, report, waited.isReached ? formatDurabilityLevel(given.wait) : 'local', context),
+    );
+    return { data: { roots: data, dry_run: given.dryRun }, exitCode: exitCodeOf(captured, waited.isReached) };
+  },
+});
+
+/** With several roots, one that fails does not stop the others. */
+async function captureOne(
+  root: RootConfig,
+  given: SyncInput,
+  context: OperationContext,
+  goOn: boolean,
+): Promise<CaptureReport | EdgeError> {
+  const { engine, replicator } = openedOf(context);
+  try {
+    const report = await capture(
+      {
+        root: {
+          name: root.name,
+          path: unescapeName(root.path),
+          exclude: root.exclude,
+          oneFileSystem: root.oneFileSystem,
+        },
+        fullScan: given.fullScan,
+        dryRun: given.dryRun,
+        program: PROGRAM,
+        ...(Object.keys(given.tags).length > 0 ? { tags: given.tags } : {}),
+        ...maxDeleteOf(given.maxDelete ?? root.maxDelete),
+      },
+      { ...engine, report: context.progress, warn: context.warn, signal: context.signal },
+    );
+    if (report.snapshot !== undefined && report.seq !== undefined) {
+      replicator.enqueue({ id: report.snapshot, incarnation: engine.identity.incarnation, seq: report.seq });
+    }
+    return report;
+  } catch (error) {
+    const known = toEdgeError(error, `syncing ${root.name}`);
+    if (!goOn || context.signal.aborted || isEdgeError(known, 'E_INTERRUPTED', 'E_NO_SPACE')) throw error;
+    return known;
+  }
+}
+
+/** All may go when 100 % is allowed, also the last file. */
+function maxDeleteOf(maxDelete: MaxDelete | undefined): { maxDelete?: MaxDelete; acceptEmpty?: boolean } {
+  if (maxDelete === undefined) return {};
+  return { maxDelete, acceptEmpty: (maxDelete.percent ?? 0) >= 100 };
+}
+
+function rootData(
+  root: RootConfig,
+  report: CaptureReport | EdgeError,
+  durability: string,
+  context: OperationContext,
+): SyncRootData {
+  if (report instanceof EdgeError) {
+    const { code, message, exitCode, hint } = report;
+    return {
+      ...NOTHING,
+      root: root.name,
+      path: root.path,
+      error: { code, message, exit: exitCode, ...(hint === undefined ? {} : { hint }) },
+    };
+  }
+  const { engine, replicator } = openedOf(context);
+  const copies =
+    report.seq === undefined
+      ? undefined
+      : replicator.durability({ incarnation: engine.identity.incarnation, seq: report.seq });
+  return {
+    root: root.name,
+    path: root.path,
+    snapshot: report.snapshot ?? null,
+    unchanged: report.treeUnchanged,
+    files: report.files,
+    bytes: report.bytes,
+    chunks: report.chunks,
+    durability: report.snapshot === undefined ? 'none' : durability,
+    copies: {
+      peers: copies?.peers.map((peer) => peer.name) ?? [],
+      sites: copies?.sites ?? [],
+      stores: copies?.stores ?? [],
+    },
+    failures: report.failures.map(({ path, code, message }) => ({ ...jsonPath(path), code, message })),
+    failures_omitted: report.failuresOmitted,
+    duration_s: Math.round(report.durationS * 1000) / 1000,
+  };
+}
+
+const NOTHING = {
+  snapshot: null,
+  unchanged: false,
+  files: { new: 0, changed: 0, unchanged: 0, removed: 0, failed: 0 },
+  bytes: { scanned: 0, read: 0, new: 0, stored: 0 },
+  chunks: { new: 0, reused: 0 },
+  durability: 'none',
+  copies: { peers: [], sites: [], stores: [] },
+  failures: [],
+  failures_omitted: 0,
+  duration_s: 0,
+};
+
+/** The worst root's: one that failed over copies that are missing over files that could not be read. */
+function exitCodeOf(captured: readonly { readonly report: CaptureReport | EdgeError }[], isReached: boolean): number {
+  const failed = captured.flatMap(({ report }) => (report instanceof EdgeError ? [report.exitCode] : []));
+  if (failed.length > 0) return Math.max(...failed);
+  if (!isReached) return 5;
+  return captured.some(
+    ({ report }) => !(report instanceof EdgeError) && report.failures.length + report.failuresOmitted > 0,
+  )
+    ? 3
+    : 0;
+}

@@ -1,0 +1,56 @@
+/** Waits until new snapshots are as safe as was asked, or until it is plain that they will not be in time. */
+import { type CaptureReport, type DurabilityLevel, EdgeError, isEdgeError } from '@edgestore/engine';
+import { openedOf } from './opened.ts';
+import type { OperationContext } from './operation.ts';
+
+/** Every target that is missing has failed so often, and so long has passed: it is down, and whoever waits should know. */
+const GIVE_UP_ATTEMPTS = 8;
+const GIVE_UP_MS = 60_000;
+const LOOK_EVERY_MS = 500;
+/** Longer than anybody waits; a first sync over a thin line takes days. */
+const FOREVER_MS = 365 * 86_400_000;
+
+export async function waitForCopies(
+  reports: readonly CaptureReport[],
+  level: DurabilityLevel,
+  context: OperationContext,
+): Promise<{ readonly isReached: boolean }> {
+  const { engine, replicator } = openedOf(context);
+  const records = reports.flatMap(({ snapshot, seq }) =>
+    snapshot === undefined || seq === undefined
+      ? []
+      : [{ id: snapshot, incarnation: engine.identity.incarnation, seq }],
+  );
+  if (level.kind === 'local' || records.length === 0) return { isReached: true };
+  const giveUp = new AbortController();
+  const startMs = engine.clock.monotonicMs();
+  const looking = setInterval(() => {
+    const open = replicator.status().filter((target) => target.scope === 'all' && target.pending > 0);
+    const state = open.map((target) => `${target.name}: ${target.lastError ?? 'sending'}`).join('; ');
+    context.progress({ phase: 'replicate', detail: state === '' ? 'waiting' : state });
+    const isHopeless = open.length > 0 && open.every((target) => target.attempts >= GIVE_UP_ATTEMPTS);
+    if (isHopeless && engine.clock.monotonicMs() - startMs > GIVE_UP_MS) {
+      giveUp.abort(new EdgeError('E_NOT_ENOUGH_COPIES', `no target answers; ${state}`));
+    }
+  }, LOOK_EVERY_MS);
+  try {
+    await replicator.waitFor(records, level, {
+      timeoutMs: FOREVER_MS,
+      signal: AbortSignal.any([context.signal, giveUp.signal]),
+      // In the agent its workers send.
+      drive: context.home.running === undefined,
+    });
+    return { isReached: true };
+  } catch (error) {
+    // The time of --timeout is the time to wait here: the snapshot is written, and what is missing is copies.
+    const cause = context.signal.aborted ? context.signal.reason : giveUp.signal.aborted ? giveUp.signal.reason : error;
+    if (!isEdgeError(cause, 'E_NOT_ENOUGH_COPIES', 'E_TIMEOUT')) throw cause;
+    context.warn({
+      code: 'W_NOT_ENOUGH_COPIES',
+      message: `${cause.message}; the snapshot is stored here and stays queued`,
+    });
+    return { isReached: false };
+  } finally {
+    clearInterval(looking);
+  }
+}

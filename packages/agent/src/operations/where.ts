@@ -1,0 +1,137 @@
+/** `where`: which stores have the chunks of a file, a folder or a snapshot's path; or one chunk. */
+
+import { resolve } from 'node:path';
+import {
+  EdgeError,
+  type Entry,
+  formatTimeNs,
+  fromHex,
+  jsonPath,
+  openTreeReader,
+  resolvePath,
+  type SnapshotRow,
+  toHex,
+  unescapeName,
+  whereIs,
+} from '@edgestore/engine';
+import { z } from 'zod';
+import { type Opened, openedOf } from './opened.ts';
+import { defineOperation, type OperationContext } from './operation.ts';
+import { readerDeps } from './reader-deps.ts';
+import { rootOfPath } from './root-of-path.ts';
+import { findSnapshot, snapshotFlags, splitSpec } from './snapshot-spec.ts';
+
+export interface WherePlace {
+  readonly agent: string;
+  readonly site: string | null;
+  /** `local`, `bucket <store>`, or `replica` for what another agent holds. */
+  readonly tier: string;
+  readonly chunks: number;
+  /** Sealed bytes; only of this agent's own copies. */
+  readonly bytes: number | null;
+  readonly complete: boolean;
+  readonly last_verified: string | null;
+}
+
+export interface WhereData {
+  readonly path?: string;
+  readonly path_b64?: string;
+  readonly snapshot?: string;
+  readonly chunk?: string;
+  /** Distinct chunks. */
+  readonly chunks: number;
+  /** Of those, in no place that is known. */
+  readonly unplaced: number;
+  readonly copies: readonly WherePlace[];
+}
+
+const input = z.object({ what: z.string(), cwd: z.string(), ...snapshotFlags });
+
+export const where = defineOperation<z.output<typeof input>, WhereData>({
+  name: 'where',
+  input,
+  mutates: false,
+  run: async (given, context) => {
+    const opened = openedOf(context);
+    const chunk = findChunk(given, opened);
+    if (chunk !== undefined) return { data: whereChunk(chunk, opened) };
+    const { row, path } = locate(given, opened);
+    return { data: await wherePath(row, path, opened, context) };
+  },
+});
+
+/** The snapshot and the path in it that were meant: `SNAPSHOT:PATH`, or the path of a file in a root and its newest snapshot. */
+export function locate(given: z.output<typeof input>, opened: Opened): { row: SnapshotRow; path: Uint8Array } {
+  if (/^(latest|[0-9a-f]{1,64}):/i.test(given.what)) {
+    const spec = splitSpec(given.what);
+    return { row: findSnapshot({ ...given, snapshot: spec.snapshot }, opened), path: spec.path };
+  }
+  const { root, below } = rootOfPath(unescapeName(resolve(given.cwd, given.what)), opened.loaded);
+  return { row: findSnapshot({ ...given, root: root.name, snapshot: 'latest' }, opened), path: below };
+}
+
+async function wherePath(
+  row: SnapshotRow,
+  path: Uint8Array,
+  opened: Opened,
+  context: OperationContext,
+): Promise<WhereData> {
+  const reader = openTreeReader(readerDeps(opened, context));
+  const resolvedPath = await resolvePath(reader, row.body.entry, path, context.signal);
+  const report = await whereIs(reader, resolvedPath.entry as Entry, opened.engine.index, context.signal);
+  return {
+    ...jsonPath(resolvedPath.path),
+    snapshot: row.id,
+    chunks: report.chunks,
+    unplaced: report.unplaced,
+    copies: report.copies.map((copy) => ({
+      ...placeOf(copy, opened),
+      chunks: copy.chunks,
+      bytes: copy.store === undefined ? null : copy.bytes,
+      complete: copy.complete,
+      last_verified: copy.verifiedNs === undefined ? null : formatTimeNs(copy.verifiedNs),
+    })),
+  };
+}
+
+/** Undefined when what was typed is no chunk id of this store. */
+function findChunk({ what }: z.output<typeof input>, { engine }: Opened): Uint8Array | undefined {
+  if (!/^[0-9a-f]{64}$/i.test(what)) return undefined;
+  const id = fromHex(what, 32);
+  const known = engine.index.chunks.locate([id])[0]!.length + engine.index.placements.placementsOf(id).length;
+  if (known === 0) throw new EdgeError('E_NOT_FOUND', `no copy of chunk ${what.slice(0, 8)} is known`);
+  return id;
+}
+
+function whereChunk(id: Uint8Array, opened: Opened): WhereData {
+  const { index } = opened.engine;
+  const own = index.chunks.locate([id])[0]!.map((location) => ({
+    ...placeOf({ store: location.store }, opened),
+    chunks: 1,
+    bytes: location.sealedBytes,
+    complete: true,
+    last_verified: null,
+  }));
+  const placed = index.placements.placementsOf(id).map((placement) => ({
+    ...placeOf({ target: placement.target }, opened),
+    chunks: 1,
+    bytes: null,
+    complete: true,
+    last_verified: placement.verifiedNs === undefined ? null : formatTimeNs(placement.verifiedNs),
+  }));
+  return { chunk: toHex(id), chunks: 1, unplaced: 0, copies: [...own, ...placed] };
+}
+
+function placeOf(
+  { store, target }: { readonly store?: string; readonly target?: string },
+  { engine, members, nameOf }: Opened,
+): Pick<WherePlace, 'agent' | 'site' | 'tier'> {
+  const bucket = store === '' ? undefined : (store ?? /^store(?:-meta)?:(.*)$/.exec(target ?? '')?.[1]);
+  if (bucket !== undefined) return { agent: engine.identity.name, site: null, tier: `bucket ${bucket}` };
+  if (target === undefined) return { agent: engine.identity.name, site: engine.identity.site, tier: 'local' };
+  return {
+    agent: nameOf(target) ?? target,
+    site: members.find((member) => member.agent === target)?.site ?? null,
+    tier: 'replica',
+  };
+}
