@@ -1,6 +1,6 @@
 /** Runs an operation or a setup in this process: on the data dir itself, under its lock. */
-import { loadConfig } from '../config/load-config.ts';
 import { openAgentHome } from '../home/agent-home.ts';
+import { unlockVault } from '../home/unlock-vault.ts';
 import type { OperationOutcome } from './operation.ts';
 import { parseInput } from './parse-input.ts';
 import { loadOperation, loadSetup } from './registry.ts';
@@ -16,14 +16,9 @@ export async function runHere(name: string, rawInput: unknown, context: RunHereC
   const operation = await loadOperation(name);
   // Before anything is opened: a mistyped flag must not wait for a lock or ask for a passphrase.
   const input = parseInput(operation.input, rawInput);
-  const loadAgain = () => loadConfig(context.place);
-  const loaded = loadAgain();
-  for (const warning of loaded.warnings) context.warn(warning);
   const home = await openAgentHome({
-    loaded,
-    loadAgain,
-    secret: context.secret,
-    lock: 'exclusive',
+    place: context.place,
+    unlock: async (dir) => unlockVault(dir, await context.secret(dir.storedKeyFile)),
     command: `edgestore ${name.replace('.', ' ')}`,
     clock: context.clock,
     random: context.random,

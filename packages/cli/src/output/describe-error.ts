@@ -11,7 +11,14 @@ export function describeError(error: EdgeError, colours: Colours, verbose: boole
       lines.push(colours.dim(`  ${key}: ${printable(JSON.stringify(value) ?? '')}`));
     for (let cause = error.cause; cause instanceof Error; cause = cause.cause)
       lines.push(colours.dim(`  because: ${printable(cause.message)}`));
-    if (error.stack !== undefined) lines.push(colours.dim(error.stack));
+    lines.push(colours.dim(deepestStack(error)));
   }
   return lines.join('\n');
+}
+
+/** Where it began: the stack of the innermost cause. */
+function deepestStack(error: Error): string {
+  let deepest = error;
+  while (deepest.cause instanceof Error) deepest = deepest.cause;
+  return deepest.stack ?? '';
 }
