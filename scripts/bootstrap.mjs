@@ -8,14 +8,18 @@ import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const stamp = join(root, 'node_modules', '.edgestore-lock-hash');
-const lockHash = createHash('sha256').update(readFileSync(join(root, 'package-lock.json'))).digest('hex');
+const lockHash = createHash('sha256')
+  .update(readFileSync(join(root, 'package-lock.json')))
+  .digest('hex');
 
 if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== lockHash) {
   say('installing the packages of package-lock.json (npm ci); this takes about half a minute');
   run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error']);
   const pinned = join(root, 'node_modules', '.bin', 'node');
   if (!existsSync(pinned)) {
-    fail(`npm ci brought no Node for ${process.platform} ${process.arch}; edgestore is developed on Linux x64 and arm64`);
+    fail(
+      `npm ci brought no Node for ${process.platform} ${process.arch}; edgestore is developed on Linux x64 and arm64`,
+    );
   }
   writeFileSync(stamp, lockHash);
 }
@@ -24,7 +28,12 @@ run('turbo', ['run', 'build', '--output-logs=errors-only', '--log-order=stream',
 function run(command, args, { quiet = false } = {}) {
   const PATH = `${join(root, 'node_modules', '.bin')}:${process.env.PATH}`;
   const env = { ...process.env, PATH, TURBO_TELEMETRY_DISABLED: '1', DO_NOT_TRACK: '1', TURBO_NO_UPDATE_NOTIFIER: '1' };
-  const done = spawnSync(command, args, { cwd: root, env, encoding: 'utf8', stdio: quiet ? ['ignore', 'pipe', 'pipe'] : ['ignore', 2, 2] });
+  const done = spawnSync(command, args, {
+    cwd: root,
+    env,
+    encoding: 'utf8',
+    stdio: quiet ? ['ignore', 'pipe', 'pipe'] : ['ignore', 2, 2],
+  });
   if (done.error) fail(`cannot run ${command}: ${done.error.message}`);
   if (done.status !== 0) {
     if (quiet) process.stderr.write(`${done.stdout}${done.stderr}`);

@@ -23,7 +23,8 @@ const MAY_IMPORT = {
 /** Types of the ports describe trees and records, which are plain data. */
 const TYPE_ONLY = { core: ['log', 'tree', 'keys'] };
 /** Outside world that pure code may not reach. `node:crypto` and `node:zlib` are deterministic functions there. */
-const WORLD = /^(node:)?(fs|net|tls|http|https|child_process|worker_threads|os|process|dgram)(\/|$)|^(better-sqlite3|koffi|@aws-sdk\/)/;
+const WORLD =
+  /^(node:)?(fs|net|tls|http|https|child_process|worker_threads|os|process|dgram)(\/|$)|^(better-sqlite3|koffi|@aws-sdk\/)/;
 /** Pure by contract, but runs its memory-hungry derivation in a short-lived thread. */
 const WORLD_EXCEPTIONS = new Set([`${engine}/keys/argon2-in-worker.ts`, `${engine}/keys/argon2-worker.ts`]);
 const AMBIENT = /\bDate\.now\(|\bMath\.random\(|\bprocess\.env\b|\bconsole\./;
@@ -38,14 +39,18 @@ for (const file of sources(join(root, 'packages'))) {
   }
 }
 if (problems.length > 0) {
-  process.stderr.write(`${problems.join('\n')}\n${problems.length} breach(es) of the layer rule (docs/architecture.md)\n`);
+  process.stderr.write(
+    `${problems.join('\n')}\n${problems.length} breach(es) of the layer rule (docs/architecture.md)\n`,
+  );
   process.exit(1);
 }
 
 function checkImport(path, specifier, typeOnly) {
   const [, packageName] = path.split('/');
-  if (packageName === 'engine' && /^@edgestore\//.test(specifier)) problems.push(`${path}: the engine may not import ${specifier}`);
-  if (packageName === 'agent' && /^@edgestore\/cli/.test(specifier)) problems.push(`${path}: the agent may not import ${specifier}`);
+  if (packageName === 'engine' && /^@edgestore\//.test(specifier))
+    problems.push(`${path}: the engine may not import ${specifier}`);
+  if (packageName === 'agent' && /^@edgestore\/cli/.test(specifier))
+    problems.push(`${path}: the agent may not import ${specifier}`);
   if (packageName !== 'engine') return;
   const from = folderOf(path);
   if (from === undefined) return;
@@ -78,7 +83,8 @@ function isComposition(path) {
 
 function importsOf(text) {
   const found = [];
-  const pattern = /(?:^|\n)\s*(import|export)\s+(type\s)?[^'"`;]*?from\s*['"]([^'"]+)['"]|import\(\s*['"]([^'"]+)['"]|(?:^|\n)\s*import\s+['"]([^'"]+)['"]/g;
+  const pattern =
+    /(?:^|\n)\s*(import|export)\s+(type\s)?[^'"`;]*?from\s*['"]([^'"]+)['"]|import\(\s*['"]([^'"]+)['"]|(?:^|\n)\s*import\s+['"]([^'"]+)['"]/g;
   for (const match of text.matchAll(pattern)) {
     found.push({ specifier: match[3] ?? match[4] ?? match[5], typeOnly: match[2] !== undefined });
   }
@@ -94,6 +100,7 @@ function* sources(folder) {
     if (entry.name === 'node_modules' || entry.name === 'dist' || entry.name === 'kernel') continue;
     const path = join(folder, entry.name);
     if (entry.isDirectory()) yield* sources(path);
-    else if (entry.name.endsWith('.ts') && !entry.name.endsWith('.test.ts') && !entry.name.endsWith('.d.ts')) yield path;
+    else if (entry.name.endsWith('.ts') && !entry.name.endsWith('.test.ts') && !entry.name.endsWith('.d.ts'))
+      yield path;
   }
 }

@@ -31,7 +31,8 @@ export async function measureKernels(): Promise<KernelRate[]> {
   const zstd = nativeZstd();
   const cuts = new Uint32Array(1024);
   const rates: KernelRate[] = [];
-  const rate = (kernel: string, bytes: number, work: () => unknown) => rates.push({ kernel, mbPerS: measure(bytes, work) });
+  const rate = (kernel: string, bytes: number, work: () => unknown) =>
+    rates.push({ kernel, mbPerS: measure(bytes, work) });
 
   rate('chunk (FastCDC, WASM)', text.length, () => chunker.cutAll(text, text.length, true, cuts));
   rate('identify (SHA-256, keyed) 512 KiB', large.length, () => identify(ChunkKind.data, large));
@@ -43,7 +44,9 @@ export async function measureKernels(): Promise<KernelRate[]> {
     ['4 KiB', small],
   ] as const) {
     const id = identify(ChunkKind.data, plain);
-    rate(`seal (no compression) ${name}`, plain.length, () => sealer.seal(ChunkKind.data, id, plain, 3, { compress: false }));
+    rate(`seal (no compression) ${name}`, plain.length, () =>
+      sealer.seal(ChunkKind.data, id, plain, 3, { compress: false }),
+    );
     const sealed = sealer.seal(ChunkKind.data, id, plain, 3, { compress: true }).bytes;
     rate(`open and re-identify ${name}`, plain.length, () => opener.open(ChunkKind.data, id, sealer.keyId, sealed));
   }
@@ -66,7 +69,10 @@ function measure(bytes: number, work: () => unknown): number {
 
 /** Words with numbers in between: compresses about 3 : 1, the same bytes in every run. */
 function textLike(length: number): Uint8Array {
-  const words = 'the store keeps sealed chunks in packs and the index says where each of them lies until a hold is released'.split(' ');
+  const words =
+    'the store keeps sealed chunks in packs and the index says where each of them lies until a hold is released'.split(
+      ' ',
+    );
   let state = 12345;
   const next = (below: number): number => {
     state = (Math.imul(state, 1103515245) + 12345) >>> 0;

@@ -26,11 +26,14 @@ const { values: options } = parseArgs({
 });
 
 const wants = (part: string): boolean => options.only === undefined || options.only === part;
-say(`${new Date().toISOString().slice(0, 10)}, ${cpus().length} cores, ${cpus()[0]?.model ?? 'unknown processor'}, Node ${process.version}`);
+say(
+  `${new Date().toISOString().slice(0, 10)}, ${cpus().length} cores, ${cpus()[0]?.model ?? 'unknown processor'}, Node ${process.version}`,
+);
 
 if (wants('kernels')) {
   say('\nKernels, one core, MB/s');
-  for (const { kernel, mbPerS } of await measureKernels()) say(`  ${kernel.padEnd(36)} ${mbPerS.toFixed(0).padStart(6)}`);
+  for (const { kernel, mbPerS } of await measureKernels())
+    say(`  ${kernel.padEnd(36)} ${mbPerS.toFixed(0).padStart(6)}`);
 }
 if (wants('tree') || wants('file')) await wholeRuns();
 
@@ -88,19 +91,25 @@ function makeWork(): { path: string; remove: () => void } {
 }
 
 function print(measures: readonly Measure[], tools: readonly Tool[]): void {
-  const of = (tool: Tool, phase: Phase): Measure[] => measures.filter((one) => one.tool === tool && one.phase === phase);
-  say(`  ${'phase'.padEnd(10)}${'tool'.padEnd(16)}${'wall s'.padStart(9)}${'cpu s'.padStart(9)}${'peak MiB'.padStart(10)}`);
+  const of = (tool: Tool, phase: Phase): Measure[] =>
+    measures.filter((one) => one.tool === tool && one.phase === phase);
+  say(
+    `  ${'phase'.padEnd(10)}${'tool'.padEnd(16)}${'wall s'.padStart(9)}${'cpu s'.padStart(9)}${'peak MiB'.padStart(10)}`,
+  );
   for (const phase of ['first', 'nochange', 'edited', 'restore'] as const) {
     for (const tool of tools) {
       const runs = of(tool, phase);
       if (runs.length === 0) continue;
       const [wall, cpu, rss] = [median(runs, 'wallS'), median(runs, 'cpuS'), median(runs, 'rssMib')];
-      say(`  ${phase.padEnd(10)}${tool.padEnd(16)}${wall.toFixed(2).padStart(9)}${cpu.toFixed(2).padStart(9)}${rss.toFixed(0).padStart(10)}`);
+      say(
+        `  ${phase.padEnd(10)}${tool.padEnd(16)}${wall.toFixed(2).padStart(9)}${cpu.toFixed(2).padStart(9)}${rss.toFixed(0).padStart(10)}`,
+      );
     }
   }
   for (const tool of tools) {
     const stored = of(tool, 'stored');
-    if (stored.length > 0) say(`  stored    ${tool.padEnd(16)}${median(stored, 'storedMib').toFixed(1).padStart(9)} MiB`);
+    if (stored.length > 0)
+      say(`  stored    ${tool.padEnd(16)}${median(stored, 'storedMib').toFixed(1).padStart(9)} MiB`);
   }
   for (const tool of tools.filter((one) => !one.startsWith('edgestore'))) {
     for (const phase of ['first', 'nochange', 'edited', 'restore', 'stored'] as const) {
@@ -109,7 +118,9 @@ function print(measures: readonly Measure[], tools: readonly Tool[]): void {
       if (theirs.length === 0 || ours.length === 0) continue;
       const key = phase === 'stored' ? 'storedMib' : 'wallS';
       const ratios = theirs.map((one, round) => one[key] / (ours[round]?.[key] ?? Number.NaN)).sort((a, b) => a - b);
-      say(`  ratio ${phase.padEnd(10)}${tool}/edgestore ${(ratios[Math.floor(ratios.length / 2)] ?? Number.NaN).toFixed(2)}`);
+      say(
+        `  ratio ${phase.padEnd(10)}${tool}/edgestore ${(ratios[Math.floor(ratios.length / 2)] ?? Number.NaN).toFixed(2)}`,
+      );
     }
   }
 }

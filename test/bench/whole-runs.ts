@@ -45,7 +45,8 @@ export function measureWholeRuns(options: WholeRunOptions): Measure[] {
 
 function measureRound({ tree, work, tools }: WholeRunOptions, measures: Measure[]): void {
   const source = join(work, 'source');
-  for (const name of ['source', 'out', 'restic', 'borg', 'edge', 'edge-fast', 'cache']) rmSync(join(work, name), { recursive: true, force: true });
+  for (const name of ['source', 'out', 'restic', 'borg', 'edge', 'edge-fast', 'cache'])
+    rmSync(join(work, name), { recursive: true, force: true });
   must('cp', ['-a', tree, source]);
   spawnSync('sh', ['-c', `find "${source}" -type f -print0 | xargs -0 cat >/dev/null`]);
   const drivers = tools.filter((tool) => tool !== 'files').map((tool) => DRIVERS[tool](work, source));
@@ -58,13 +59,23 @@ function measureRound({ tree, work, tools }: WholeRunOptions, measures: Measure[
   edit(source);
   phase('edited', (driver) => driver.backup());
   for (const driver of drivers) {
-    measures.push({ tool: driver.tool, phase: 'stored', wallS: 0, cpuS: 0, rssMib: 0, storedMib: folderMib(driver.stored) });
+    measures.push({
+      tool: driver.tool,
+      phase: 'stored',
+      wallS: 0,
+      cpuS: 0,
+      rssMib: 0,
+      storedMib: folderMib(driver.stored),
+    });
   }
   for (const driver of drivers) {
     const out = join(work, 'out');
     measures.push(timed(driver, 'restore', driver.restore(out), work));
     const same = spawnSync('diff', ['-r', '--no-dereference', source, driver.restoredAt(out)], { encoding: 'utf8' });
-    if (same.status !== 0) throw new Error(`${driver.tool} restored something else:\n${same.stdout.slice(0, 2000)}${same.stderr.slice(0, 500)}`);
+    if (same.status !== 0)
+      throw new Error(
+        `${driver.tool} restored something else:\n${same.stdout.slice(0, 2000)}${same.stderr.slice(0, 500)}`,
+      );
     rmSync(out, { recursive: true, force: true });
   }
   if (tools.includes('files')) {
@@ -86,7 +97,8 @@ interface Driver {
 
 const DRIVERS: Record<Exclude<Tool, 'files'>, (work: string, source: string) => Driver> = {
   edgestore: (work, source) => edgestore('edgestore', join(work, 'edge'), source, []),
-  'edgestore-fast': (work, source) => edgestore('edgestore-fast', join(work, 'edge-fast'), source, ['--config', fastConfig(work)]),
+  'edgestore-fast': (work, source) =>
+    edgestore('edgestore-fast', join(work, 'edge-fast'), source, ['--config', fastConfig(work)]),
   restic: (work, source) => {
     const repository = join(work, 'restic');
     const env = { RESTIC_PASSWORD: 'bench', RESTIC_CACHE_DIR: join(work, 'cache/restic') };
@@ -102,7 +114,11 @@ const DRIVERS: Record<Exclude<Tool, 'files'>, (work: string, source: string) => 
   },
   borg: (work, source) => {
     const repository = join(work, 'borg');
-    const env = { BORG_PASSPHRASE: 'bench', BORG_CACHE_DIR: join(work, 'cache/borg'), BORG_RELOCATED_REPO_ACCESS_IS_OK: 'yes' };
+    const env = {
+      BORG_PASSPHRASE: 'bench',
+      BORG_CACHE_DIR: join(work, 'cache/borg'),
+      BORG_RELOCATED_REPO_ACCESS_IS_OK: 'yes',
+    };
     let archive = 0;
     return {
       tool: 'borg',
@@ -122,7 +138,16 @@ function edgestore(tool: Tool, dataDir: string, source: string, extra: readonly 
     tool,
     env: {},
     stored: join(dataDir, 'packs'),
-    init: () => must(command[0] as string, [EDGESTORE_BIN, 'init', '--data-dir', dataDir, '--recovery-out', `${dataDir}.sheet`, ...extra]),
+    init: () =>
+      must(command[0] as string, [
+        EDGESTORE_BIN,
+        'init',
+        '--data-dir',
+        dataDir,
+        '--recovery-out',
+        `${dataDir}.sheet`,
+        ...extra,
+      ]),
     backup: () => [...command, 'sync', source, '--data-dir', dataDir, ...extra],
     restore: (out) => [...command, 'restore', 'latest', '--data-dir', dataDir, '--target', out, ...extra],
     restoredAt: (out) => out,
@@ -145,14 +170,25 @@ function timed(driver: Pick<Driver, 'tool' | 'env'>, phase: Phase, command: read
     maxBuffer: 1 << 26,
   });
   const wallS = (performance.now() - start) / 1000;
-  if (done.status !== 0) throw new Error(`${driver.tool} ${phase} ended with ${done.status}: ${command.join(' ')}\n${done.stdout}\n${done.stderr}`);
-  const [elapsed, user = 0, system = 0, kib = 0] = readFileSync(figures, 'utf8').trim().split('\n').at(-1)!.split(' ').map(Number);
+  if (done.status !== 0)
+    throw new Error(
+      `${driver.tool} ${phase} ended with ${done.status}: ${command.join(' ')}\n${done.stdout}\n${done.stderr}`,
+    );
+  const [elapsed, user = 0, system = 0, kib = 0] = readFileSync(figures, 'utf8')
+    .trim()
+    .split('\n')
+    .at(-1)!
+    .split(' ')
+    .map(Number);
   return { tool: driver.tool, phase, wallS: elapsed ?? wallS, cpuS: user + system, rssMib: kib / 1024, storedMib: 0 };
 }
 
 /** Appends to about 1 % of the files and inserts bytes into the largest one, as a day's work would. */
 function edit(source: string): void {
-  const listed = spawnSync('find', [source, '-type', 'f', '-size', '+0', '-printf', '%s %p\\n'], { encoding: 'latin1', maxBuffer: 1 << 28 });
+  const listed = spawnSync('find', [source, '-type', 'f', '-size', '+0', '-printf', '%s %p\\n'], {
+    encoding: 'latin1',
+    maxBuffer: 1 << 28,
+  });
   const files = listed.stdout.trim().split('\n').sort();
   let largest = { size: -1, path: '' };
   for (const [index, line] of files.entries()) {
@@ -176,5 +212,6 @@ function folderMib(folder: string): number {
 
 function must(command: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): void {
   const done = spawnSync(command, args, { env: cleanEnvironment(env), encoding: 'utf8', maxBuffer: 1 << 26 });
-  if (done.status !== 0) throw new Error(`${command} ${args.join(' ')} ended with ${done.status}\n${done.stdout}\n${done.stderr}`);
+  if (done.status !== 0)
+    throw new Error(`${command} ${args.join(' ')} ended with ${done.status}\n${done.stdout}\n${done.stderr}`);
 }

@@ -32,10 +32,13 @@ export async function restoresExactly(entry: Acknowledged, args: readonly string
     const target = join(scratch, 'out');
     const done = await runEdgestore(['restore', entry.snapshot, '--target', target, ...args]);
     if (done.exitCode !== 0) {
-      throw new Error(`${what}: restoring ${entry.snapshot.slice(0, 8)} ended with ${done.exitCode ?? done.signal}\n${done.stdout}${done.stderr}`);
+      throw new Error(
+        `${what}: restoring ${entry.snapshot.slice(0, 8)} ended with ${done.exitCode ?? done.signal}\n${done.stdout}${done.stderr}`,
+      );
     }
     const found = differences(entry.manifest, manifestOf(target), 5);
-    if (found.length > 0) throw new Error(`${what}: ${entry.snapshot.slice(0, 8)} came back different\n${found.join('\n')}`);
+    if (found.length > 0)
+      throw new Error(`${what}: ${entry.snapshot.slice(0, 8)} came back different\n${found.join('\n')}`);
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }

@@ -9,13 +9,22 @@ export interface KilledRun extends Finished {
 }
 
 /** Runs with a failpoint armed; `nth` is its how-manieth hit. */
-export async function runToFailpoint(args: readonly string[], failpoint: string, nth: number, env: Record<string, string> = {}): Promise<KilledRun> {
+export async function runToFailpoint(
+  args: readonly string[],
+  failpoint: string,
+  nth: number,
+  env: Record<string, string> = {},
+): Promise<KilledRun> {
   const done = await runEdgestore(args, { env: { ...env, EDGESTORE_FAILPOINT: `${failpoint}:${nth}` } });
   return { ...done, killed: done.signal === 'SIGKILL', writingMs: undefined };
 }
 
 /** Runs and kills `afterMs` after the first change in one of the folders; undefined lets it run to its end and only measures. */
-export async function runAndKill(args: readonly string[], folders: readonly string[], afterMs: number | undefined): Promise<KilledRun> {
+export async function runAndKill(
+  args: readonly string[],
+  folders: readonly string[],
+  afterMs: number | undefined,
+): Promise<KilledRun> {
   let firstWrite: number | undefined;
   let timer: NodeJS.Timeout | undefined;
   let kill: (() => void) | undefined;

@@ -31,7 +31,11 @@ export function manifestOf(root: string | Buffer, options: ManifestOptions = {})
     const path = relative.length === 0 ? base : Buffer.concat([base, Buffer.from('/'), relative]);
     const stat = lstatSync(path, { bigint: true });
     if (stat.isSocket()) continue;
-    const fields = [typeName(stat), (stat.mode & 0o7777n).toString(8), stat.isSymbolicLink() ? '' : stat.mtimeNs.toString()];
+    const fields = [
+      typeName(stat),
+      (stat.mode & 0o7777n).toString(8),
+      stat.isSymbolicLink() ? '' : stat.mtimeNs.toString(),
+    ];
     if (owners) fields.push(`${stat.uid}:${stat.gid}`);
     if (stat.isFile()) {
       fields.push(stat.size.toString(), sha256Of(path));
@@ -48,7 +52,8 @@ export function manifestOf(root: string | Buffer, options: ManifestOptions = {})
       fields.push(stat.rdev.toString());
     } else if (stat.isDirectory()) {
       const names = readdirSync(path, { encoding: 'buffer' });
-      for (const name of names) pending.push(relative.length === 0 ? name : Buffer.concat([relative, Buffer.from('/'), name]));
+      for (const name of names)
+        pending.push(relative.length === 0 ? name : Buffer.concat([relative, Buffer.from('/'), name]));
     }
     const attributes = xattrs.get(key);
     if (attributes !== undefined) fields.push(attributes);
@@ -58,7 +63,10 @@ export function manifestOf(root: string | Buffer, options: ManifestOptions = {})
   for (const [key, line] of manifest) {
     manifest.set(
       key,
-      line.replace(/inode (\S+)/, (_, inode: string) => `linked with ${Buffer.from(linkGroups.get(inode) ?? '', 'latin1').toString('hex')}`),
+      line.replace(
+        /inode (\S+)/,
+        (_, inode: string) => `linked with ${Buffer.from(linkGroups.get(inode) ?? '', 'latin1').toString('hex')}`,
+      ),
     );
   }
   return manifest;
@@ -102,7 +110,13 @@ export function manifestTotals(manifest: Manifest): { files: number; dirs: numbe
   return totals;
 }
 
-function typeName(stat: { isFile(): boolean; isDirectory(): boolean; isSymbolicLink(): boolean; isFIFO(): boolean; isCharacterDevice(): boolean }): string {
+function typeName(stat: {
+  isFile(): boolean;
+  isDirectory(): boolean;
+  isSymbolicLink(): boolean;
+  isFIFO(): boolean;
+  isCharacterDevice(): boolean;
+}): string {
   if (stat.isFile()) return 'file';
   if (stat.isDirectory()) return 'dir';
   if (stat.isSymbolicLink()) return 'symlink';

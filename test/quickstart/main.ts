@@ -5,18 +5,27 @@
  *   npm run quickstart -- [--tree DIR] [--keep] [--s3-endpoint URL]
  */
 import { spawnSync } from 'node:child_process';
-import { appendFileSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { differences, manifestOf, manifestTotals } from '../oracle/manifest.ts';
 import { startCountingProxy } from '../support/counting-proxy.ts';
-import { freePort } from '../support/free-port.ts';
 import { runEdgestore, waitUntil } from '../support/edgestore-process.ts';
-import { startS3 } from './s3.ts';
+import { freePort } from '../support/free-port.ts';
 import { mib, Report } from './report.ts';
-import { killAgent, layOutSite, onSite, startAgent, stopAgent, type Site } from './site.ts';
+import { startS3 } from './s3.ts';
+import { killAgent, layOutSite, onSite, type Site, startAgent, stopAgent } from './site.ts';
 
 const { values: options } = parseArgs({
   options: { tree: { type: 'string' }, keep: { type: 'boolean', default: false }, 's3-endpoint': { type: 'string' } },
@@ -26,11 +35,14 @@ const base = mkdtempSync(join(tmpdir(), 'edgestore-quickstart-'));
 const report = new Report();
 const cleanUps: (() => Promise<unknown> | unknown)[] = [];
 const interrupted = new AbortController();
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupted.abort(new Error(`stopped by ${signal}`)));
+for (const signal of ['SIGINT', 'SIGTERM'] as const)
+  process.once(signal, () => interrupted.abort(new Error(`stopped by ${signal}`)));
 
 let equal = false;
 try {
-  const stopped = new Promise<never>((_, reject) => interrupted.signal.addEventListener('abort', () => reject(interrupted.signal.reason)));
+  const stopped = new Promise<never>((_, reject) =>
+    interrupted.signal.addEventListener('abort', () => reject(interrupted.signal.reason)),
+  );
   equal = await Promise.race([run(), stopped]);
 } catch (error) {
   process.stdout.write(`\nThe quickstart failed: ${error instanceof Error ? error.message : String(error)}\n`);
@@ -42,7 +54,9 @@ try {
 process.exit(equal ? 0 : 1);
 
 async function run(): Promise<boolean> {
-  process.stdout.write(`edgestore quickstart. Everything lies under ${base}${options.keep ? ' (kept)' : ' and is removed at the end (--keep keeps it)'}.\n`);
+  process.stdout.write(
+    `edgestore quickstart. Everything lies under ${base}${options.keep ? ' (kept)' : ' and is removed at the end (--keep keeps it)'}.\n`,
+  );
   const folder = join(base, 'shop', 'files');
   mkdirSync(folder, { recursive: true });
 
@@ -57,7 +71,9 @@ async function run(): Promise<boolean> {
 
   await report.step(`copy ${tree} into the shop's folder`, async () => copyTree(tree, folder));
 
-  const sites = await report.step('make three agents: shop (edge), dc-a and dc-b (holders)', () => layOutSites(folder, proxy.endpoint, s3));
+  const sites = await report.step('make three agents: shop (edge), dc-a and dc-b (holders)', () =>
+    layOutSites(folder, proxy.endpoint, s3),
+  );
   const { shop, dcA, dcB, recoverySheet } = sites;
   cleanUps.push(async () => {
     for (const site of [shop, dcA, dcB]) await stopAgent(site);
@@ -74,7 +90,9 @@ async function run(): Promise<boolean> {
     'edit files while the agent watches',
     async () => {
       const names = editFiles(folder);
-      await waitUntil('the watcher wrote a snapshot', 60_000, async () => ((await countSnapshots(shop)) > before ? true : undefined));
+      await waitUntil('the watcher wrote a snapshot', 60_000, async () =>
+        (await countSnapshots(shop)) > before ? true : undefined,
+      );
       await syncWithProgress(shop);
       return names;
     },
@@ -87,9 +105,16 @@ async function run(): Promise<boolean> {
     'move what is old to the bucket',
     async () => {
       await new Promise((resolve) => setTimeout(resolve, 2500));
-      return await onSite<{ moved: { chunks: number; bytes: number }; freed_bytes: number }>(shop, ['tier', 'run', '--yes']);
+      return await onSite<{ moved: { chunks: number; bytes: number }; freed_bytes: number }>(shop, [
+        'tier',
+        'run',
+        '--yes',
+      ]);
     },
-    ({ moved, freed_bytes }) => ({ bytes: moved.bytes, note: `${moved.chunks} chunks, ${mib(moved.bytes)} to S3; ${mib(freed_bytes)} freed locally` }),
+    ({ moved, freed_bytes }) => ({
+      bytes: moved.bytes,
+      note: `${moved.chunks} chunks, ${mib(moved.bytes)} to S3; ${mib(freed_bytes)} freed locally`,
+    }),
   );
   const packBytes = folderBytes(join(dcB.dataDir, 'packs'));
   // The newest snapshot must be complete elsewhere before the disaster; nothing after this line reaches the shop's disk.
@@ -102,9 +127,28 @@ async function run(): Promise<boolean> {
     await killAgent(dcA);
   });
 
-  const again = layOutSite(base, 'shop-again', 'shop', await freePort(), storeToml(proxy.endpoint), shop.env as Record<string, string>);
+  const again = layOutSite(
+    base,
+    'shop-again',
+    'shop',
+    await freePort(),
+    storeToml(proxy.endpoint),
+    shop.env as Record<string, string>,
+  );
   await report.step('recover on a new machine, from the recovery sheet', () =>
-    onSite(again, ['recover', '--from', dcB.env['QUICKSTART_ADDRESS'] as string, '--agent', 'shop', '--recovery-file', recoverySheet], { exitCodes: [0, 3] }),
+    onSite(
+      again,
+      [
+        'recover',
+        '--from',
+        dcB.env['QUICKSTART_ADDRESS'] as string,
+        '--agent',
+        'shop',
+        '--recovery-file',
+        recoverySheet,
+      ],
+      { exitCodes: [0, 3] },
+    ),
   );
   const target = join(base, 'restored');
   const restored = await report.step(
@@ -116,7 +160,9 @@ async function run(): Promise<boolean> {
     }),
   );
 
-  const found = await report.step('compare every byte and all metadata', async () => differences(expected, manifestOf(target)));
+  const found = await report.step('compare every byte and all metadata', async () =>
+    differences(expected, manifestOf(target)),
+  );
   const stored = first.bytes.stored;
   report.print([
     ['files, folders, others', `${totals.files}, ${totals.dirs}, ${totals.others}`],
@@ -134,7 +180,9 @@ async function run(): Promise<boolean> {
     process.stdout.write(`\nNOT EQUAL:\n${found.join('\n')}\n`);
     return false;
   }
-  process.stdout.write(`\nEqual: all ${expected.size} entries have the same bytes and metadata as before the disaster.\n`);
+  process.stdout.write(
+    `\nEqual: all ${expected.size} entries have the same bytes and metadata as before the disaster.\n`,
+  );
   return true;
 }
 
@@ -173,7 +221,8 @@ cold = "archive"
 ${storeToml(endpoint)}`;
   const ports = [await freePort(), await freePort(), await freePort()] as const;
   const shop = layOutSite(base, 'shop', 'shop', ports[0], shopToml, env);
-  const holder = (name: string, port: number) => layOutSite(base, name, name, port, '', { QUICKSTART_ADDRESS: `https://127.0.0.1:${port}` });
+  const holder = (name: string, port: number) =>
+    layOutSite(base, name, name, port, '', { QUICKSTART_ADDRESS: `https://127.0.0.1:${port}` });
   const dcA = holder('dc-a', ports[1]);
   const dcB = holder('dc-b', ports[2]);
   const recoverySheet = join(base, 'recovery-sheet.txt');
@@ -201,7 +250,8 @@ async function syncWithProgress(site: Site): Promise<SyncData['roots'][number]> 
       if (line.startsWith('{')) report.say(progressLine(JSON.parse(line) as Record<string, unknown>));
     },
   });
-  if (done.exitCode !== 0) throw new Error(`sync ended with ${done.exitCode}:\n${done.stdout}\n${done.stderr}\n${site.log}`);
+  if (done.exitCode !== 0)
+    throw new Error(`sync ended with ${done.exitCode}:\n${done.stdout}\n${done.stderr}\n${site.log}`);
   const root = (JSON.parse(done.stdout) as { data: SyncData }).data.roots[0];
   if (root === undefined) throw new Error('sync reported no root');
   return root;

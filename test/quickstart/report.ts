@@ -11,7 +11,11 @@ export class Report {
   readonly steps: Step[] = [];
 
   /** Runs and times one step; `note` and `bytes` come from its result. */
-  async step<T>(name: string, work: () => Promise<T>, describe: (value: T) => { bytes?: number; note?: string } = () => ({})): Promise<T> {
+  async step<T>(
+    name: string,
+    work: () => Promise<T>,
+    describe: (value: T) => { bytes?: number; note?: string } = () => ({}),
+  ): Promise<T> {
     process.stdout.write(`\n▸ ${name}\n`);
     const start = performance.now();
     const value = await work();
@@ -33,7 +37,9 @@ export class Report {
     process.stdout.write(`${'─'.repeat(width + 50)}\n`);
     for (const { name, seconds, bytes, note } of this.steps) {
       const rate = bytes === undefined ? '' : `${mib(bytes / Math.max(seconds, 0.001))}/s`;
-      process.stdout.write(`${name.padEnd(width)}  ${seconds.toFixed(1).padStart(6)} s  ${rate.padStart(12)}  ${note}\n`);
+      process.stdout.write(
+        `${name.padEnd(width)}  ${seconds.toFixed(1).padStart(6)} s  ${rate.padStart(12)}  ${note}\n`,
+      );
     }
     process.stdout.write(`${'─'.repeat(width + 50)}\n`);
   }

@@ -15,7 +15,14 @@ export interface Site {
 }
 
 /** Makes the folder and the configuration file of an agent; nothing runs yet. */
-export function layOutSite(base: string, name: string, site: string, port: number, toml: string, env: Record<string, string>): Site {
+export function layOutSite(
+  base: string,
+  name: string,
+  site: string,
+  port: number,
+  toml: string,
+  env: Record<string, string>,
+): Site {
   const folder = join(base, name);
   mkdirSync(folder, { recursive: true });
   const configFile = join(folder, 'edgestore.toml');
@@ -28,7 +35,11 @@ export function layOutSite(base: string, name: string, site: string, port: numbe
 }
 
 /** Runs a command on the site and returns its JSON `data`. */
-export function onSite<T = Record<string, unknown>>(site: Site, args: readonly string[], options: { stdin?: string; exitCodes?: readonly number[] } = {}): Promise<T> {
+export function onSite<T = Record<string, unknown>>(
+  site: Site,
+  args: readonly string[],
+  options: { stdin?: string; exitCodes?: readonly number[] } = {},
+): Promise<T> {
   return edgestoreJson<T>([...args, '--config', site.configFile], { env: site.env, ...options });
 }
 
@@ -41,7 +52,8 @@ export async function startAgent(site: Site): Promise<void> {
     site.log = (site.log + text).slice(-20_000);
   });
   await waitUntil(`the agent of ${site.name} answers`, 20_000, async () => {
-    if (child.exitCode !== null) throw new Error(`the agent of ${site.name} ended with ${child.exitCode}:\n${site.log}`);
+    if (child.exitCode !== null)
+      throw new Error(`the agent of ${site.name} ended with ${child.exitCode}:\n${site.log}`);
     const status = await onSite<{ running?: boolean }>(site, ['agent', 'status'], { exitCodes: [0, 4] });
     return status !== undefined && child.exitCode === null ? status : undefined;
   });

@@ -1,5 +1,5 @@
 /** An HTTP proxy on loopback that counts requests and bytes by verb, so that figures about S3 come from the wire and not from the program. */
-import { type IncomingMessage, request, createServer, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 export interface CountingProxy {
@@ -26,8 +26,14 @@ export async function startCountingProxy(target: string): Promise<CountingProxy>
   };
 }
 
-function forward(upstream: URL, counts: CountingProxy['counts'], incoming: IncomingMessage, outgoing: ServerResponse): void {
-  const verb = incoming.method === 'GET' && /[?&]list-type=/.test(incoming.url ?? '') ? 'LIST' : (incoming.method ?? 'GET');
+function forward(
+  upstream: URL,
+  counts: CountingProxy['counts'],
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+): void {
+  const verb =
+    incoming.method === 'GET' && /[?&]list-type=/.test(incoming.url ?? '') ? 'LIST' : (incoming.method ?? 'GET');
   const count = counts.get(verb) ?? { requests: 0, bytesUp: 0, bytesDown: 0 };
   counts.set(verb, count);
   count.requests++;
@@ -35,7 +41,14 @@ function forward(upstream: URL, counts: CountingProxy['counts'], incoming: Incom
     count.bytesUp += piece.length;
   });
   const onward = request(
-    { host: upstream.hostname, port: upstream.port, method: incoming.method, path: incoming.url, headers: incoming.headers, setHost: false },
+    {
+      host: upstream.hostname,
+      port: upstream.port,
+      method: incoming.method,
+      path: incoming.url,
+      headers: incoming.headers,
+      setHost: false,
+    },
     (answer) => {
       answer.on('data', (piece: Buffer) => {
         count.bytesDown += piece.length;

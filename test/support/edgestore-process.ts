@@ -58,7 +58,9 @@ export async function edgestoreJson<T = Record<string, unknown>>(
 ): Promise<T> {
   const done = await runEdgestore([...args, '--json'], options);
   if (done.exitCode === undefined || !(options.exitCodes ?? [0]).includes(done.exitCode)) {
-    throw new Error(`edgestore ${args.join(' ')} ended with ${done.exitCode ?? done.signal}\n${done.stdout}\n${done.stderr}`);
+    throw new Error(
+      `edgestore ${args.join(' ')} ended with ${done.exitCode ?? done.signal}\n${done.stdout}\n${done.stderr}`,
+    );
   }
   return (JSON.parse(done.stdout) as { data: T }).data;
 }
@@ -76,7 +78,9 @@ export function finished(child: ChildProcess, onStderr?: (text: string) => void)
   });
   return new Promise((resolve, reject) => {
     child.on('error', reject);
-    child.on('close', (code, signal) => resolve({ exitCode: code ?? undefined, signal: signal ?? undefined, stdout, stderr }));
+    child.on('close', (code, signal) =>
+      resolve({ exitCode: code ?? undefined, signal: signal ?? undefined, stdout, stderr }),
+    );
   });
 }
 

@@ -6,7 +6,8 @@ const isRoot = process.getuid?.() === 0;
 
 /** Fills `dir` (which must exist). Devices and foreign owners only as root. Deterministic apart from times of the folder itself. */
 export function makeHostileTree(dir: string): void {
-  const at = (name: string | Buffer) => Buffer.concat([Buffer.from(`${dir}/`), Buffer.isBuffer(name) ? name : Buffer.from(name)]);
+  const at = (name: string | Buffer) =>
+    Buffer.concat([Buffer.from(`${dir}/`), Buffer.isBuffer(name) ? name : Buffer.from(name)]);
   const names: (string | Buffer)[] = [
     'plain.txt',
     ' leading space',
@@ -37,7 +38,8 @@ export function makeHostileTree(dir: string): void {
   writeFileSync(at('zeros'), Buffer.alloc(300_000));
   writeFileSync(at('larger'), pseudoRandom(3_000_000, 7));
   writeFileSync(at('text'), 'all work and no play makes a dull file\n'.repeat(40_000));
-  for (const length of [131_071, 131_072, 131_073, 2_097_152, 2_097_153]) writeFileSync(at(`chunk-limit-${length}`), pseudoRandom(length, length));
+  for (const length of [131_071, 131_072, 131_073, 2_097_152, 2_097_153])
+    writeFileSync(at(`chunk-limit-${length}`), pseudoRandom(length, length));
 
   mkdirSync(at('folder/with/levels'), { recursive: true });
   mkdirSync(at('empty folder'));

@@ -55,13 +55,15 @@ export class ByteReader {
   /** A u64 that must fit a safe integer. */
   u64(): number {
     const value = this.#take(8).readBigUInt64LE(0);
-    if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw formatError(this.#what, `a number is too large at byte ${this.#at - 8}`);
+    if (value > BigInt(Number.MAX_SAFE_INTEGER))
+      throw formatError(this.#what, `a number is too large at byte ${this.#at - 8}`);
     return Number(value);
   }
 
   /** Fails unless the next bytes are exactly these. */
   magic(expected: Uint8Array): void {
-    if (!this.#take(expected.length).equals(expected)) throw formatError(this.#what, 'it does not begin with the right magic bytes');
+    if (!this.#take(expected.length).equals(expected))
+      throw formatError(this.#what, 'it does not begin with the right magic bytes');
   }
 
   /** Fails unless everything was read. */

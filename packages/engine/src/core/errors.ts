@@ -93,7 +93,9 @@ export function toEdgeError(error: unknown, what?: string): EdgeError {
   const text = error instanceof Error ? error.message : String(error);
   const message = what === undefined ? text : `${what}: ${text}`;
   if (error instanceof Error && (error.name === 'AbortError' || errno === 'ABORT_ERR')) {
-    return new EdgeError('E_INTERRUPTED', what === undefined ? 'interrupted' : `${what}: interrupted`, { cause: error });
+    return new EdgeError('E_INTERRUPTED', what === undefined ? 'interrupted' : `${what}: interrupted`, {
+      cause: error,
+    });
   }
   if (errno === 'ENOSPC' || errno === 'EDQUOT') {
     return new EdgeError('E_NO_SPACE', message, {

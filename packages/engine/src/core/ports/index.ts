@@ -2,8 +2,9 @@
  * The index as flows see it. It is a cache of packs, hold logs and log: deleting it loses nothing. All calls are synchronous (SQLite);
  * each writing call is one transaction that is on stable storage when it returns.
  */
-import type { AgentId, ChunkId, PackClass, PackName, RecordHash } from '../ids.ts';
+
 import type { Head, SnapshotBody } from '../../log/record-body.ts';
+import type { AgentId, ChunkId, PackClass, PackName, RecordHash } from '../ids.ts';
 
 /** `''` is the agent's own disk; otherwise the name of a configured store (`[stores.<name>]`). */
 export type StoreName = string;
@@ -89,7 +90,11 @@ export interface SnapshotRow {
 
 export interface LogIndex {
   /** Live snapshots in (incarnation, seq) order; filtered when given. */
-  snapshots(filter?: { readonly agent?: AgentId; readonly root?: string; readonly includeForgotten?: boolean }): SnapshotRow[];
+  snapshots(filter?: {
+    readonly agent?: AgentId;
+    readonly root?: string;
+    readonly includeForgotten?: boolean;
+  }): SnapshotRow[];
   /** Snapshots whose id begins with the hex prefix. */
   findSnapshots(prefix: string): SnapshotRow[];
   heads(): { readonly agent: AgentId; readonly head: Head }[];
@@ -111,7 +116,9 @@ export interface PlacementIndex {
   placed(target: TargetId, ids: readonly ChunkId[]): Uint8Array;
   addPlacements(target: TargetId, ids: readonly ChunkId[], atNs: bigint): void;
   removePlacements(target: TargetId, ids: readonly ChunkId[]): void;
-  placementsOf(id: ChunkId): { readonly target: TargetId; readonly atNs: bigint; readonly verifiedNs: bigint | undefined }[];
+  placementsOf(
+    id: ChunkId,
+  ): { readonly target: TargetId; readonly atNs: bigint; readonly verifiedNs: bigint | undefined }[];
   noteVerified(target: TargetId, ids: readonly ChunkId[], atNs: bigint): void;
   placedCount(target: TargetId): number;
 }
@@ -143,7 +150,11 @@ export interface QueueRow {
 
 /** Holds that others have here, as indexed from the hold logs. */
 export interface HoldIndex {
-  addHolds(owner: AgentId, op: number, entries: readonly { readonly id: ChunkId; readonly sealedSha256: Uint8Array; readonly sealedBytes: number }[]): void;
+  addHolds(
+    owner: AgentId,
+    op: number,
+    entries: readonly { readonly id: ChunkId; readonly sealedSha256: Uint8Array; readonly sealedBytes: number }[],
+  ): void;
   heldSha256(owner: AgentId, ids: readonly ChunkId[]): (Uint8Array | undefined)[];
   holdersOf(id: ChunkId): AgentId[];
   lastOp(owner: AgentId): number;

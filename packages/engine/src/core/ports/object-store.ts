@@ -13,7 +13,11 @@ export interface ObjectStore {
    * Stores the whole object or nothing (readers never see a part); durable when it resolves.
    * `ifAbsent`: E_BUSY when the key exists. A lost reply retried is not an error when the stored bytes are the same.
    */
-  put(key: string, body: Uint8Array, options?: { readonly ifAbsent?: boolean; readonly signal?: AbortSignal }): Promise<void>;
+  put(
+    key: string,
+    body: Uint8Array,
+    options?: { readonly ifAbsent?: boolean; readonly signal?: AbortSignal },
+  ): Promise<void>;
   /** The object's bytes, or the given range of it (`length` bytes from `offset`, all there); undefined when there is no such object. */
   get(
     key: string,
