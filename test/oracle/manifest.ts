@@ -42,7 +42,7 @@ export function manifestOf(root: string | Buffer, options: ManifestOptions = {})
       if (stat.nlink > 1n) {
         const inode = `${stat.dev}:${stat.ino}`;
         const members = linkGroups.get(inode);
-        linkGroups.set(inode, members === undefined ? key : members < key ? members : key);
+        if (members === undefined || key < members) linkGroups.set(inode, key);
         fields.push(`inode ${inode}`);
       }
     } else if (stat.isSymbolicLink()) {

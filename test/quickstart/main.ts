@@ -138,15 +138,7 @@ async function run(): Promise<boolean> {
   await report.step('recover on a new machine, from the recovery sheet', () =>
     onSite(
       again,
-      [
-        'recover',
-        '--from',
-        dcB.env['QUICKSTART_ADDRESS'] as string,
-        '--agent',
-        'shop',
-        '--recovery-file',
-        recoverySheet,
-      ],
+      ['recover', '--from', dcB.env.QUICKSTART_ADDRESS as string, '--agent', 'shop', '--recovery-file', recoverySheet],
       { exitCodes: [0, 3] },
     ),
   );
@@ -258,9 +250,9 @@ async function syncWithProgress(site: Site): Promise<SyncData['roots'][number]> 
 }
 
 function progressLine(line: Record<string, unknown>): string {
-  const files = line['files_done'] ?? line['filesDone'];
-  const bytes = line['bytes_done'] ?? line['bytesDone'];
-  return `${String(line['phase'] ?? line['type'] ?? '')}${files === undefined ? '' : ` ${files} files`}${typeof bytes === 'number' ? ` ${mib(bytes)}` : ''}`;
+  const files = line.files_done ?? line.filesDone;
+  const bytes = line.bytes_done ?? line.bytesDone;
+  return `${String(line.phase ?? line.type ?? '')}${files === undefined ? '' : ` ${files} files`}${typeof bytes === 'number' ? ` ${mib(bytes)}` : ''}`;
 }
 
 async function countSnapshots(site: Site): Promise<number> {
