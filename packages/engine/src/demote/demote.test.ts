@@ -1,0 +1,429 @@
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { loadSodium } from '../codec/sodium.ts';
+import { armFailpoints } from '../core/failpoint.ts';
+import { type ChunkId, packClassOf, toHex } from '../core/ids.ts';
+import type { SealedChunk } from '../core/ports/chunk-store.ts';
+import type { Member, PeerDirectory, PeerLink } from '../core/ports/peer.ts';
+import { learnPacks } from '../store/bucket/learn-packs.ts';
+import { type Bucket, openBucket } from '../store/bucket/open-bucket.ts';
+import { createMemoryObjectStore } from '../store/objects/memory.ts';
+import { createFaultyObjectStore, type FaultyObjectStore } from '../testing/faulty-object-store.ts';
+import { realClock } from '../testing/real-clock.ts';
+import { createSeededRandom } from '../testing/seeded-random.ts';
+import { FIXTURE_VAULT, type OpenedStore, openStore, storeChunks, temporaryFolder } from '../testing/store-fixture.ts';
+import { createTreeFixture, type TreeFixture } from '../testing/tree-fixture.ts';
+import type { Entry } from '../tree/entry.ts';
+import { applyDemote } from './apply-demote.ts';
+import type { DemoteDeps, TierInput, TierPolicy } from './demote-types.ts';
+import { planDemote } from './plan-demote.ts';
+import { applyRecall, planRecall } from './recall.ts';
+import { explainTier, tierStatus } from './tier-status.ts';
+
+const sodium = await loadSodium();
+const DAY_NS = 86_400_000_000_000n;
+const agent = 'bb'.repeat(16);
+const life = { agent, incarnation: 1 };
+
+let folder: ReturnType<typeof temporaryFolder>;
+let store: OpenedStore;
+let fixture: TreeFixture;
+let objects: FaultyObjectStore;
+let bucket: Bucket;
+let aheadNs: bigint;
+let peers: Map<string, { readonly link: PeerLink; readonly site: string }>;
+let seq: number;
+const warnings: string[] = [];
+
+beforeEach(async () => {
+  folder = temporaryFolder();
+  store = await openStore(folder.path);
+  fixture = await createTreeFixture('demote');
+  objects = createFaultyObjectStore(createMemoryObjectStore('s3://cold'), [], {
+    clock: realClock,
+    random: createSeededRandom(1),
+  });
+  bucket = openBucket({ name: 'archive', store: objects, vault: FIXTURE_VAULT, life }, { index: store.index.chunks });
+  aheadNs = 0n;
+  peers = new Map();
+  seq = 0;
+  warnings.length = 0;
+});
+afterEach(() => {
+  store.close();
+  folder.remove();
+});
+
+const policy = (more: Partial<TierPolicy> = {}): TierPolicy => ({
+  name: 'default',
+  hotNs: 0n,
+  warmNs: 0n,
+  cold: 'archive',
+  match: [],
+  pin: [],
+  copies: 0,
+  sites: 0,
+  ...more,
+});
+const inputOf = (one: TierPolicy | undefined): TierInput => ({ agent, policyOf: () => one });
+
+function deps(): DemoteDeps & { readonly sessions: OpenedStore['index']['chunks'] } {
+  const { index } = store;
+  const directory: PeerDirectory = {
+    members: () => [...peers].map(([id, { site }]) => ({ agent: id, name: id.slice(0, 4), site }) as Member),
+    link: (id) => peers.get(id)?.link,
+  };
+  return {
+    clock: { ...realClock, nowNs: () => realClock.nowNs() + aheadNs },
+    sodium,
+    random: createSeededRandom('demote'),
+    vault: FIXTURE_VAULT,
+    opener: fixture.opener,
+    index: { chunks: index.chunks, log: index.log, placements: index.placements, holds: index.holds },
+    sources: [store.chunks, bucket.source],
+    chunks: store.chunks,
+    buckets: new Map([['archive', bucket]]),
+    peers: directory,
+    warn: ({ message }) => void warnings.push(message),
+    sessions: index.chunks,
+  } as never;
+}
+
+/** Stores everything that the fixture holds and notes a snapshot of it. */
+async function snapshot(entry: Entry, root = 'test'): Promise<void> {
+  const chunks = [...fixture.chunks.values()].map(
+    ({ id, kind, sealed }): SealedChunk => ({
+      id,
+      packClass: packClassOf(kind),
+      keyId: fixture.keys.currentKeyId,
+      bytes: sealed,
+      sha256: createHash('sha256').update(sealed).digest(),
+      identified: true,
+    }),
+  );
+  const known = store.index.chunks.locate(chunks.map(({ id }) => id));
+  await storeChunks(
+    store,
+    chunks.filter((_, i) => (known[i]?.length ?? 0) === 0),
+  );
+  seq += 1;
+  const hash = createHash('sha256').update(String(seq)).digest('hex');
+  store.index.log.applyRecord(
+    { vault: FIXTURE_VAULT, agent, incarnation: 1, seq, previous: '00'.repeat(32), keyId: 1, hash },
+    { ...fixture.body(entry), root },
+  );
+}
+
+const dataIds = () => [...fixture.chunks.values()].filter(({ kind }) => kind === 1).map(({ id }) => id);
+const placesOf = (id: ChunkId) => (store.index.chunks.locate([id])[0] ?? []).map((copy) => copy.store);
+const random = createSeededRandom('content');
+const file = (name: string, bytes = 5_000, mtimeNs = 0n) => fixture.file(name, random(bytes), { mtimeNs });
+
+async function run(one: TierPolicy | undefined) {
+  return applyDemote(await planDemote(inputOf(one), deps()), deps());
+}
+
+async function readable(ids: readonly ChunkId[]): Promise<number> {
+  let good = 0;
+  for (const source of [store.chunks, bucket.source]) {
+    const addresses = (await source.locate(ids)).filter((address) => address !== undefined);
+    for await (const answer of source.fetch(addresses)) {
+      if (!('sealed' in answer)) continue;
+      fixture.opener.open(1, answer.address.id, answer.address.keyId, answer.sealed);
+      good += 1;
+    }
+  }
+  return good;
+}
+
+describe('demote', () => {
+  it('moves cold data to the bucket, keeps trees, and reads through', async () => {
+    await snapshot(fixture.dir('', [file('a'), file('b', 700_000), fixture.dir('sub', [file('c')])]));
+    const plan = await planDemote(inputOf(policy()), deps());
+    expect(plan.put.chunks).toBe(dataIds().length);
+    expect(plan.requests).toBe(2);
+    expect((await planDemote(inputOf(policy()), deps())).id).toBe(plan.id);
+    const report = await applyDemote(plan, deps());
+    expect(report.moved).toEqual(plan.put);
+    expect(report.dropped).toEqual(plan.drop);
+    expect(report.kept.chunks).toBe(0);
+    expect(report.freedBytes).toBeGreaterThan(700_000);
+    for (const id of dataIds()) expect(placesOf(id)).toEqual(['archive']);
+    expect(store.index.chunks.packs('').map((pack) => pack.packClass)).toEqual(['meta']);
+    expect(await readable(dataIds())).toBe(dataIds().length);
+    expect((await planDemote(inputOf(policy()), deps())).parts).toEqual([]);
+  });
+
+  it('gathers in the order of the newest snapshot’s tree', async () => {
+    const [late, early] = [file('z'), file('a')];
+    await snapshot(fixture.dir('', [late]));
+    await snapshot(fixture.dir('', [late, early]));
+    const plan = await planDemote(inputOf(policy()), deps());
+    const order = plan.parts[0]?.put.map(({ id }) => toHex(id));
+    const idOf = (entry: Entry) =>
+      entry.content?.form === 'inline' ? toHex(entry.content.refs[0]?.id as Uint8Array) : '';
+    expect(order).toEqual([idOf(early), idOf(late)]);
+  });
+
+  it('leaves what is young by change, by storing or by reading', async () => {
+    const old = file('old');
+    const fresh = file('fresh', 5_000, realClock.nowNs());
+    await snapshot(fixture.dir('', [old, fresh]));
+    const aged = policy({ hotNs: 10n * DAY_NS, warmNs: 20n * DAY_NS });
+    // Stored a moment ago.
+    expect((await planDemote(inputOf(aged), deps())).put.chunks).toBe(0);
+    aheadNs = 15n * DAY_NS;
+    expect((await planDemote(inputOf(aged), deps())).put.chunks).toBe(0);
+    aheadNs = 25n * DAY_NS;
+    expect((await planDemote(inputOf(aged), deps())).put.chunks).toBe(2);
+    const [first] = dataIds();
+    store.index.chunks.noteReads([first as ChunkId], realClock.nowNs() + 20n * DAY_NS);
+    expect((await planDemote(inputOf(aged), deps())).put.chunks).toBe(1);
+    // A clock that went back makes nothing old.
+    aheadNs = -1000n * DAY_NS;
+    expect((await planDemote(inputOf(aged), deps())).put.chunks).toBe(0);
+  });
+
+  it('keeps a chunk that a younger file shares', async () => {
+    const bytes = random(4_000);
+    const both = [
+      fixture.file('old', bytes, { mtimeNs: 0n }),
+      fixture.file('new', bytes, { mtimeNs: realClock.nowNs() + 30n * DAY_NS }),
+    ];
+    await snapshot(fixture.dir('', both));
+    aheadNs = 40n * DAY_NS;
+    expect((await planDemote(inputOf(policy({ hotNs: DAY_NS, warmNs: 20n * DAY_NS })), deps())).put.chunks).toBe(0);
+  });
+
+  it('keeps what is pinned, not matched, or of a root that is not tiered', async () => {
+    await snapshot(fixture.dir('', [file('a.jpg'), file('b.txt'), fixture.dir('keep', [file('c.jpg')])]));
+    const chosen = await planDemote(inputOf(policy({ match: ['*.jpg'], pin: ['keep/'] })), deps());
+    expect(chosen.put.chunks).toBe(1);
+    expect((await planDemote(inputOf(undefined), deps())).put.chunks).toBe(0);
+    const shared = { agent, policyOf: (root: string) => (root === 'test' ? policy() : undefined) };
+    await snapshot(fixture.dir('', [file('only here')]), 'other');
+    await snapshot(fixture.dir('', [fixture.file('x', 'shared bytes')]));
+    await snapshot(fixture.dir('', [fixture.file('y', 'shared bytes')]), 'other');
+    expect((await planDemote(shared, deps())).put.chunks).toBe(3);
+  });
+
+  it('knows a pack that is named like the local one it came from', async () => {
+    await snapshot(fixture.dir('', [file('single')]));
+    const [local] = store.index.chunks.packs('').filter((pack) => pack.packClass === 'data');
+    await run(policy());
+    expect(store.index.chunks.packs('archive').map((pack) => pack.name)).toEqual([local?.name]);
+    expect(await readable(dataIds())).toBe(1);
+  });
+
+  it('does not move a damaged local copy, and says so', async () => {
+    await snapshot(fixture.dir('', [file('a', 300_000), file('b', 300_000)]));
+    const [pack] = store.index.chunks.packs('').filter((one) => one.packClass === 'data');
+    const path = store.dataDir.packFile(pack?.name ?? '');
+    const bytes = readFileSync(path);
+    bytes.writeUInt8(bytes.readUInt8(1000) ^ 1, 1000);
+    writeFileSync(path, bytes);
+    const report = await run(policy());
+    expect(report.moved.chunks).toBe(1);
+    expect(report.kept.chunks).toBe(1);
+    expect(warnings.join()).toMatch(/damaged/);
+  });
+
+  it('refuses a store that is not configured', async () => {
+    await snapshot(fixture.dir('', [file('a')]));
+    await expect(planDemote(inputOf(policy({ cold: 'nowhere' })), deps())).rejects.toMatchObject({ code: 'E_CONFIG' });
+  });
+});
+
+describe('P5', () => {
+  const faults = {
+    'a put that was not stored': { verb: 'put', nth: 1, effect: { kind: 'lie' } },
+    'a put that was stored spoilt': { verb: 'put', nth: 1, effect: { kind: 'flip' } },
+    'a put that fails': { verb: 'put', nth: 1, effect: { kind: 'error' } },
+    'a look that fails': { verb: 'stat', nth: 1, effect: { kind: 'error' } },
+  } as const;
+  for (const [name, fault] of Object.entries(faults)) {
+    it(`drops nothing after ${name}, and all when it is run again`, async () => {
+      await snapshot(fixture.dir('', [file('a'), file('b')]));
+      objects.setPlan([fault]);
+      await expect(run(policy())).rejects.toThrow();
+      for (const id of dataIds()) expect(placesOf(id)).toEqual(['']);
+      objects.setPlan([]);
+      expect((await run(policy())).dropped.chunks).toBe(2);
+      expect(await readable(dataIds())).toBe(2);
+    });
+  }
+
+  for (const point of [
+    'bucket.pack-put',
+    'demote.pack-verified',
+    'demote.pack-indexed',
+    'demote.verified',
+    'demote.dropped',
+  ]) {
+    it(`loses nothing when it dies at ${point}, and the next run goes on`, async () => {
+      await snapshot(fixture.dir('', [file('a'), file('b', 200_000)]));
+      const disarm = armFailpoints((hit) => {
+        if (hit === point) throw new Error('killed');
+      });
+      await expect(run(policy())).rejects.toThrow('killed');
+      disarm();
+      expect(await readable(dataIds())).toBeGreaterThanOrEqual(2);
+      await run(policy());
+      for (const id of dataIds()) expect(placesOf(id)).toEqual(['archive']);
+      expect(await readable(dataIds())).toBe(2);
+      expect(readdirSync(join(folder.path, 'packs')).length).toBeGreaterThan(0);
+    });
+  }
+
+  it('does not believe an index row: what the bucket lost stays here', async () => {
+    await snapshot(fixture.dir('', [file('a'), file('b')]));
+    const disarm = armFailpoints((hit) => {
+      if (hit === 'demote.pack-indexed') throw new Error('killed');
+    });
+    await expect(run(policy())).rejects.toThrow('killed');
+    disarm();
+    for await (const { key } of objects.list('')) await objects.delete(key);
+    const report = await run(policy());
+    expect(report.dropped.chunks).toBe(0);
+    expect(report.kept.chunks).toBe(2);
+    expect(await readable(dataIds())).toBe(2);
+    // Known as lost now, it is put again.
+    expect((await run(policy())).moved.chunks).toBe(2);
+  });
+
+  describe('with two copies asked for', () => {
+    const two = policy({ copies: 2, sites: 2 });
+    const holderId = 'cc'.repeat(16);
+
+    function addHolder(
+      how: { readonly id?: string; readonly site?: string; readonly answer?: 'right' | 'wrong' | 'none' | 'down' } = {},
+    ): void {
+      const { id = holderId, site = 'dc', answer = 'right' } = how;
+      const link = {
+        agent: id,
+        name: `holder in ${site}`,
+        site,
+        label: 'holder',
+        source: fixture.source('peers'),
+        verify: async (nonce: Uint8Array, ids: readonly ChunkId[]) => {
+          if (answer === 'down') throw new Error('unreachable');
+          return ids.map((one) => {
+            if (answer === 'none') return undefined;
+            const sealed = Uint8Array.from(fixture.chunks.get(toHex(one))?.sealed ?? []);
+            if (answer === 'wrong') sealed[50] = (sealed[50] ?? 0) ^ 1;
+            return sodium.crypto_generichash(32, sealed, nonce);
+          });
+        },
+      } as unknown as PeerLink;
+      peers.set(id, { link, site });
+      store.index.placements.addPlacements(id, dataIds(), 1n);
+    }
+
+    it('drops when a peer shows the second', async () => {
+      await snapshot(fixture.dir('', [file('a'), file('b')]));
+      addHolder();
+      expect((await run(two)).dropped.chunks).toBe(2);
+      expect(store.index.placements.placementsOf(dataIds()[0] as ChunkId)[0]?.verifiedNs).toBeDefined();
+    });
+
+    it('moves but keeps when the peer cannot show it', async () => {
+      await snapshot(fixture.dir('', [file('a'), file('b')]));
+      for (const answer of ['none', 'down'] as const) {
+        addHolder({ answer });
+        const report = await run(two);
+        expect(report.dropped.chunks).toBe(0);
+        expect(report.kept.chunks).toBe(2);
+        expect(report.notes.length).toBeGreaterThan(0);
+      }
+      expect(dataIds().map((id) => placesOf(id).sort())).toEqual([
+        ['', 'archive'],
+        ['', 'archive'],
+      ]);
+      addHolder();
+      expect((await run(two)).dropped.chunks).toBe(2);
+    });
+
+    it('opens a copy of other bytes before it counts it', async () => {
+      await snapshot(fixture.dir('', [file('a')]));
+      // Its hash is of other bytes than ours, but the frame that it gives opens.
+      addHolder({ answer: 'wrong' });
+      expect((await run(two)).dropped.chunks).toBe(1);
+      await snapshot(fixture.dir('', [file('b')]));
+      const { link } = peers.get(holderId) as { link: PeerLink };
+      (link as { source: unknown }).source = fixture.source('peers', 'holder', {
+        serve: (_, sealed) => Uint8Array.from(sealed).fill(7),
+      });
+      store.index.placements.addPlacements(holderId, dataIds(), 1n);
+      expect((await run(two)).dropped.chunks).toBe(0);
+    });
+
+    it('does not count two peers of one site as two sites', async () => {
+      await snapshot(fixture.dir('', [file('a')]));
+      addHolder({ id: 'cc'.repeat(16) });
+      addHolder({ id: 'dd'.repeat(16) });
+      expect((await run(policy({ cold: undefined, copies: 2, sites: 2 }))).dropped.chunks).toBe(0);
+      addHolder({ id: 'ee'.repeat(16), site: 'far' });
+      expect((await run(policy({ cold: undefined, copies: 2, sites: 2 }))).dropped.chunks).toBe(1);
+    });
+
+    it('does not take a receipt for a copy', async () => {
+      await snapshot(fixture.dir('', [file('a')]));
+      store.index.placements.addPlacements(holderId, dataIds(), 1n);
+      expect((await run(two)).dropped.chunks).toBe(0);
+      expect((await run(policy({ cold: undefined }))).dropped.chunks).toBe(0);
+    });
+  });
+});
+
+describe('recall and status', () => {
+  it('brings a path back, counts it as read, and finds the packs again without an index', async () => {
+    await snapshot(fixture.dir('', [file('a'), fixture.dir('sub', [file('b'), file('c')])]));
+    await run(policy());
+    const { body } = store.index.log.snapshots()[0] as { body: never };
+    const plan = await planRecall({ body, path: Buffer.from('sub') }, deps());
+    expect(plan.chunks.length).toBe(2);
+    expect(await applyRecall(plan, deps())).toMatchObject({ chunks: 2, failures: [] });
+    expect((await planRecall({ body, path: Buffer.from('sub') }, deps())).present).toBe(2);
+    const aged = policy({ hotNs: DAY_NS, warmNs: DAY_NS });
+    expect((await planDemote(inputOf(aged), deps())).drop.chunks).toBe(0);
+
+    const status = await tierStatus(inputOf(policy()), deps());
+    const rows = status.rows.map(({ tier, where, chunks }) => ({ tier, where, chunks }));
+    expect(rows).toContainEqual({ tier: 'cold', where: { place: 'store', store: 'archive' }, chunks: 3 });
+    expect(rows).toContainEqual({ tier: 'cold', where: { place: 'local' }, chunks: 2 });
+
+    for (const pack of store.index.chunks.packs('archive')) store.index.chunks.forgetPack(pack.name, 'archive');
+    const learned = await learnPacks(bucket, agent, { index: store.index.chunks, nowNs: 5n });
+    expect(learned.added).toBe(1);
+    expect(await readable(dataIds())).toBe(5);
+    for await (const { key } of objects.list('')) await objects.delete(key);
+    expect((await learnPacks(bucket, agent, { index: store.index.chunks, nowNs: 5n })).gone.length).toBe(1);
+  });
+
+  it('names the chunks that nobody has', async () => {
+    await snapshot(fixture.dir('', [file('a')]));
+    await run(policy());
+    for await (const { key } of objects.list('')) await objects.delete(key);
+    const { body } = store.index.log.snapshots()[0] as { body: never };
+    const plan = await planRecall({ body, path: new Uint8Array(0) }, deps());
+    const report = await applyRecall(plan, deps());
+    expect(report.chunks).toBe(0);
+    expect(report.failures.length).toBe(1);
+  });
+
+  it('explains a file', async () => {
+    await snapshot(fixture.dir('', [file('a')]));
+    const [row] = store.index.log.snapshots();
+    if (row === undefined) throw new Error('no snapshot');
+    const explain = (one: TierPolicy | undefined) =>
+      explainTier({ ...inputOf(one), snapshot: row, path: Buffer.from('a') }, deps());
+    expect((await explain(policy())).tier).toBe('cold');
+    expect((await explain(policy({ hotNs: DAY_NS, warmNs: DAY_NS }))).tier).toBe('hot');
+    expect((await explain(undefined)).reasons[0]).toMatch(/no \[tiering\]/);
+    await expect(
+      explainTier({ ...inputOf(policy()), snapshot: row, path: Buffer.from('nope') }, deps()),
+    ).rejects.toMatchObject({ code: 'E_NOT_FOUND' });
+  });
+});
