@@ -3,7 +3,7 @@ import type { Clock } from '../core/clock.ts';
 import { EdgeError } from '../core/errors.ts';
 import { failpoint } from '../core/failpoint.ts';
 import type { ChunkId, PackName } from '../core/ids.ts';
-import type { ChunkIndex, ChunkLocation, FrameRow, PackRow } from '../core/ports/index.ts';
+import type { ChunkIndex, ChunkLocation, FrameRow, PackRow, StoreName } from '../core/ports/index.ts';
 import { claims } from './claims.ts';
 import type { Db } from './database.ts';
 import { type FrameTable, frameTable, type NumberedFrame } from './frame-table.ts';
@@ -18,7 +18,7 @@ export interface ChunkIndexTable extends ChunkIndex {
   /** The file of a doomed pack is gone. */
   packUnlinked(name: PackName): void;
   /** This agent opened the copy and found the id right. */
-  noteIdentified(id: ChunkId, pack: PackName): void;
+  noteIdentified(id: ChunkId, pack: PackName, store?: StoreName): void;
   sessions(): { readonly session: number; readonly what: string }[];
 }
 
@@ -40,7 +40,13 @@ export function chunkIndex(db: Db, clock: Clock): ChunkIndexTable {
   const transaction = <T>(work: () => T): T => db.transaction(work).immediate();
 
   const addPack = (pack: PackRow, rows: readonly FrameRow[]): void => {
-    if (packs.byName(pack.name, pack.store) !== undefined) return;
+    const known = packs.byName(pack.name, pack.store);
+    // The same chunks stored once more make the same pack: rows that were dropped or marked bad since are good again.
+    if (known !== undefined) {
+      frames.removePack(known);
+      clearBad.run(known.pack);
+      packs.remove(known);
+    }
     const firstFrame = frames.nextRow();
     frames.insert(firstFrame, packs.insert(pack, firstFrame), rows);
     if (pack.store === '') packs.undoom(pack.name);
@@ -128,9 +134,9 @@ export function chunkIndex(db: Db, clock: Clock): ChunkIndexTable {
     counts: () => ({ ...packs.totals(), ...frames.totals() }),
     doomedPacks: () => packs.doomed(),
     packUnlinked: (name) => packs.undoom(name),
-    noteIdentified: (id, name) =>
+    noteIdentified: (id, name, store = '') =>
       transaction(() => {
-        const pack = packs.byName(name, '');
+        const pack = packs.byName(name, store);
         if (pack !== undefined) frames.setIdentified(id, pack.pack);
       }),
   };

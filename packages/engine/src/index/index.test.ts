@@ -195,6 +195,20 @@ describe('chunks', () => {
     expect(index.chunks.framesOf(made.pack.name).map((row) => row.offset)).toEqual(made.rows.map((row) => row.offset));
   });
 
+  test('a pack of one name in two stores is two packs', () => {
+    const made = added(2);
+    index.chunks.addPack({ ...made.pack, store: 'archive' }, made.rows);
+    expect(index.chunks.locate([made.rows[0]!.id])[0]!.map((copy) => copy.store)).toEqual(['', 'archive']);
+    index.chunks.markBad(made.rows[0]!.id, made.pack.name, 'flipped', 'archive');
+    expect(index.chunks.locate([made.rows[0]!.id])[0]!.map((copy) => copy.store)).toEqual(['']);
+    index.chunks.forgetPack(made.pack.name);
+    expect(index.chunks.packByName(made.pack.name)).toBeUndefined();
+    expect(index.chunks.framesOf(made.pack.name, 'archive')).toHaveLength(1);
+    index.chunks.addPack({ ...made.pack, store: 'archive' }, made.rows);
+    expect(index.chunks.framesOf(made.pack.name, 'archive')).toHaveLength(2);
+    expect(index.chunks.counts()).toMatchObject({ packs: 1, badCopies: 0 });
+  });
+
   test('ids that share their first 48 bits are told apart', () => {
     const id = new Uint8Array(randomBytes(32));
     const other = Uint8Array.from(id);

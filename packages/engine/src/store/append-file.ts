@@ -34,6 +34,8 @@ export interface ScannedFile {
   readonly damaged: readonly { readonly offset: number; readonly length: number }[];
   /** Where the next item goes: just behind the last whole one. */
   readonly end: number;
+  /** Of the whole file, which may be less than where reading was to begin. */
+  readonly size: number;
   /** Bytes behind it that are no whole item, and what they look like. */
   readonly rest: { readonly bytes: Uint8Array; readonly isTorn: boolean } | undefined;
 }
@@ -48,8 +50,9 @@ export async function scanAppendFile(
   format: AppendFileFormat,
   from = 0,
 ): Promise<ScannedFile | undefined> {
-  const bytes = await readFrom(path, from);
-  if (bytes === undefined) return undefined;
+  const read = await readFrom(path, from);
+  if (read === undefined) return undefined;
+  const { bytes } = read;
   const { items, damaged, tornAt } = format.split(bytes);
   const end = tornAt ?? bytes.length;
   const rest = tornAt === undefined ? undefined : bytes.subarray(tornAt);
@@ -57,6 +60,7 @@ export async function scanAppendFile(
     items: items.map((item) => ({ offset: from + item.byteOffset - bytes.byteOffset - LENGTH_BYTES, bytes: item })),
     damaged: damaged.map(({ offset, length }) => ({ offset: from + offset, length })),
     end: from + end,
+    size: read.size,
     rest: rest === undefined ? undefined : { bytes: rest, isTorn: isTorn(rest, format) },
   };
 }
@@ -147,7 +151,7 @@ function isTorn(rest: Uint8Array, format: AppendFileFormat): boolean {
   return claimed === undefined || claimed === length;
 }
 
-async function readFrom(path: string, from: number): Promise<Buffer | undefined> {
+async function readFrom(path: string, from: number): Promise<{ bytes: Buffer; size: number } | undefined> {
   let file: FileHandle;
   try {
     file = await open(path, 'r');
@@ -164,7 +168,7 @@ async function readFrom(path: string, from: number): Promise<Buffer | undefined>
       if (bytesRead === 0) break;
       done += bytesRead;
     }
-    return bytes.subarray(0, done);
+    return { bytes: bytes.subarray(0, done), size };
   } catch (error) {
     throw toEdgeError(error, `reading ${path}`);
   } finally {

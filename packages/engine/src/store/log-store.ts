@@ -21,7 +21,7 @@ import {
   segmentName,
   segmentsByIncarnation,
 } from './log-files.ts';
-import { type ReadOptions, readLog } from './read-log.ts';
+import { misplaced, type ReadOptions, readLog } from './read-log.ts';
 
 export interface LogStore {
   /** Appends to the log of the record's agent. Answers false when it was there already. E_FORK (the other record is kept as proof), E_NO_SPACE, E_IO. */
@@ -119,9 +119,14 @@ async function openLife(
         bytes: scanned.rest.bytes.length,
       });
     }
-    const newest = scanned.items.at(-1);
-    if (newest === undefined) continue;
-    return { segments: segments.slice(0, i + 1), end: scanned.end, head: decodeEnvelope(newest.bytes) };
+    let head: HashedEnvelope | undefined;
+    for (const { offset, bytes } of scanned.items) {
+      const envelope = decodeEnvelope(bytes);
+      const problem = misplaced(envelope, head, segments[i]!);
+      if (problem !== undefined) throw damagedFile(LOG_FORMAT, path, offset, problem);
+      head = envelope;
+    }
+    if (head !== undefined) return { segments: segments.slice(0, i + 1), end: scanned.end, head };
   }
   return undefined;
 }

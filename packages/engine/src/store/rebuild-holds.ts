@@ -49,8 +49,8 @@ async function rebuildOwner(owner: AgentId, deps: Deps, problems: EdgeError[]): 
   const path = deps.dataDir.holdLogFile(owner);
   const known = deps.index.holds.ownerState(owner)?.logBytes ?? 0;
   const scanned = await scanAppendFile(path, HOLD_LOG_FORMAT, known);
-  if (scanned === undefined || (scanned.end < known && scanned.rest === undefined)) {
-    problems.push(damagedFile(HOLD_LOG_FORMAT, path, scanned?.end ?? 0, `${known} bytes of it were acknowledged`));
+  if (scanned === undefined || scanned.size < known) {
+    problems.push(damagedFile(HOLD_LOG_FORMAT, path, scanned?.size ?? 0, `${known} bytes of it were acknowledged`));
     return 0;
   }
   for (const { offset, length } of scanned.damaged)

@@ -7,7 +7,7 @@ import type { RebuildDeps } from './rebuild.ts';
 /** Records applied in one transaction. */
 const RECORDS_AT_ONCE = 256;
 
-/** Applies what the logs have beyond the heads that the index knows. A record that cannot be opened is named and its place in the log kept. */
+/** Applies what the logs have beyond the heads that the index knows. What cannot be read is named. */
 export async function rebuildLogs(
   deps: Pick<RebuildDeps, 'index' | 'log' | 'openRecord' | 'progress' | 'signal'>,
   problems: EdgeError[],
@@ -29,7 +29,8 @@ export async function rebuildLogs(
     };
     for await (const record of deps.log.read(agent, { after: known, onDamage: (error) => void problems.push(error) })) {
       deps.signal?.throwIfAborted();
-      batch.push({ envelope: decodeEnvelope(record), body: openOrReport(record, deps, problems) });
+      const opened = open(record, deps, problems);
+      if (opened !== undefined) batch.push(opened);
       if (batch.length >= RECORDS_AT_ONCE) apply();
     }
     if (batch.length > 0) apply();
@@ -37,16 +38,18 @@ export async function rebuildLogs(
   return applied;
 }
 
-function openOrReport(
+/** A record of a later format keeps its place without a body. One that is damaged is left out: not even its place in the log can be believed. */
+function open(
   record: Uint8Array,
   deps: Pick<RebuildDeps, 'openRecord'>,
   problems: EdgeError[],
-): RecordBody | undefined {
+): { envelope: HashedEnvelope; body: RecordBody | undefined } | undefined {
+  const envelope = decodeEnvelope(record);
   try {
-    return deps.openRecord(record);
+    return { envelope, body: deps.openRecord(record) };
   } catch (error) {
     if (!isEdgeError(error, 'E_INTEGRITY', 'E_FORMAT', 'E_NEWER_FORMAT', 'E_WRONG_KEY', 'E_DENIED')) throw error;
     problems.push(error);
-    return undefined;
+    return isEdgeError(error, 'E_NEWER_FORMAT') ? { envelope, body: undefined } : undefined;
   }
 }

@@ -103,6 +103,8 @@ async function rewrite(packs: readonly PackRow[], deps: CompactDeps): Promise<nu
   }
   let freed = going.length === packs.length ? -(written?.bytes ?? 0) : 0;
   for (const pack of going) {
+    // Stored again meanwhile, it is a pack of its own right.
+    if (deps.index.packByName(pack.name) !== undefined) continue;
     if (await removeIfThere(deps.folder.packFile(pack.name))) freed += pack.bytes;
     failpoint('compact.unlinked');
     deps.index.packUnlinked(pack.name);
