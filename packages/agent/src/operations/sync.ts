@@ -77,6 +77,7 @@ export const sync = defineOperation<SyncInput, SyncData>({
     const roots = await rootsToSync(given.paths, given.dryRun, context);
     const captured: { root: RootConfig; report: CaptureReport | EdgeError }[] = [];
     for (const root of roots) captured.push({ root, report: await captureOne(root, given, context, roots.length > 1) });
+    await mergeSmallPacks(context);
     const waited = await waitForCopies(
       captured.flatMap(({ report }) => (report instanceof EdgeError ? [] : [report])),
       given.wait,
@@ -88,6 +89,17 @@ export const sync = defineOperation<SyncInput, SyncData>({
     return { data: { roots: data, dry_run: given.dryRun }, exitCode: exitCodeOf(captured, waited.isReached) };
   },
 });
+
+/** Each sync leaves a pack that is not full; many of them make every later read slower. What was captured is safe whether this works or not. */
+async function mergeSmallPacks({ home, signal, warn }: OperationContext): Promise<void> {
+  try {
+    await home.engine.chunks.mergeSmallPacks(signal);
+  } catch (error) {
+    const known = toEdgeError(error, 'merging small packs');
+    if (signal.aborted) throw known;
+    warn({ code: 'W_MERGE_FAILED', message: `${known.message}; nothing was lost, the next sync tries again` });
+  }
+}
 
 /** With several roots, one that fails does not stop the others. */
 async function captureOne(
