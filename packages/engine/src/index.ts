@@ -113,3 +113,7 @@ export { applyRecall, planRecall, type RecallPlan, type RecallReport } from './d
 export { explainTier, type TierExplanation, type TierPlace, type TierStatus, tierStatus } from './demote/tier-status.ts';
 export { type LearnedPacks, learnPacks } from './store/bucket/learn-packs.ts';
 export { type Bucket, openBucket } from './store/bucket/open-bucket.ts';
+export { applyRecover } from './recover/apply-recover.ts';
+export { openBucketRecovery } from './recover/bucket-recovery.ts';
+export { planRecover } from './recover/plan-recover.ts';
+export type { ApplyRecoverInput, NewLife, RecoverGap, RecoverInput, RecoverPlan } from './recover/recover-types.ts';

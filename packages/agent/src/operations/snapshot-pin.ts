@@ -47,6 +47,7 @@ async function setPin(
       reason === undefined ? { type: 'unpin', snapshot: row.id } : { type: 'pin', snapshot: row.id, reason },
     );
     opened.replicator.enqueue({ id: hash, incarnation, seq });
+    context.home.running?.noteNewWork();
   }
   return { snapshot: row.id, pinned: reason !== undefined, reason: reason ?? null, changed, dry_run: input.dryRun };
 }

@@ -128,6 +128,7 @@ async function captureOne(
     );
     if (report.snapshot !== undefined && report.seq !== undefined) {
       replicator.enqueue({ id: report.snapshot, incarnation: engine.identity.incarnation, seq: report.seq });
+      context.home.running?.noteNewWork();
     }
     return report;
   } catch (error) {

@@ -1,6 +1,5 @@
 /** `where`: which stores have the chunks of a file, a folder or a snapshot's path; or one chunk. */
 
-import { resolve } from 'node:path';
 import {
   EdgeError,
   type Entry,
@@ -11,15 +10,14 @@ import {
   resolvePath,
   type SnapshotRow,
   toHex,
-  unescapeName,
   whereIs,
 } from '@edgestore/engine';
 import { z } from 'zod';
+import { locate } from './locate-path.ts';
 import { type Opened, openedOf } from './opened.ts';
 import { defineOperation, type OperationContext } from './operation.ts';
 import { readerDeps } from './reader-deps.ts';
-import { rootOfPath } from './root-of-path.ts';
-import { findSnapshot, snapshotFlags, splitSpec } from './snapshot-spec.ts';
+import { snapshotFlags } from './snapshot-spec.ts';
 
 export interface WherePlace {
   readonly agent: string;
@@ -59,16 +57,6 @@ export const where = defineOperation<z.output<typeof input>, WhereData>({
     return { data: await wherePath(row, path, opened, context) };
   },
 });
-
-/** The snapshot and the path in it that were meant: `SNAPSHOT:PATH`, or the path of a file in a root and its newest snapshot. */
-export function locate(given: z.output<typeof input>, opened: Opened): { row: SnapshotRow; path: Uint8Array } {
-  if (/^(latest|[0-9a-f]{1,64}):/i.test(given.what)) {
-    const spec = splitSpec(given.what);
-    return { row: findSnapshot({ ...given, snapshot: spec.snapshot }, opened), path: spec.path };
-  }
-  const { root, below } = rootOfPath(unescapeName(resolve(given.cwd, given.what)), opened.loaded);
-  return { row: findSnapshot({ ...given, root: root.name, snapshot: 'latest' }, opened), path: below };
-}
 
 async function wherePath(
   row: SnapshotRow,

@@ -13,13 +13,14 @@ export default class Scrub extends EdgestoreCommand {
       exclusive: ['all'],
     }),
     all: Flags.boolean({ summary: 'Read every pack.' }),
+    repair: Flags.boolean({ summary: 'Bring good copies of damaged chunks back from elsewhere.' }),
   };
 
   override async run(): Promise<number> {
     const { flags } = await this.read(Scrub);
     return await this.perform<ScrubData>({
       operation: 'scrub',
-      input: { sample: flags.sample, all: flags.all },
+      input: { sample: flags.sample, all: flags.all, repair: flags.repair },
       text: renderScrub,
     });
   }

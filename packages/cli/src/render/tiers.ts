@@ -9,39 +9,58 @@ import { shortId, shownPath, shownTime, table } from './lines.ts';
 export type { RecallData, TierPlanData, TierRunData, TierStatusData };
 
 export function renderTierStatus(data: TierStatusData): string[] {
-  const rows = data.tiers.map((tier) => [tier.tier, tier.where, formatCount(tier.chunks), formatBytes(tier.bytes)]);
-  return [...table(['TIER', 'WHERE', 'CHUNKS', 'BYTES'], rows, [2, 3]), ...data.notes.map(printable)];
+  const rows = data.tiers.map((tier) => [
+    tier.tier,
+    tier.where,
+    formatCount(tier.chunks),
+    tier.where === 'peers' ? '-' : formatBytes(tier.bytes),
+  ]);
+  if (rows.length === 0) return ['Nothing is stored yet.'];
+  return [
+    ...table(['TIER', 'WHERE', 'CHUNKS', 'BYTES'], rows, [2, 3]),
+    `Trees on this disk: ${formatBytes(data.meta_bytes)}`,
+    ...data.notes.map((note) => printable(note)),
+  ];
 }
 
 export function renderTierPlan(data: TierPlanData, { colours }: TextContext): string[] {
-  if (data.explain !== undefined) {
-    const { explain } = data;
+  const { explain } = data;
+  if (explain !== undefined) {
     return [
       `${colours.bold(shownPath(explain))}: ${explain.tier}`,
       ...explain.reasons.map((reason) => `  ${printable(reason)}`),
     ];
   }
-  if (data.plan === null) return data.notes.length > 0 ? data.notes.map(printable) : ['Nothing is old enough to move.'];
-  const lines = [
-    `plan ${colours.bold(shortId(data.plan))}: ${formatCount(data.chunks)} chunks, ${formatBytes(data.bytes)} to ${data.store}, ${formatCount(data.requests)} requests`,
-    ...data.notes.map((note) => `  ${printable(note)}`),
-  ];
-  if (data.oldest !== null) lines.push(`  the oldest is from ${shownTime(data.oldest)}`);
-  return lines;
-}
-
-export function renderTierRun(data: TierRunData): string[] {
-  const verb = data.dry_run ? 'would move' : 'moved';
+  const notes = data.notes.map((note) => `  ${printable(note)}`);
+  if (data.plan === null) return ['Nothing is cold enough to move.', ...notes];
   return [
-    `${verb} ${formatCount(data.moved.chunks)} chunks, ${formatBytes(data.moved.bytes)}${data.store === null ? '' : ` to ${data.store}`}`,
-    `  ${formatBytes(data.freed_bytes)} ${data.dry_run ? 'would be ' : ''}freed here, in ${formatDuration(1000 * data.duration_s)}`,
-    ...data.notes.map((note) => `  ${printable(note)}`),
+    `plan ${colours.bold(shortId(data.plan))}`,
+    `  put   ${totals(data.put)}${data.stores.length === 0 ? '' : ` to ${data.stores.join(', ')}`}, ${formatCount(data.requests)} requests`,
+    `  drop  ${totals(data.drop)} here, after verifying them elsewhere`,
+    ...(data.oldest === null ? [] : [`  the oldest is from ${shownTime(data.oldest)}`]),
+    ...notes,
   ];
 }
 
-export function renderRecall(data: RecallData): string[] {
-  const verb = data.dry_run ? 'would be recalled' : 'recalled';
+export function renderTierRun(data: TierRunData, { colours }: TextContext): string[] {
+  const would = data.dry_run ? 'would be ' : '';
   return [
-    `${formatCount(data.chunks)} chunks, ${formatBytes(data.bytes)} ${verb}${data.present > 0 ? `; ${formatCount(data.present)} were here already` : ''}`,
+    `${totals(data.moved)} ${would}moved${data.stores.length === 0 ? '' : ` to ${data.stores.join(', ')}`}`,
+    `${totals(data.dropped)} ${would}dropped here, ${formatBytes(data.freed_bytes)} freed${data.dry_run ? '' : `, in ${formatDuration(data.duration_s * 1000)}`}`,
+    ...(data.kept.chunks > 0
+      ? [colours.yellow(`${totals(data.kept)} kept: too few copies elsewhere could be verified`)]
+      : []),
+    ...data.notes.map((note) => `  ${printable(note)}`),
   ];
+}
+
+export function renderRecall(data: RecallData, { colours }: TextContext): string[] {
+  return [
+    `${totals(data)} ${data.dry_run ? 'would be recalled' : 'recalled'}${data.present > 0 ? `; ${formatCount(data.present)} chunks were here already` : ''}`,
+    ...data.failures.map((failure) => `${colours.red('failed')}  ${printable(failure.message)}`),
+  ];
+}
+
+function totals({ chunks, bytes }: { readonly chunks: number; readonly bytes: number }): string {
+  return `${formatCount(chunks)} chunks, ${formatBytes(bytes)}`;
 }

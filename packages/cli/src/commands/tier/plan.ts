@@ -1,6 +1,5 @@
 import { Flags } from '@oclif/core';
 import { EdgestoreCommand } from '../../base-command.ts';
-import { absolutePath } from '../../program/absolute-path.ts';
 import { renderTierPlan, type TierPlanData } from '../../render/tiers.ts';
 
 export default class TierPlan extends EdgestoreCommand {
@@ -19,7 +18,7 @@ export default class TierPlan extends EdgestoreCommand {
     const { flags } = await this.read(TierPlan);
     return await this.perform<TierPlanData>({
       operation: 'tier.plan',
-      input: { explain: flags.explain === undefined ? undefined : absolutePath(flags.explain), check: flags.check },
+      input: { explain: flags.explain, cwd: process.cwd(), check: flags.check },
       text: renderTierPlan,
     });
   }

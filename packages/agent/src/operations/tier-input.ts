@@ -1,0 +1,50 @@
+/** What the configuration and the opened data dir give to the tier flows. */
+import type { ColdStore, DemoteDeps, TierInput } from '@edgestore/engine';
+import { replicationOf, tieringOf } from '../home/effective-policy.ts';
+import { type Opened, openedOf } from './opened.ts';
+import type { OperationContext } from './operation.ts';
+
+export function tierInput({ engine, loaded: { config } }: Opened): TierInput {
+  return {
+    agent: engine.identity.agentId,
+    policyOf: (name) => {
+      // A root that was removed keeps its snapshots, and they the policy of a root that names none.
+      const root = config.roots.find((one) => one.name === name);
+      const tiering = tieringOf(config, root);
+      if (tiering === undefined) return undefined;
+      const replication = replicationOf(config, root);
+      return {
+        name: Object.entries(config.tiering).find(([, value]) => value === tiering)?.[0] ?? 'default',
+        cold: tiering.cold,
+        match: tiering.match,
+        pin: tiering.pin,
+        hotNs: tiering.hotNs,
+        warmNs: tiering.warmNs,
+        copies: replication?.copies ?? 0,
+        sites: replication?.sites ?? 0,
+      };
+    },
+  };
+}
+
+export function demoteDeps(context: OperationContext): DemoteDeps {
+  const { engine, sources } = openedOf(context);
+  const buckets = new Map<string, ColdStore>();
+  for (const store of context.home.stores.values()) {
+    buckets.set(store.name, { name: store.name, label: store.objects.label, packs: store.packs, source: store.source });
+  }
+  return {
+    clock: engine.clock,
+    random: engine.random,
+    sodium: engine.sodium,
+    vault: engine.vault.vaultId,
+    index: engine.index,
+    chunks: engine.chunks,
+    sources,
+    opener: engine.opener,
+    buckets,
+    peers: context.home.peers,
+    warn: context.warn,
+    progress: context.progress,
+  };
+}
