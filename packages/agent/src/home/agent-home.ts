@@ -33,6 +33,7 @@ import { openInvites } from '../membership/invites.ts';
 import { openRoster, type Roster } from '../membership/roster.ts';
 import { PROGRAM } from '../program.ts';
 import type { RunningAgent } from '../work/running-agent.ts';
+import { createTurns, type Turns } from '../work/turns.ts';
 import { advertisedAddresses } from './advertised-addresses.ts';
 import { coldStoresOf, ownerPolicy } from './effective-policy.ts';
 import { type OpenStore, openStores } from './open-stores.ts';
@@ -64,6 +65,8 @@ export interface AgentHome {
   reload(): Promise<readonly string[]>;
   /** Called after each reload. */
   onReload(listener: () => void): void;
+  /** Things that must not happen twice at once in this process, such as two captures of one root. */
+  readonly turns: Turns;
   attach(running: RunningAgent, boundPort: number | undefined): void;
   close(): Promise<void>;
 }
@@ -244,6 +247,7 @@ async function assembleHome(
       return changed;
     },
     onReload: (listener) => void listeners.push(listener),
+    turns: createTurns(),
     attach: (agent, port) => {
       running = agent;
       boundPort = port;

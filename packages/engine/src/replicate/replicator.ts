@@ -48,6 +48,8 @@ export interface Replicator {
   targets(): Target[];
   /** Owes the record to every target, durably. */
   enqueue(record: RecordRef): void;
+  /** Called whenever something was queued. Answers a function that ends it. */
+  onQueued(listener: () => void): () => void;
   /** One pass; a second call for a target that is being worked on waits for the same pass. Failures are noted in the queue and thrown. */
   run(target: Target, signal?: AbortSignal): Promise<ReplicateReport>;
   /** Targets with work that is due now. */
@@ -87,6 +89,7 @@ const FINAL = [
 
 export function createReplicator(deps: ReplicatorDeps): Replicator {
   const running = new Map<TargetId, Promise<ReplicateReport>>();
+  const listeners = new Set<() => void>();
 
   function targets(): Target[] {
     return planTargets({
@@ -134,6 +137,11 @@ export function createReplicator(deps: ReplicatorDeps): Replicator {
     targets,
     enqueue(record) {
       for (const { target } of targets()) deps.index.queue.enqueue(target, { snapshot: record.id, seq: record.seq });
+      for (const listener of listeners) listener();
+    },
+    onQueued(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
     },
     run(target, signal) {
       const known = running.get(target.target);

@@ -1,0 +1,153 @@
+/** The peer protocol answered from an opened data dir. */
+import {
+  CHUNK_SEALED_BYTES_MAX,
+  createHolder,
+  decodeSlot,
+  EdgeError,
+  type Holder,
+  identifyWith,
+  type OutgoingFrame,
+  openRecord,
+  writeFileDurably,
+} from '@edgestore/engine';
+import type { AgentHome } from '../home/agent-home.ts';
+import { readSlots } from '../home/unlock-vault.ts';
+import { admitPeer } from '../membership/invite-peer.ts';
+import { createRecoveryAccess } from '../membership/recovery-access.ts';
+import type { FrameItem } from './frame-stream.ts';
+import type { PeerService } from './peer-service.ts';
+
+export interface ServedHome {
+  readonly service: PeerService;
+  readonly holder: Holder;
+}
+
+export function serveHome(home: AgentHome, onHeld: () => void): ServedHome {
+  const { engine, peers } = home;
+  const { sodium, keys, index, logs, chunks, identity, dataDir } = engine;
+  const holder = createHolder({
+    sodium,
+    vault: keys.vaultId,
+    self: identity.agentId,
+    signSeed: identity.signSeed,
+    clock: engine.clock,
+    dataDir,
+    index,
+    chunks,
+    log: logs,
+    identify: identifyWith(engine.opener),
+    openRecord: (record) => openRecord(sodium, record, keys),
+    signKeyOf: (agent, incarnation) => peers.cards.signPublicKey(agent, incarnation),
+  });
+  const recovery = createRecoveryAccess({
+    sodium,
+    clock: engine.clock,
+    random: engine.random,
+    proofPublicKey: engine.vault.proofPublicKey,
+    pin: peers.tls.spkiSha256,
+  });
+
+  const service: PeerService = {
+    vault: keys.vaultId,
+    memberByPin: (pin) => peers.memberByPin(pin),
+    mayRecover: (pin) => recovery.mayRead(pin),
+    hello: async (hello) => {
+      await peers.heard(hello);
+      return peers.hello();
+    },
+    hold: (owner, batch) => holder.hold(owner, batch),
+    receive: async (owner, op, frames, signal) => {
+      const receipt = await holder.receive(owner, op, outgoing(frames), signal);
+      onHeld();
+      return receipt;
+    },
+    locate: async (ids) => {
+      const found = await chunks.locate(ids);
+      return found.map((address) =>
+        address === undefined ? undefined : { sealedBytes: address.sealedBytes, keyId: address.keyId },
+      );
+    },
+    async *read(ids, signal): AsyncGenerator<FrameItem> {
+      const locations = index.chunks.locate(ids);
+      const packClassOf = new Map(
+        locations.flatMap((copies, i) => (copies[0] === undefined ? [] : [[keyOf(ids[i]!), copies[0].packClass]])),
+      );
+      const addresses = await chunks.locate(ids, signal);
+      for (const [i, address] of addresses.entries()) {
+        if (address === undefined) yield { type: 'miss', id: ids[i]!, reason: 'absent' };
+      }
+      const there = addresses.filter((address) => address !== undefined);
+      for await (const answer of chunks.fetch(there, signal)) {
+        const { id, keyId } = answer.address;
+        if (!('sealed' in answer)) yield { type: 'miss', id, reason: answer.reason };
+        else {
+          const packClass = packClassOf.get(keyOf(id)) ?? 'data';
+          yield {
+            type: 'frame',
+            header: { id, keyId, packClass, sealedBytes: answer.sealed.length },
+            sealed: answer.sealed,
+          };
+        }
+      }
+    },
+    verify: (nonce, ids, signal) => holder.verify(nonce, ids, signal),
+    state: async (reader) => ({
+      heads: logs.agents().map((agent) => ({ agent, head: logs.head(agent)! })),
+      lastOp: reader === undefined ? 0 : index.holds.lastOp(reader),
+      slots: (await readSlots(dataDir)).map((slot) => slot.slotId),
+    }),
+    async records(agent, after, bytesMax) {
+      const out: Uint8Array[] = [];
+      let bytes = 0;
+      for await (const record of logs.read(agent, { after })) {
+        if (out.length > 0 && bytes + record.length > bytesMax) break;
+        out.push(record);
+        bytes += record.length;
+      }
+      return out;
+    },
+    addRecords: async (owner, records) => {
+      const head = await holder.addRecords(owner, records);
+      onHeld();
+      return head;
+    },
+    slots: async () => (await readSlots(dataDir)).map((slot) => slot.bytes),
+    addSlots: async (slots) => {
+      const known = new Set((await readSlots(dataDir)).map((slot) => slot.slotId));
+      for (const bytes of slots) {
+        const slot = decodeSlot(bytes);
+        if (slot.vaultId !== keys.vaultId) throw new EdgeError('E_DENIED', 'a key slot of another vault');
+        if (!known.has(slot.slotId)) await writeFileDurably(dataDir.slotFile(slot.slotId), bytes, 0o600);
+      }
+    },
+    join: (request, clientPin, remoteAddress) => admitPeer(request, clientPin, remoteAddress, home.inviter),
+    ownCard: () => {
+      const own = peers.cards.newestOf(identity.agentId);
+      if (own === undefined) throw new EdgeError('E_NOT_FOUND', 'this agent has no card');
+      return own.bytes;
+    },
+    challenge: (clientPin) => recovery.challenge(clientPin),
+    recover: async (proof, clientPin) => {
+      recovery.prove(clientPin, proof);
+      return {
+        vault: engine.vaultBytes,
+        slots: (await readSlots(dataDir)).map((slot) => slot.bytes),
+        cards: peers.cards.all().map((one) => one.bytes),
+      };
+    },
+  };
+  return { service, holder };
+}
+
+async function* outgoing(frames: AsyncIterable<FrameItem>): AsyncGenerator<OutgoingFrame> {
+  for await (const item of frames) {
+    if (item.type !== 'frame') throw new EdgeError('E_FORMAT', 'a miss where frames were to come');
+    const { id, keyId, packClass, sealedBytes } = item.header;
+    if (sealedBytes > CHUNK_SEALED_BYTES_MAX) throw new EdgeError('E_FORMAT', `a frame of ${sealedBytes} bytes`);
+    yield { id, keyId, packClass, sealed: item.sealed };
+  }
+}
+
+function keyOf(id: Uint8Array): string {
+  return Buffer.from(id.buffer, id.byteOffset, id.byteLength).toString('latin1');
+}

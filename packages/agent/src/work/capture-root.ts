@@ -1,0 +1,37 @@
+/** One capture by the agent itself: what changed is recorded, and owed to the targets. */
+import { type CaptureReport, capture, unescapeName } from '@edgestore/engine';
+import type { RootConfig } from '../config/config.ts';
+import type { AgentHome } from '../home/agent-home.ts';
+import { PROGRAM } from '../program.ts';
+
+export interface CaptureRootDeps {
+  readonly home: AgentHome;
+  readonly signal: AbortSignal;
+  readonly warn: (warning: { readonly code: string; readonly message: string }) => void;
+}
+
+export function captureRoot(root: RootConfig, why: 'watch' | 'rescan', deps: CaptureRootDeps): Promise<CaptureReport> {
+  const { home } = deps;
+  const { engine, replicator } = home;
+  return home.turns.run(`capture:${root.name}`, async () => {
+    const report = await capture(
+      {
+        root: {
+          name: root.name,
+          path: unescapeName(root.path),
+          exclude: root.exclude,
+          oneFileSystem: root.oneFileSystem,
+        },
+        skipUnchanged: true,
+        tags: { by: why },
+        program: PROGRAM,
+        ...(root.maxDelete === undefined ? {} : { maxDelete: root.maxDelete }),
+      },
+      { ...engine, warn: deps.warn, signal: deps.signal },
+    );
+    if (report.snapshot !== undefined && report.seq !== undefined && !report.treeUnchanged) {
+      replicator.enqueue({ id: report.snapshot, incarnation: engine.identity.incarnation, seq: report.seq });
+    }
+    return report;
+  });
+}

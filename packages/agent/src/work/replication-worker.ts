@@ -1,0 +1,96 @@
+/** Works the replication queue: every target that is due, a few at a time, each with its own backoff. */
+import { type EdgeError, type Target, toEdgeError } from '@edgestore/engine';
+import type { AgentHome } from '../home/agent-home.ts';
+import type { AgentMetrics } from '../metrics/agent-metrics.ts';
+import type { AgentEvents } from './agent-events.ts';
+import { type BackgroundWorker, startWorker } from './worker.ts';
+
+/** Targets at once; more would share the same uplink. */
+const TARGETS_AT_ONCE = 4;
+/** New members and changed policies are looked for at least so often. */
+const LOOK_MS_MAX = 30_000;
+
+export function startReplicationWorker(deps: {
+  readonly home: AgentHome;
+  readonly events: AgentEvents;
+  readonly metrics: AgentMetrics;
+  readonly onError: (error: EdgeError, worker: string) => void;
+}): { readonly worker: BackgroundWorker; stop(): Promise<void> } {
+  const { home, events, metrics } = deps;
+  const { replicator, engine } = home;
+  const underWay = new Map<string, Promise<void>>();
+
+  async function replicate(target: Target, signal: AbortSignal): Promise<void> {
+    const name = target.type === 'peer' ? target.member.name : target.store;
+    try {
+      const report = await replicator.run(target, signal);
+      metrics.replicated(name, 'ok', report.sentBytes);
+      if (report.chunks > 0 || report.records > 0)
+        events.emit({
+          type: 'replicated',
+          target: name,
+          chunks: report.chunks,
+          bytes: report.bytes,
+          sent: report.sentBytes,
+          records: report.records,
+        });
+    } catch (error) {
+      if (signal.aborted) return;
+      const known = toEdgeError(error);
+      metrics.replicated(name, known.code, 0);
+      events.emit({ type: 'replication_failed', target: name, code: known.code, message: known.message });
+    }
+  }
+
+  const worker = startWorker({
+    name: 'replication',
+    clock: engine.clock,
+    onError: deps.onError,
+    work: async (signal) => {
+      oweToNewTargets(home);
+      for (const target of replicator.due()) {
+        if (underWay.size >= TARGETS_AT_ONCE) break;
+        if (underWay.has(target.target)) continue;
+        const work = replicate(target, signal).finally(() => {
+          underWay.delete(target.target);
+          worker.wake();
+        });
+        underWay.set(target.target, work);
+      }
+      const nextNs = replicator.nextDueNs();
+      if (nextNs === undefined) return LOOK_MS_MAX;
+      const waitMs = Number((nextNs - engine.clock.nowNs()) / 1_000_000n);
+      // A target that is due and under way wakes the worker when it ends.
+      return Math.min(LOOK_MS_MAX, waitMs <= 0 ? LOOK_MS_MAX : waitMs + 10);
+    },
+  });
+  const forget = replicator.onQueued(() => worker.wake());
+  return {
+    worker,
+    stop: async () => {
+      forget();
+      await worker.stop();
+      await Promise.all(underWay.values());
+    },
+  };
+}
+
+/** A target that was not there when a snapshot was made (a new member, another policy, a rebuilt index) is owed the newest one. */
+export function oweToNewTargets(home: AgentHome): void {
+  const { replicator, engine } = home;
+  const newest = engine.index.log
+    .snapshots({ agent: engine.identity.agentId })
+    .filter((snapshot) => !snapshot.branch)
+    .at(-1);
+  if (newest === undefined) return;
+  for (const status of replicator.status()) {
+    const has = status.acknowledged;
+    const isBehind =
+      has === undefined ||
+      has.incarnation < newest.incarnation ||
+      (has.incarnation === newest.incarnation && has.seq < newest.seq);
+    if (isBehind && status.pending === 0 && !status.isRunning) {
+      engine.index.queue.enqueue(status.target, { snapshot: newest.id, seq: newest.seq });
+    }
+  }
+}
