@@ -1,0 +1,141 @@
+/**
+ * Writes the data dir of a recovered agent. `vault.edge` comes last: it is what makes the folder a data dir, so a recovery that is cut off is no data
+ * dir, and the next try begins it again. The index is not written: opening the data dir builds it from the logs.
+ */
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { EdgeError } from '../core/errors.ts';
+import { failpoint } from '../core/failpoint.ts';
+import { sealAdminSeed } from '../keys/admin-seed.ts';
+import { type Card, encodeCard } from '../keys/card.ts';
+import { publicKeyOf } from '../keys/ed25519.ts';
+import { type AgentIdentity, encodeIdentity } from '../keys/identity.ts';
+import { nextEnvelope } from '../log/next-envelope.ts';
+import { encodeRecord } from '../log/record.ts';
+import type { Head } from '../log/record-body.ts';
+import { createDataDir, type DataDir, dataDirExists, readFolder } from '../store/data-dir.ts';
+import { makeFolderDurably, removeIfThere, writeFileDurably } from '../store/durable-write.ts';
+import { openLogStore } from '../store/log-store.ts';
+import type { ApplyRecoverDeps, ApplyRecoverInput } from './recover-types.ts';
+
+/** There while a recovery is under way: what a killed one left may be cleared, anything else may not. */
+export const RECOVERY_MARKER = 'recover.unfinished';
+/** May be there before: the user's own configuration, and what locking needs. */
+const ALLOWED_BEFORE = new Set(['conf.d', 'lock', 'lost+found', 'run', RECOVERY_MARKER]);
+
+/** The caller holds the data dir's lock. E_USAGE when a vault or anything foreign lies there, E_NO_SPACE, E_IO. */
+export async function applyRecover(
+  dir: DataDir,
+  input: ApplyRecoverInput,
+  deps: ApplyRecoverDeps,
+): Promise<AgentIdentity> {
+  await clearUnfinished(dir);
+  await makeFolderDurably(dir.path);
+  await writeFileDurably(join(dir.path, RECOVERY_MARKER), new Uint8Array());
+  failpoint('recover.begun');
+  await createDataDir(dir);
+  const identity = await writeLife(dir, input, deps);
+  failpoint('recover.life-written');
+  await deps.beforeCommit();
+  failpoint('recover.before-commit');
+  await writeFileDurably(dir.vaultFile, input.plan.descriptorBytes);
+  failpoint('recover.committed');
+  await removeIfThere(join(dir.path, RECOVERY_MARKER));
+  return identity;
+}
+
+async function writeLife(
+  dir: DataDir,
+  input: ApplyRecoverInput,
+  { sodium, random }: ApplyRecoverDeps,
+): Promise<AgentIdentity> {
+  const { plan, life, site, tls, addresses } = input;
+  const { keys } = plan;
+  for (const { slotId, bytes } of plan.slots) await writeFileDurably(dir.slotFile(slotId), bytes);
+  for (const { card, bytes } of plan.cards) await writeFileDurably(dir.cardFile(card.agentId, card.incarnation), bytes);
+  await writeFileDurably(dir.adminFile, sealAdminSeed(sodium, keys, plan.adminSeed, random));
+
+  const isTakeover = life.as === 'takeover';
+  const identity: AgentIdentity = {
+    agentId: isTakeover ? plan.agent.agentId : life.agentId,
+    name: isTakeover ? plan.agent.name : life.name,
+    site,
+    incarnation: isTakeover ? plan.nextIncarnation : 1,
+    signSeed: random(32),
+    tlsKeyPem: tls.keyPem,
+    tlsCertPem: tls.certPem,
+  };
+  const base = isTakeover ? plan.head : undefined;
+  const card: Card = {
+    vaultId: keys.vaultId,
+    agentId: identity.agentId,
+    incarnation: identity.incarnation,
+    name: identity.name,
+    site,
+    role: isTakeover ? plan.agent.role : 'reader',
+    signPublicKey: publicKeyOf(sodium, identity.signSeed),
+    tlsSpkiSha256: tls.spkiSha256,
+    addresses,
+    base,
+    number: isTakeover ? plan.agent.number + 1 : 1,
+  };
+  const cardBytes = encodeCard(sodium, card, plan.adminSeed);
+  await writeFileDurably(dir.cardFile(identity.agentId, identity.incarnation), cardBytes);
+
+  const logs = await openLogStore(dir.logDir);
+  for (const record of plan.records) await logs.append(record);
+  failpoint('recover.log-written');
+  await logs.append(firstRecord(identity, cardBytes, base));
+  await writeFileDurably(dir.identityFile, encodeIdentity(identity));
+  return identity;
+
+  function firstRecord(self: AgentIdentity, ownCard: Uint8Array, before: Head | undefined): Uint8Array {
+    const writer = {
+      vault: keys.vaultId,
+      agent: self.agentId,
+      incarnation: self.incarnation,
+      keyId: keys.currentKeyId,
+    };
+    return encodeRecord(sodium, {
+      envelope: nextEnvelope(before, writer),
+      body: { type: 'takeover', card: ownCard, base: before },
+      keys,
+      signSeed: self.signSeed,
+      random24: random(24),
+    }).bytes;
+  }
+}
+
+async function clearUnfinished(dir: DataDir): Promise<void> {
+  if (await dataDirExists(dir)) {
+    throw new EdgeError('E_USAGE', `${dir.path} is a data dir already`, {
+      hint: 'Recover into an empty folder: name another with --data-dir.',
+      context: { path: dir.path },
+    });
+  }
+  const there = await readFolder(dir.path);
+  const foreign = there.filter((name) => !ALLOWED_BEFORE.has(name));
+  if (foreign.length === 0) return;
+  if (!there.includes(RECOVERY_MARKER)) {
+    throw new EdgeError(
+      'E_USAGE',
+      `${dir.path} is not empty (${foreign.slice(0, 3).join(', ')}${foreign.length > 3 ? ', …' : ''})`,
+      {
+        hint: 'Recover into an empty folder: name another with --data-dir.',
+        context: { path: dir.path },
+      },
+    );
+  }
+  for (const path of [
+    dir.slotsDir,
+    dir.agentDir,
+    dir.cardsDir,
+    dir.logDir,
+    dir.holdsDir,
+    dir.storedKeyFile,
+    dir.adminFile,
+    dir.indexFile,
+  ]) {
+    await rm(path, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,114 @@
+/** Reads the vault's clear files from every source and keeps what the recovery sheet vouches for. */
+import type { Sodium } from '../codec/sodium.ts';
+import { bytesEqual } from '../core/bytes.ts';
+import { EdgeError, isEdgeError, toEdgeError } from '../core/errors.ts';
+import type { RecoverySource } from '../core/ports/peer.ts';
+import type { ReportWarning } from '../core/ports/progress.ts';
+import { verifyCard } from '../keys/card.ts';
+import { publicKeyOf } from '../keys/ed25519.ts';
+import { decodeSlot } from '../keys/slot.ts';
+import { decodeVaultDescriptor, openVaultDescriptor, type VaultDescriptor } from '../keys/vault-descriptor.ts';
+import type { VaultKeys } from '../keys/vault-keys.ts';
+import type { RecoverInput, VerifiedCard } from './recover-types.ts';
+
+export interface GatheredVault {
+  readonly descriptor: VaultDescriptor;
+  readonly descriptorBytes: Uint8Array;
+  readonly keys: VaultKeys;
+  /** Whole slots, by id; of two versions the first source's. */
+  readonly slots: readonly { readonly slotId: string; readonly bytes: Uint8Array }[];
+  /** The newest of each life of each agent. */
+  readonly cards: readonly VerifiedCard[];
+  /** Those that gave a descriptor of this vault. */
+  readonly sources: readonly RecoverySource[];
+}
+
+/**
+ * E_WRONG_KEY when the sheet is of another vault than the source; the first source's own error when none could be read. A descriptor that does not
+ * verify under the sheet's keys is not used.
+ */
+export async function gatherVault(
+  input: RecoverInput,
+  deps: { readonly sodium: Sodium; readonly warn: ReportWarning },
+  signal?: AbortSignal,
+): Promise<GatheredVault> {
+  const { sodium, warn } = deps;
+  const adminPublicKey = publicKeyOf(sodium, input.adminSeed);
+  const problems: EdgeError[] = [];
+  let best: { readonly descriptor: VaultDescriptor; readonly keys: VaultKeys; readonly bytes: Uint8Array } | undefined;
+  const sources: RecoverySource[] = [];
+  const slots = new Map<string, Uint8Array>();
+  const cards = new Map<string, VerifiedCard>();
+
+  for (const source of input.sources) {
+    try {
+      const bytes = await source.vaultDescriptor(signal);
+      if (!bytesEqual(decodeVaultDescriptor(bytes).adminPublicKey, adminPublicKey)) throw otherVault(source);
+      const opened = openVaultDescriptor(sodium, bytes, input.vaultKey);
+      if (best !== undefined && best.keys.vaultId !== opened.keys.vaultId) throw otherVault(source);
+      // Key generations are only ever added: the longer table is the newer descriptor.
+      if (best === undefined || opened.descriptor.keyTable.length > best.descriptor.keyTable.length)
+        best = { ...opened, bytes };
+      await gatherSlots(source);
+      await gatherCards(source);
+      sources.push(source);
+    } catch (error) {
+      signal?.throwIfAborted();
+      const problem = toEdgeError(error, source.label);
+      problems.push(problem);
+      if (input.sources.length > 1)
+        warn({ code: problem.code, message: `${source.label} could not be used: ${problem.message}` });
+    }
+  }
+
+  async function gatherSlots(source: RecoverySource): Promise<void> {
+    for (const bytes of await source.slots(signal)) {
+      try {
+        const slot = decodeSlot(bytes);
+        if (slot.vaultId === best?.keys.vaultId && !slots.has(slot.slotId)) slots.set(slot.slotId, bytes);
+      } catch (error) {
+        if (!isEdgeError(error, 'E_INTEGRITY', 'E_FORMAT', 'E_NEWER_FORMAT')) throw error;
+        warn({ code: 'slot-damaged', message: `${source.label}: ${error.message}` });
+      }
+    }
+  }
+
+  async function gatherCards(source: RecoverySource): Promise<void> {
+    for (const bytes of await source.cards(signal)) {
+      try {
+        const card = verifyCard(sodium, bytes, adminPublicKey);
+        if (card.vaultId !== best?.keys.vaultId) continue;
+        const life = `${card.agentId}-${card.incarnation}`;
+        if ((cards.get(life)?.card.number ?? -1) < card.number) cards.set(life, { card, bytes });
+      } catch (error) {
+        if (!isEdgeError(error, 'E_INTEGRITY', 'E_FORMAT', 'E_NEWER_FORMAT')) throw error;
+        warn({ code: 'card-refused', message: `${source.label}: ${error.message}` });
+      }
+    }
+  }
+
+  if (best === undefined) {
+    throw problems[0] ?? new EdgeError('E_USAGE', 'recover needs at least one source (--from)');
+  }
+  return {
+    descriptor: best.descriptor,
+    descriptorBytes: best.bytes,
+    keys: best.keys,
+    slots: [...slots].map(([slotId, bytes]) => ({ slotId, bytes })),
+    cards: [...cards.values()],
+    sources,
+  };
+}
+
+function otherVault(source: RecoverySource): EdgeError {
+  return new EdgeError('E_WRONG_KEY', `the recovery sheet is not of the vault at ${source.label}`, {
+    hint: 'Use the sheet that `edgestore init` gave for this vault.',
+    context: { source: source.label },
+  });
+}
+
+/** For messages: the names of agents with the first digits of their ids. */
+export function describeCards(cards: readonly VerifiedCard[]): string {
+  const names = new Map(cards.map(({ card }) => [card.agentId, card.name]));
+  return [...names].map(([agent, name]) => `${name} (${agent.slice(0, 8)})`).join(', ');
+}
