@@ -1,6 +1,6 @@
 /** Captures a root that is a single file. */
 import { EdgeError } from '../core/errors.ts';
-import { FolderStateReader, FolderStateWriter, STAT_AT, TYPE_CODES } from '../pipeline/folder-state.ts';
+import { FolderStateReader, FolderStateWriter, STAT_AT, sizeOf, TYPE_CODES } from '../pipeline/folder-state.ts';
 import { type FileOutcome, SMALL_FILE_BYTES_MAX } from '../pipeline/read-files.ts';
 import { decodeEntry } from '../tree/decode-entry.ts';
 import type { Entry } from '../tree/entry.ts';
@@ -28,20 +28,21 @@ export async function captureFileRoot(source: RootSource & { readonly kind: 'fil
   if (failure !== undefined) throw new EdgeError('E_IO', `the file cannot be read: ${failure.message}`);
   tally.addScanned(reply!.counts);
   tally.matched += before?.body.entry.type === 'file' ? 1 : 0;
-  const pending = reply!.pending[0];
-  if (pending === undefined) {
+  if (reply!.pending.length === 0) {
     tally.files.unchanged++;
     tally.addStored(reply!.counts);
     const state = FolderStateReader.open(row ?? ROOT_PATH);
     if (state?.next() !== true) throw new EdgeError('E_NOT_FOUND', 'the file went away while it was captured');
     return asRoot(state.encoded());
   }
+  const state = reply!.state!;
+  const size = sizeOf(new Uint32Array(state.buffer, 0, state.length >> 2), (reply!.pending[1]! + STAT_AT) >> 2);
   if (input.dryRun === true) {
     tally.files[before === undefined ? 'new' : 'changed']++;
-    tally.bytesRead += pending.size;
+    tally.bytesRead += size;
     return before?.body.entry ?? NOTHING;
   }
-  const { outcome, records } = await read({ folder: ROOT_PATH, name, size: pending.size }, base, run);
+  const { outcome, records } = await read({ folder: ROOT_PATH, name, size }, base, run);
   if (outcome.kind === 'gone') throw new EdgeError('E_NOT_FOUND', 'the file went away while it was captured');
   if (outcome.kind !== 'read') {
     const { code, message } =
@@ -51,7 +52,7 @@ export async function captureFileRoot(source: RootSource & { readonly kind: 'fil
       `the file cannot be read: ${message}`,
     );
   }
-  tally.bytesRead += outcome.bytes;
+  tally.bytesRead += size;
   const encoded = encodedOf(records, outcome.at);
   const isSame = before?.body.entry.type === 'file' && Buffer.from(encoded).equals(beforeEncoded(row));
   tally.files[before === undefined ? 'new' : isSame ? 'unchanged' : 'changed']++;
@@ -59,7 +60,7 @@ export async function captureFileRoot(source: RootSource & { readonly kind: 'fil
     const message = 'it changed each time while it was read; what was read is stored and marked';
     tally.fail(ROOT_PATH, { name: ROOT_PATH, code: CHANGED_WHILE_READ, message }, false);
   }
-  tally.addStored({ files: 1, dirs: 0, others: 0, bytes: pending.size });
+  tally.addStored({ files: 1, dirs: 0, others: 0, bytes: size });
   run.rows.add(ROOT_PATH, rowOf(records, outcome.at, encoded, name));
   return asRoot(encoded);
 }

@@ -7,9 +7,9 @@ import { EdgeError } from '../core/errors.ts';
 import { TREE_DEPTH_MAX } from '../core/limits.ts';
 import { joinPath } from '../files/path-bytes.ts';
 import type { FinishedFolder } from '../pipeline/finish-folder.ts';
-import { RECORD_HEADER_BYTES } from '../pipeline/folder-state.ts';
+import { inodeKey, RECORD_HEADER_BYTES, STAT_AT, StateFlag, sizeOf } from '../pipeline/folder-state.ts';
 import { type FileOutcome, SMALL_FILE_BYTES_MAX } from '../pipeline/read-files.ts';
-import type { PendingFile, ScannedFolder } from '../pipeline/scan-folder.ts';
+import type { ScannedFolder } from '../pipeline/scan-folder.ts';
 import { splitIds } from './earlier-snapshot.ts';
 import type { FolderNode } from './folder-node.ts';
 import type { SmallFile } from './small-files.ts';
@@ -17,7 +17,7 @@ import { CHANGED_WHILE_READ, type Tally } from './tally.ts';
 
 export interface FolderWalkDeps {
   readonly scanner: { add(node: FolderNode): void; scanned(node: FolderNode): Promise<void> };
-  readonly small: { add(file: SmallFile): Promise<void>; send(): Promise<void> };
+  readonly small: { add(file: SmallFile): Promise<void> | undefined; send(): Promise<void> };
   readonly large: { add(file: SmallFile): Promise<void> };
   readonly finisher: { add(node: FolderNode): void };
   readonly tally: Tally;
@@ -34,6 +34,16 @@ export interface FolderWalkDeps {
   readonly entryStored: (encoded: Uint8Array) => boolean;
   /** Called between folders: throws when the capture has to stop, waits when something is due. */
   readonly between: () => Promise<void>;
+}
+
+/** A file of a scanned folder that is to be read. */
+interface PendingFile {
+  readonly index: number;
+  /** Offset of its record in the folder's state. */
+  readonly at: number;
+  readonly size: number;
+  /** Device and inode, when it has more than one hard link. */
+  readonly link: string | undefined;
 }
 
 interface LinkGroup {
@@ -109,7 +119,7 @@ export class FolderWalk {
       }
     }
     const children = this.#takeFolders(node, reply.dirs);
-    for (const pending of reply.pending) await this.#takeFile(node, pending);
+    if (reply.pending.length > 0) await this.#takeFiles(node, reply.state!, reply.pending);
     this.#release(node);
     return children;
   }
@@ -148,55 +158,56 @@ export class FolderWalk {
     this.#settle(node, kept ? splitIds(node.earlierPages ?? NO_NAME) : []);
   }
 
-  async #takeFile(node: FolderNode, pending: PendingFile): Promise<void> {
+  async #takeFiles(node: FolderNode, state: Uint8Array, pending: Uint32Array): Promise<void> {
+    const words = new Uint32Array(state.buffer, state.byteOffset, state.length >> 2);
+    for (let i = 0; i < pending.length; i += 2) {
+      const at = pending[i + 1]!;
+      const stat = (at + STAT_AT) >> 2;
+      const isLinked = (state[at + 3]! & StateFlag.linked) !== 0;
+      const link = isLinked ? inodeKey(words, stat) : undefined;
+      const taken = this.#takeFile(node, { index: pending[i]!, at, size: sizeOf(words, stat), link });
+      // Most files only join a batch; not waiting for those keeps the walk ahead of the readers.
+      if (taken !== undefined) await taken;
+    }
+  }
+
+  #takeFile(node: FolderNode, pending: PendingFile): Promise<void> | undefined {
     const { tally, dryRun } = this.#deps;
     const state = node.reply!.state!;
     const before = encodedOf(state, pending.at);
     if (dryRun) {
       tally.files[before.length === 0 ? 'new' : 'changed']++;
       tally.bytesRead += pending.size;
-      return;
+      return undefined;
     }
     node.waiting++;
     const name = nameOf(state, pending.at);
     const file = { folder: node.path, name, size: pending.size };
     if (pending.link === undefined) {
-      await this.#read({
-        ...file,
-        done: (outcome, records) => this.#fileDone(node, pending, before, outcome, records),
-      });
-      return;
+      const done: SmallFile['done'] = (outcome, records) => this.#fileDone(node, pending, before, outcome, records);
+      return this.#read({ ...file, done });
     }
     const group = this.#groupOf(pending.link, node, name);
     if (group.content !== undefined) {
       void this.#followLink(node, pending, before, group);
-      return;
+      return undefined;
     }
     let resolve!: (encoded: Uint8Array | undefined) => void;
     group.content = new Promise((done) => {
       resolve = done;
     });
-    await this.#read({
+    return this.#read({
       ...file,
       hardLink: group.id,
       done: (outcome, records) => {
-        resolve(outcome.kind === 'read' ? encodedOf(records, outcome.at).slice() : undefined);
-        this.#fileDone(node, pending, before, outcome, records);
+        this.#fileDone(node, pending, before, outcome, records, resolve);
       },
     });
   }
 
-  async #read(file: SmallFile): Promise<void> {
+  #read(file: SmallFile): Promise<void> | undefined {
     const { small, large } = this.#deps;
-    if (file.size > SMALL_FILE_BYTES_MAX) return large.add(file);
-    return small.add({
-      ...file,
-      done: (outcome, records) => {
-        // It has grown since it was listed.
-        if (outcome.kind === 'large') void large.add({ ...file, size: outcome.size });
-        else file.done(outcome, records);
-      },
-    });
+    return file.size > SMALL_FILE_BYTES_MAX ? large.add(file) : small.add(file);
   }
 
   #fileDone(
@@ -205,14 +216,26 @@ export class FolderWalk {
     before: Uint8Array,
     outcome: FileOutcome,
     records: Uint8Array,
+    first?: (encoded: Uint8Array | undefined) => void,
   ): void {
-    const { tally } = this.#deps;
+    const { tally, large } = this.#deps;
+    if (outcome.kind === 'large') {
+      // It has grown since it was listed.
+      const name = nameOf(node.reply!.state!, pending.at);
+      const again: SmallFile['done'] = (next, buffer) => this.#fileDone(node, pending, before, next, buffer, first);
+      const group = pending.link === undefined ? undefined : this.#groups.get(pending.link);
+      const hardLink = group === undefined ? {} : { hardLink: group.id };
+      void large.add({ folder: node.path, name, size: outcome.size, ...hardLink, done: again });
+      return;
+    }
+    // Other names of the same file take over what was read under this one.
+    first?.(outcome.kind === 'read' ? encodedOf(records, outcome.at).slice() : undefined);
     tally.done.files++;
     tally.done.bytes += pending.size;
     switch (outcome.kind) {
       case 'read': {
         node.reads.push({ index: pending.index, at: outcome.at, records });
-        tally.bytesRead += outcome.bytes;
+        tally.bytesRead += pending.size;
         const encoded = encodedOf(records, outcome.at);
         const change = before.length === 0 ? 'new' : sameBytes(before, encoded) ? 'unchanged' : 'changed';
         tally.files[change]++;
@@ -233,8 +256,6 @@ export class FolderWalk {
         node.update(pending.index, { kind: isKept ? 'keep' : 'drop' });
         break;
       }
-      case 'large':
-        throw new EdgeError('E_FAILED', 'a large file was read as a small one');
     }
     this.#release(node);
   }

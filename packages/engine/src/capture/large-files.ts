@@ -146,7 +146,7 @@ export class LargeFiles {
     const sealed = await pool.run('ingestSeal', needed === undefined ? { batch } : { batch, needed }, on);
     if (sealed !== undefined) await intake.store(sealed, lists.ids, 'meta');
     const changedWhileRead = ended.changedWhileRead === true;
-    return finish(file, { kind: 'read', at: RECORD_AT, bytes: read, changedWhileRead }, ended.record!);
+    return finish(file, { kind: 'read', at: RECORD_AT, changedWhileRead }, ended.record!);
   }
 
   async #passGate(): Promise<void> {

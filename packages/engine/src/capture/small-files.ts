@@ -36,11 +36,11 @@ export class SmallFiles {
     this.#deps = deps;
   }
 
-  /** Takes a file; resolves when there is room for more. */
-  async add(file: SmallFile): Promise<void> {
+  /** Takes a file; the promise, if any, resolves when there is room for more. */
+  add(file: SmallFile): Promise<void> | undefined {
     this.#batch.push(file);
     this.#bytes += file.size;
-    if (this.#batch.length >= BATCH_FILES_MAX || this.#bytes >= BATCH_BYTES_MAX) await this.send();
+    return this.#batch.length >= BATCH_FILES_MAX || this.#bytes >= BATCH_BYTES_MAX ? this.send() : undefined;
   }
 
   /** Sends what has gathered; resolves when a worker has taken it. */
@@ -64,11 +64,14 @@ export class SmallFiles {
       return { folder: folders.length - 1, name, ...(hardLink === undefined ? {} : { hardLink }) };
     });
     const input = { batch, base, folders, files: wanted, captureSeconds };
-    const { outcomes, records, chunks } = await pool.run('ingestRead', input, { worker });
+    const { at, exceptions, records, chunks } = await pool.run('ingestRead', input, { worker });
     let needed: Uint8Array | undefined;
     try {
       needed = intake.needed(chunks);
-      for (const [i, outcome] of outcomes.entries()) files[i]!.done(outcome, records);
+      for (let i = 0; i < at.length; i++) {
+        if (at[i] !== 0) files[i]!.done({ kind: 'read', at: at[i]!, changedWhileRead: false }, records);
+      }
+      for (const { file, outcome } of exceptions) files[file]!.done(outcome, records);
     } catch (error) {
       await pool.run('ingestSeal', { batch }, { worker });
       throw error;

@@ -31,7 +31,7 @@ export interface FileToRead {
 
 export type FileOutcome =
   /** `at`: offset of its record (see `FolderState`) in `records`. */
-  | { readonly kind: 'read'; readonly at: number; readonly bytes: number; readonly changedWhileRead: boolean }
+  | { readonly kind: 'read'; readonly at: number; readonly changedWhileRead: boolean }
   /** Gone since it was scanned. */
   | { readonly kind: 'gone' }
   /** Now too large to be read with others. */
@@ -155,7 +155,7 @@ function readFile(
         file.name,
         encodeEntry(entry),
       );
-      return { kind: 'read', at, bytes: plain.bytes.length, changedWhileRead: !isSteady };
+      return { kind: 'read', at, changedWhileRead: !isSteady };
     }
   } catch (error) {
     return outcomeOf(error);

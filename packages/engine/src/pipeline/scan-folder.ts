@@ -61,8 +61,8 @@ export interface ScanReply {
   /** Nothing differs from the row, which stands for the state. */
   readonly unchanged: boolean;
   readonly state?: Uint8Array<ArrayBuffer>;
-  /** Offsets in `state` of the records of files to be read. */
-  readonly pending: readonly PendingFile[];
+  /** Files to be read: index of the entry and offset of its record in `state`, for one after the other. */
+  readonly pending: Uint32Array;
   readonly dirs: readonly ScannedFolder[];
   /** Entries with more than one hard link that are not pending. */
   readonly links: readonly ScannedLink[];
@@ -85,14 +85,6 @@ export interface FolderCounts {
   readonly dirs: number;
   readonly others: number;
   readonly bytes: number;
-}
-
-export interface PendingFile {
-  readonly index: number;
-  readonly at: number;
-  readonly size: number;
-  /** Device and inode, when it has more than one hard link. */
-  readonly link?: string;
 }
 
 export interface ScannedFolder {
@@ -180,7 +172,7 @@ function failed(error: unknown): ScanReply {
   if (code === undefined) throw error;
   const nothing = {
     unchanged: false,
-    pending: [],
+    pending: new Uint32Array(0),
     dirs: [],
     links: [],
     removedDirs: [],
@@ -201,7 +193,7 @@ class FolderScan {
   #oldThere: boolean;
   /** Records of the old state that went over as they are while nothing differs yet; -1 once something did. */
   #same = 0;
-  readonly #pending: PendingFile[] = [];
+  readonly #pending: number[] = [];
   readonly #dirs: ScannedFolder[] = [];
   readonly #links: ScannedLink[] = [];
   readonly #removedDirs: Uint8Array[] = [];
@@ -235,7 +227,7 @@ class FolderScan {
     return {
       unchanged,
       ...(unchanged ? {} : { state: writer.take() }),
-      pending: this.#pending,
+      pending: Uint32Array.from(this.#pending),
       dirs: this.#dirs,
       links: this.#links,
       removedDirs: this.#removedDirs,
@@ -358,8 +350,7 @@ class FolderScan {
       this.#differ();
       const index = writer.entries;
       const at = writer.add(type, flags | StateFlag.pending, stat, 0, name, before);
-      const size = sizeOf(stat, 0);
-      this.#pending.push(isLinked ? { index, at, size, link: inodeKey(stat, 0) } : { index, at, size });
+      this.#pending.push(index, at);
       this.#count(type, index, name, before, true);
       return;
     }

@@ -29,7 +29,8 @@ export function createWorkerContext(config: WorkerConfig): WorkerContext {
         import('../codec/seal.ts'),
         import('../codec/sodium.ts'),
       ]);
-      return createSealer(await loadSodium(), config.keys, random);
+      const { sharedZstd } = await import('./shared-zstd.ts');
+      return createSealer(await loadSodium(), config.keys, random, sharedZstd());
     }),
     opener: once(async () => {
       const [{ createOpener }, { loadSodium }] = await Promise.all([

@@ -14,7 +14,10 @@ export interface IngestReadTask {
     readonly captureSeconds: number;
   };
   readonly output: {
-    readonly outcomes: readonly FileOutcome[];
+    /** For each file the offset of its record in `records`; 0 where it was not simply read. */
+    readonly at: Uint32Array<ArrayBuffer>;
+    /** What became of those, by their number. */
+    readonly exceptions: readonly { readonly file: number; readonly outcome: FileOutcome }[];
     /** The records of files that were read. */
     readonly records: Uint8Array<ArrayBuffer>;
     readonly chunks: BatchChunks;
@@ -35,8 +38,14 @@ export const task: Task<IngestReadTask['input'], IngestReadTask['output']> = asy
   const outcomes = readFiles(input.base, input.folders, input.files, tools, chunks, records);
   const kept = tools.batches.keep(input.batch, chunks);
   const taken = records.take();
+  const at = new Uint32Array(outcomes.length);
+  const exceptions: { file: number; outcome: FileOutcome }[] = [];
+  for (const [file, outcome] of outcomes.entries()) {
+    if (outcome.kind === 'read' && !outcome.changedWhileRead) at[file] = outcome.at;
+    else exceptions.push({ file, outcome });
+  }
   return {
-    output: { outcomes, records: taken, chunks: kept },
-    transfer: [taken.buffer, kept.ids.buffer, kept.lengths.buffer],
+    output: { at, exceptions, records: taken, chunks: kept },
+    transfer: [at.buffer, taken.buffer, kept.ids.buffer, kept.lengths.buffer],
   };
 };
