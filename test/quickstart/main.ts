@@ -24,7 +24,7 @@ import { startCountingProxy } from '../support/counting-proxy.ts';
 import { runEdgestore, waitUntil } from '../support/edgestore-process.ts';
 import { freePort } from '../support/free-port.ts';
 import { mib, Report } from './report.ts';
-import { startS3 } from './s3.ts';
+import { BUCKET, startS3 } from './s3.ts';
 import { killAgent, layOutSite, onSite, type Site, startAgent, stopAgent } from './site.ts';
 
 const { values: options } = parseArgs({
@@ -193,7 +193,7 @@ interface RestoreData {
 }
 
 function storeToml(endpoint: string): string {
-  return `[stores.archive]\nurl = "s3://edgestore-quickstart/edge"\nendpoint = "${endpoint}"\nregion = "us-east-1"\npath_style = true\n`;
+  return `[stores.archive]\nurl = "s3://${BUCKET}/edge"\nendpoint = "${endpoint}"\nregion = "us-east-1"\npath_style = true\n`;
 }
 
 async function layOutSites(folder: string, endpoint: string, s3: { accessKey: string; secretKey: string }) {
