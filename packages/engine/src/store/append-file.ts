@@ -85,8 +85,10 @@ export async function appendDurably(path: string, framed: Uint8Array, end: numbe
     } finally {
       await file.close();
     }
-    if (isNew) await syncFolder(dirname(path));
-    failpoint('append.folder-synced');
+    if (isNew) {
+      await syncFolder(dirname(path));
+      failpoint('append.folder-synced');
+    }
   } catch (error) {
     throw toEdgeError(error, `appending to ${path}`);
   }

@@ -119,7 +119,10 @@ export async function cleanDataDir(dir: DataDir): Promise<number> {
   for (const folder of foldersOf(dir)) {
     if (folder !== dir.packDir || packsAreInside(dir)) await makeFolderDurably(folder);
   }
-  for (const folder of [dir.path, dir.slotsDir, dir.agentDir, dir.cardsDir, dir.confDir, dir.holdsDir]) {
+  const logs = (await readFolder(dir.logDir))
+    .filter((name) => /^[0-9a-f]{32}$/.test(name))
+    .map((agent) => dir.logDirOf(agent));
+  for (const folder of [dir.path, dir.slotsDir, dir.agentDir, dir.cardsDir, dir.confDir, dir.holdsDir, ...logs]) {
     for (const name of await readFolder(folder)) {
       if (TEMPORARY_NAME.test(name) && (await removeIfThere(join(folder, name)))) removed++;
     }

@@ -1,0 +1,86 @@
+/** What is acknowledged would survive a power loss: each of these fails when an fsync, of the file or of its folder, is taken out. */
+import { dirname, join } from 'node:path';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { armFailpoints } from '../core/failpoint.ts';
+import type { DurabilityTracker } from '../testing/durability-tracker.ts';
+import { ownerFixture } from '../testing/owner-fixture.ts';
+import { madeChunk, type OpenedStore, openStore, storeChunks, temporaryFolder } from '../testing/store-fixture.ts';
+import { writeFileDurably } from './durable-write.ts';
+import { appendHoldBatch } from './hold-log.ts';
+
+const shared = vi.hoisted(() => ({ tracker: undefined as unknown }));
+vi.mock('node:fs/promises', async (importOriginal) => {
+  const { trackDurability } = await import('../testing/durability-tracker.ts');
+  const tracker = trackDurability(await importOriginal());
+  shared.tracker = tracker;
+  return { ...tracker.fs, default: tracker.fs };
+});
+const tracker = (): DurabilityTracker => shared.tracker as DurabilityTracker;
+
+let folder: ReturnType<typeof temporaryFolder>;
+let store: OpenedStore;
+beforeEach(async () => {
+  folder = temporaryFolder();
+  store = await openStore(join(folder.path, 'home'));
+});
+afterEach(() => {
+  store.close();
+  folder.remove();
+});
+
+test('a flushed pack: bytes, name and folders; and it was so before the index named it', async () => {
+  const early: string[] = [];
+  const disarm = armFailpoints((name) => {
+    if (name !== 'index.pack-adding') return;
+    for (const pack of store.index.chunks.packs()) early.push(...tracker().unsafe(store.chunks.packPath(pack.name)));
+  });
+  await storeChunks(store, [madeChunk(3_000_000), madeChunk(10, 'meta')]);
+  disarm();
+  expect(early).toEqual([]);
+  const packs = store.index.chunks.packs();
+  expect(packs).toHaveLength(2);
+  for (const pack of packs) expect(tracker().unsafe(store.chunks.packPath(pack.name))).toEqual([]);
+});
+
+test('a pack is synced before it gets its name, and its folder after', async () => {
+  const from = tracker().events.length;
+  await storeChunks(store, [madeChunk(100)]);
+  const steps = tracker()
+    .events.slice(from)
+    .map((event) => event.replace(/[0-9a-f]{64}/, 'PACK').replace(/\b[0-9a-f]{2}$/, 'XX'));
+  expect(steps).toEqual([
+    'write 1.pack',
+    'sync 1.pack',
+    'sync-folder packs',
+    'rename 1.pack PACK.pack',
+    'sync-folder XX',
+  ]);
+});
+
+test('old packs are unlinked only after the new one is durable and the rows are swapped', async () => {
+  for (let i = 0; i < 8; i++) await storeChunks(store, [madeChunk()]);
+  const unsafe: string[] = [];
+  const disarm = armFailpoints((name) => {
+    if (name === 'compact.copied' || name === 'index.packs-swapping') {
+      for (const pack of store.index.chunks.packs()) unsafe.push(...tracker().unsafe(store.chunks.packPath(pack.name)));
+    }
+  });
+  await store.chunks.mergeSmallPacks();
+  disarm();
+  expect(unsafe).toEqual([]);
+});
+
+test('an appended record, the first of a file and the next; a hold batch; a written file', async () => {
+  const owner = ownerFixture('durable');
+  for (let i = 0; i < 2; i++) {
+    await store.logs.append(owner.record().bytes);
+    expect(tracker().unsafe(join(store.dataDir.logDirOf(owner.agent), '00000001-0000000000000001.log'))).toEqual([]);
+  }
+  const path = store.dataDir.holdLogFile(owner.agent);
+  const end = await appendHoldBatch(path, owner.batch([madeChunk()], 1, 'ee'.repeat(16)), 0);
+  await appendHoldBatch(path, owner.batch([madeChunk()], 2, 'ee'.repeat(16)), end);
+  expect(tracker().unsafe(path)).toEqual([]);
+  await writeFileDurably(store.dataDir.storedKeyFile, Buffer.from('x'));
+  expect(tracker().unsafe(store.dataDir.storedKeyFile)).toEqual([]);
+  expect(tracker().unsafe(dirname(store.dataDir.logDirOf(owner.agent)))).toEqual([]);
+});
