@@ -8,7 +8,12 @@ export interface JobData {
   readonly progress: Readonly<Record<string, unknown>> | null;
   readonly warnings: readonly { readonly code: string; readonly message: string }[];
   readonly exit_code: number | null;
-  readonly error: { readonly code: string; readonly message: string; readonly exit: number; readonly hint?: string } | null;
+  readonly error: {
+    readonly code: string;
+    readonly message: string;
+    readonly exit: number;
+    readonly hint?: string;
+  } | null;
 }
 
 export interface JobListData {

@@ -36,6 +36,15 @@ const OPERATIONS: Readonly<Record<string, Load>> = {
   'key.check-recovery': async () => (await import('./key-check-recovery.ts')).keyCheckRecovery,
 };
 
+/** What asks a running agent about itself; there is nothing to run without one. */
+export const AGENT_OPERATIONS: ReadonlySet<string> = new Set([
+  'agent.status',
+  'agent.reload',
+  'agent.stop',
+  'jobs.list',
+  'jobs.show',
+]);
+
 /** What works on a data dir that is not open, or not there yet. */
 const SETUPS: Readonly<Record<string, Load>> = {
   init: async () => (await import('./init.ts')).init,

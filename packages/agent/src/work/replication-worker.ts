@@ -75,22 +75,21 @@ export function startReplicationWorker(deps: {
   };
 }
 
-/** A target that was not there when a snapshot was made (a new member, another policy, a rebuilt index) is owed the newest one. */
+/**
+ * What is owed but not queued: to a target that was not there when a snapshot was made (a new member, another policy, a rebuilt index), and records
+ * without a snapshot of their own (pins, settings). They ride with the newest snapshot.
+ */
 export function oweToNewTargets(home: AgentHome): void {
   const { replicator, engine } = home;
-  const newest = engine.index.log
-    .snapshots({ agent: engine.identity.agentId })
-    .filter((snapshot) => !snapshot.branch)
-    .at(-1);
-  if (newest === undefined) return;
-  for (const status of replicator.status()) {
-    const has = status.acknowledged;
-    const isBehind =
-      has === undefined ||
-      has.incarnation < newest.incarnation ||
-      (has.incarnation === newest.incarnation && has.seq < newest.seq);
-    if (isBehind && status.pending === 0 && !status.isRunning) {
-      engine.index.queue.enqueue(status.target, { snapshot: newest.id, seq: newest.seq });
-    }
+  const head = engine.log.head();
+  const snapshots = engine.index.log.snapshots({ agent: engine.identity.agentId });
+  const newest = snapshots.filter((snapshot) => !snapshot.branch).at(-1);
+  if (newest === undefined || head === undefined) return;
+  for (const { target, acknowledged: has, pending, isRunning } of replicator.status()) {
+    const isUpToDate =
+      has !== undefined &&
+      (has.incarnation > head.incarnation || (has.incarnation === head.incarnation && has.seq >= head.seq));
+    if (isUpToDate || pending > 0 || isRunning) continue;
+    engine.index.queue.enqueue(target, { snapshot: newest.id, seq: newest.seq });
   }
 }

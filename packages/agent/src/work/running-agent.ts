@@ -1,18 +1,20 @@
 /** What operations may ask of the agent that they run in. */
 import type { Progress, Warning } from '@edgestore/engine';
 import type { OperationOutcome } from '../operations/operation.ts';
+import type { WorkerStatus } from './worker.ts';
 
 export interface RunningAgent {
   readonly startedNs: bigint;
   /** `host:port` of the peer server; undefined when it does not listen. */
   readonly listens: string | undefined;
   readonly jobs: JobBoard;
+  workers(): readonly WorkerStatus[];
   /** Names of the roots whose folders are watched. */
   watching(): readonly string[];
+  /** Records were written: targets are owed them. */
+  noteNewWork(): void;
   /** Ends the agent after the answer of the operation has left. */
   stop(): void;
-  /** A root was captured, or a record written: targets are owed it. */
-  noteNewWork(): void;
 }
 
 export type JobState = 'running' | 'done' | 'failed' | 'cancelled';

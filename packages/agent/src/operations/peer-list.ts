@@ -1,0 +1,112 @@
+/** `peer list`, and what `peer show` shows of one. */
+import { EdgeError, formatTimeNs, type Member, type TargetStatus } from '@edgestore/engine';
+import { z } from 'zod';
+import type { PeerConfig } from '../config/config.ts';
+import { defineOperation, type OperationContext } from './operation.ts';
+import type { PeerData, PeerListData, PeerShowData } from './peer-data.ts';
+
+/** Whoever lists peers waits no longer than this for those that are away. */
+const ASK_MS_MAX = 5000;
+
+export const peerList = defineOperation<object, PeerListData>({
+  name: 'peer.list',
+  input: z.object({}),
+  mutates: false,
+  run: async (_input, context) => ({ data: { peers: await allPeers(context) } }),
+});
+
+const showInput = z.object({ name: z.string().max(256) });
+
+export const peerShow = defineOperation<z.output<typeof showInput>, PeerShowData>({
+  name: 'peer.show',
+  input: showInput,
+  mutates: false,
+  run: async ({ name }, context) => {
+    const peers = await allPeers(context);
+    const named = peers.filter((peer) => peer.name === name);
+    const found = named.length > 0 ? named : peers.filter((peer) => peer.agent?.startsWith(name.toLowerCase()));
+    if (found.length === 1) return { data: { peer: found[0]! } };
+    if (found.length > 1)
+      throw new EdgeError('E_AMBIGUOUS', `${JSON.stringify(name)} is the beginning of ${found.length} ids`);
+    throw new EdgeError('E_NOT_FOUND', `there is no peer ${JSON.stringify(name)}`, {
+      hint: `There are: ${peers.map((peer) => peer.name).join(', ') || 'none'}`,
+    });
+  },
+});
+
+async function allPeers({ home, signal }: OperationContext): Promise<PeerData[]> {
+  const { engine, peers, replicator } = home;
+  const deadline = AbortSignal.any([signal, AbortSignal.timeout(ASK_MS_MAX)]);
+  await peers.introduce(deadline);
+  const members = peers.members();
+  const targets = new Map(replicator.status().map((status) => [status.target, status]));
+  const shown = await Promise.all(
+    members.map((member) => shownMember(member, targets.get(member.agent), home, deadline)),
+  );
+  const met = new Set(members.map((member) => member.tlsSpkiSha256));
+  const unmet = home.config.peers.filter(
+    (peer) => !met.has(peer.fingerprint) && peer.fingerprint !== peers.tls.spkiSha256,
+  );
+  signal.throwIfAborted();
+  // Seen just now: kept for the next time, when it may be away.
+  for (const peer of shown)
+    if (peer.reachable === true) engine.index.kv.set(`peer.seen.${peer.agent}`, peer.last_seen!);
+  return [...shown, ...unmet.map(shownUnmet)].sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+async function shownMember(
+  member: Member,
+  status: TargetStatus | undefined,
+  home: OperationContext['home'],
+  signal: AbortSignal,
+): Promise<PeerData> {
+  const { engine } = home;
+  const link = home.peers.link(member.agent);
+  let error: string | null = status?.lastError ?? null;
+  let isReachable: boolean | null = null;
+  if (link !== undefined) {
+    try {
+      await link.state(signal);
+      isReachable = true;
+    } catch (thrown) {
+      isReachable = false;
+      error ??= thrown instanceof Error ? thrown.message : String(thrown);
+    }
+  }
+  return {
+    agent: member.agent,
+    name: member.name,
+    site: member.site,
+    role: member.role,
+    address: member.addresses[0] ?? null,
+    addresses: member.addresses,
+    fingerprint: member.tlsSpkiSha256,
+    reachable: isReachable,
+    last_seen:
+      isReachable === true
+        ? formatTimeNs(engine.clock.nowNs())
+        : (engine.index.kv.get(`peer.seen.${member.agent}`) ?? null),
+    pending: status?.pending ?? 0,
+    last_error: error,
+    holds_ours: status !== undefined,
+    held_here: engine.index.holds.heldCount(member.agent).chunks,
+  };
+}
+
+function shownUnmet(peer: PeerConfig): PeerData {
+  return {
+    agent: null,
+    name: peer.name,
+    site: peer.site ?? '',
+    role: 'unknown',
+    address: peer.address,
+    addresses: [peer.address],
+    fingerprint: peer.fingerprint,
+    reachable: false,
+    last_seen: null,
+    pending: 0,
+    last_error: 'not met yet',
+    holds_ours: false,
+    held_here: 0,
+  };
+}
