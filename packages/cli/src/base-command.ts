@@ -1,8 +1,9 @@
 /** What every command is: flags read, an operation run, its result shown as text or as one JSON document, an exit code. */
 
 import type { OperationOutcome } from '@edgestore/agent/operations/operation';
+import type { EdgeError } from '@edgestore/engine/errors';
 import { Command, type Interfaces } from '@oclif/core';
-import { type ClientOptions, runOperation } from './client/run-operation.ts';
+import { runOperation } from './client/run-operation.ts';
 import { globalFlags } from './global-flags.ts';
 import type { Colours } from './output/colour.ts';
 import { plainJson, resultDocument } from './output/envelope.ts';
@@ -21,6 +22,8 @@ export interface Rendering<Data, Item = never> {
   readonly item?: (item: Item, context: TextContext) => string | Uint8Array;
   /** Listings: under which key of `data` the JSON document has the items. */
   readonly itemsKey?: string;
+  /** What to say on stderr beside the result, such as what `latest` was. */
+  readonly notes?: (data: Data) => readonly string[];
   /** The text only says that all went well: left out with `-q` when it did. */
   readonly onlyReports?: boolean;
 }
@@ -29,7 +32,6 @@ export interface Performance<Data, Item> extends Rendering<Data, Item> {
   readonly operation: string;
   readonly input: Readonly<Record<string, unknown>>;
   readonly ndjson?: boolean;
-  readonly client?: Partial<ClientOptions>;
 }
 
 type ParsedFlags<C extends typeof Command> = Interfaces.InferredFlags<C['flags'] & typeof globalFlags>;
@@ -84,7 +86,6 @@ export abstract class EdgestoreCommand extends Command {
       session,
       globals: this.globals,
       emit,
-      ...performance.client,
     })) as OperationOutcome<Data>;
     const data =
       performance.itemsKey !== undefined && session.show.json
@@ -103,6 +104,7 @@ export abstract class EdgestoreCommand extends Command {
     const { session } = this;
     const exit = exitOf(session.signal, exitCode);
     session.endProgress({ exit });
+    if (!session.show.json) for (const note of rendering.notes?.(data) ?? []) session.note(note);
     if (itemsWerePrinted) return exit;
     if (session.show.json) {
       await session.stdout.write(resultDocument(session.command, data, session.warnings));
@@ -119,8 +121,11 @@ export abstract class EdgestoreCommand extends Command {
   }
 }
 
-/** An interrupted run ends with 130 or 143 even when it had a result to print. */
+/**
+ * An interrupted run ends with 130 or 143 even when it had a result to print. One whose time was over says by its own exit code what that
+ * meant.
+ */
 function exitOf(signal: AbortSignal, exitCode: number): number {
-  const interrupted = signal.aborted ? (signal.reason as { exitCode?: number }).exitCode : undefined;
-  return interrupted ?? exitCode;
+  const { code, exitCode: interrupted } = (signal.aborted ? signal.reason : {}) as Partial<EdgeError>;
+  return code === 'E_INTERRUPTED' || code === 'E_TERMINATED' ? (interrupted ?? exitCode) : exitCode;
 }

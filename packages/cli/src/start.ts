@@ -6,6 +6,10 @@ export async function start(): Promise<void> {
   const cache = compileCacheFolder(process.env);
   // Without the cache a start takes 0.1 s longer; a read-only home is no reason to fail, and Node reports it as a status only.
   if (cache !== undefined) enableCompileCache(cache);
+  if (process.env.EDGESTORE_FAILPOINT !== undefined || process.env.EDGESTORE_FAILPOINT_LOG !== undefined) {
+    const { armFailpointsFrom } = await import('@edgestore/agent/arm-failpoints');
+    armFailpointsFrom(process.env);
+  }
   const { main } = await import('./program/main.ts');
   await main(process.argv.slice(2));
 }

@@ -19,6 +19,7 @@ import {
   loadSodium,
   lockDataDir,
   nextEnvelope,
+  openIndex,
   openLogStore,
   publicKeyOf,
   type RandomBytes,
@@ -151,6 +152,11 @@ async function writeVault(vault: NewVault, { clock, random, beforeCommit }: Make
   await writeFileDurably(dir.cardFile(agentId, 1), card);
   await (await openLogStore(dir.logDir)).append(genesis.bytes);
 
+  // Nothing is elsewhere yet: an index that is there as built asks nobody what it may have lost.
+  const index = openIndex(dir.indexFile, { clock, vault: vaultId });
+  index.markBuilt();
+  index.close();
+
   const words = encodeRecoveryCode(vaultKey, adminSeed);
   beforeCommit(words, vaultId);
   const descriptor = {
@@ -196,7 +202,7 @@ async function clearUnfinished(dir: DataDir): Promise<void> {
       },
     );
   }
-  for (const path of [dir.slotsDir, dir.agentDir, dir.cardsDir, dir.logDir, dir.storedKeyFile, dir.adminFile]) {
+  for (const path of [dir.indexFile, `${dir.indexFile}-wal`, `${dir.indexFile}-shm`, dir.slotsDir, dir.agentDir, dir.cardsDir, dir.logDir, dir.storedKeyFile, dir.adminFile]) {
     await rm(path, { recursive: true, force: true });
   }
 }

@@ -15,17 +15,15 @@ export interface ClientOptions {
   readonly session: Session;
   readonly globals: GlobalFlags;
   readonly emit: (item: unknown) => Promise<void>;
-  /** Only a running agent can answer: E_AGENT_UNREACHABLE without one. */
-  readonly needsAgent?: boolean;
 }
 
 export async function runOperation(name: string, input: unknown, options: ClientOptions): Promise<OperationOutcome> {
   const { session, globals, emit } = options;
-  const [{ runHere }, { systemClock, systemRandom }] = await Promise.all([
-    import('@edgestore/agent/operations/run-here'),
+  const [{ runOperation: run }, { systemClock, systemRandom }] = await Promise.all([
+    import('@edgestore/agent/operations/run-operation'),
     import('@edgestore/agent/operations/system'),
   ]);
-  return await runHere(name, input, {
+  return await run(name, input, {
     place: { flagPath: globals.config, dataDir: globals['data-dir'], env: session.env },
     clock: systemClock,
     random: systemRandom,

@@ -1,7 +1,9 @@
+import type { ResolvedSnapshot } from '@edgestore/agent/operations/snapshot-spec';
 import { EdgeError } from '@edgestore/engine/errors';
 import { Args, Flags } from '@oclif/core';
 import { EdgestoreCommand } from '../base-command.ts';
 import { snapshotFlags } from '../program/snapshot-flags.ts';
+import { latestNote } from '../render/resolved.ts';
 
 export default class Cat extends EdgestoreCommand {
   static override summary = "Print a file's bytes, or a folder as a tar archive.";
@@ -23,11 +25,12 @@ export default class Cat extends EdgestoreCommand {
         hint: 'Redirect it to a file, or pipe it into tar.',
       });
     }
-    return await this.perform<unknown, { b64: string } | Uint8Array>({
+    return await this.perform<Partial<ResolvedSnapshot>, { b64: string } | Uint8Array>({
       operation: 'cat',
       input: { path: args.path, root: flags.root, agent: flags.agent, at: flags.at, tar: flags.tar },
       item: (piece) => (piece instanceof Uint8Array ? piece : Buffer.from(piece.b64, 'base64')),
       text: () => [],
+      notes: latestNote(args.path),
     });
   }
 }

@@ -2,6 +2,7 @@ import { Args, Flags } from '@oclif/core';
 import { EdgestoreCommand } from '../base-command.ts';
 import { ndjsonFlag } from '../global-flags.ts';
 import { type FoundEntry, type ListingData, renderFound } from '../render/entries.ts';
+import { latestNote } from '../render/resolved.ts';
 
 export default class Find extends EdgestoreCommand {
   static override summary = 'Find files by name in all snapshots, or in some.';
@@ -29,6 +30,7 @@ export default class Find extends EdgestoreCommand {
       item: (entry, context) => `${renderFound(entry, flags.long, context)}\n`,
       itemsKey: 'entries',
       text: () => [],
+      notes: latestNote(flags.snapshot),
     });
   }
 }

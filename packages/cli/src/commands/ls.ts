@@ -3,6 +3,7 @@ import { EdgestoreCommand } from '../base-command.ts';
 import { ndjsonFlag } from '../global-flags.ts';
 import { snapshotFlags } from '../program/snapshot-flags.ts';
 import { type ListedEntry, type ListingData, renderEntry } from '../render/entries.ts';
+import { latestNote } from '../render/resolved.ts';
 
 export default class Ls extends EdgestoreCommand {
   static override summary = 'List what a snapshot holds at a path.';
@@ -30,6 +31,7 @@ export default class Ls extends EdgestoreCommand {
       item: (entry, context) => `${renderEntry(entry, flags.long, context)}\n`,
       itemsKey: 'entries',
       text: () => [],
+      notes: latestNote(args.snapshot),
     });
   }
 }

@@ -37,8 +37,8 @@ export function renderStatus(data: StatusData, { colours }: TextContext): string
   const targets = data.targets.map((target) => [
     target.name,
     target.site ?? '-',
-    target.kind,
-    target.pending === 0 ? 'up to date' : `${formatCount(target.pending)} waiting`,
+    target.scope === 'meta' ? 'bucket (trees and log)' : target.kind,
+    target.sending ? 'sending' : target.pending === 0 ? 'up to date' : `${formatCount(target.pending)} waiting`,
     target.last_error === null ? '' : colours.red(printable(target.last_error)),
   ]);
   if (targets.length > 0) lines.push('', ...table(['TARGET', 'SITE', 'KIND', 'QUEUE', 'LAST ERROR'], targets));

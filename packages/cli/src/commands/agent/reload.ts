@@ -12,7 +12,6 @@ export default class AgentReload extends EdgestoreCommand {
       input: {},
       text: renderAgentReload,
       onlyReports: true,
-      client: { needsAgent: true },
     });
   }
 }

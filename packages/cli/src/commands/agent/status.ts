@@ -11,7 +11,6 @@ export default class AgentStatus extends EdgestoreCommand {
       operation: 'agent.status',
       input: {},
       text: renderAgentStatus,
-      client: { needsAgent: true },
     });
   }
 }

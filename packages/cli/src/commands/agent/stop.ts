@@ -12,7 +12,6 @@ export default class AgentStop extends EdgestoreCommand {
       input: {},
       text: renderAgentStop,
       onlyReports: true,
-      client: { needsAgent: true },
     });
   }
 }

@@ -11,7 +11,6 @@ export default class JobsList extends EdgestoreCommand {
       operation: 'jobs.list',
       input: {},
       text: renderJobs,
-      client: { needsAgent: true },
     });
   }
 }

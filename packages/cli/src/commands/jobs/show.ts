@@ -13,7 +13,6 @@ export default class JobsShow extends EdgestoreCommand {
       operation: 'jobs.show',
       input: { job: args.job },
       text: renderJob,
-      client: { needsAgent: true },
     });
   }
 }
