@@ -37,6 +37,7 @@ import { createTurns, type Turns } from '../work/turns.ts';
 import { advertisedAddresses } from './advertised-addresses.ts';
 import { coldStoresOf, ownerPolicy } from './effective-policy.ts';
 import { type OpenStore, openStores } from './open-stores.ts';
+import { relearnStores } from './relearn-stores.ts';
 import { readSlots } from './unlock-vault.ts';
 
 export interface AgentHome {
@@ -149,6 +150,7 @@ async function assembleHome(
   const storesOf = (config: Config): Map<string, OpenStore> =>
     openStores(config.stores, engine, { clock, random, limits, countsOf });
   let stores = storesOf(loaded.config);
+  await relearnStores(engine, stores, input);
   const { adminPublicKey } = vault;
   const peers = await openRoster({
     dataDir,

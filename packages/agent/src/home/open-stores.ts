@@ -56,7 +56,7 @@ export function openStores(
     const source = createBucketSource({
       packs,
       locate: (ids) => index.chunks.locate(ids).map((copies) => copies.find((copy) => copy.store === name)),
-      markBad: (id, pack, why) => index.chunks.markBad(id, pack, why),
+      markBad: (id, pack, why) => index.chunks.markBad(id, pack, why, name),
     });
     out.set(name, { name, config, objects, packs, vault: openBucketVault(objects, keys.vaultId), source });
   }

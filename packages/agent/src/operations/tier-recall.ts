@@ -19,7 +19,7 @@ export const tierRecall = defineOperation<Input, RecallData>({
     const opened = openedOf(context);
     const { engine } = opened;
     const { row, path } = locate({ ...given, what: given.path }, opened);
-    const deps = { ...demoteDeps(context), sessions: engine.index.chunks };
+    const deps = { ...demoteDeps(context), chunks: engine.chunks, sessions: engine.index.chunks };
     const plan = await planRecall({ body: row.body, path }, deps, context.signal);
     if (given.dryRun) {
       return {

@@ -27,7 +27,7 @@ export interface LearnPacksDeps {
  * then nothing is said to be gone. Can be cut off at any moment and begun again.
  */
 export async function learnPacks(
-  bucket: Bucket,
+  bucket: Pick<Bucket, 'name' | 'label' | 'packs'>,
   agent: AgentId,
   deps: LearnPacksDeps,
   signal?: AbortSignal,

@@ -1,0 +1,49 @@
+/** After an index was built from the disk alone: asks the buckets what lies there, so that nothing that was moved counts as lost. */
+import {
+  type Engine,
+  learnPacks,
+  RELEARN,
+  type ReportProgress,
+  type ReportWarning,
+  toEdgeError,
+} from '@edgestore/engine';
+import type { OpenStore } from './open-stores.ts';
+
+/**
+ * Does nothing when every store was asked since the index was built. A store that cannot be asked is warned of and asked again the next time; until
+ * then its chunks are not known, and a sync stores them again rather than rely on them.
+ */
+export async function relearnStores(
+  engine: Pick<Engine, 'index' | 'identity' | 'clock'>,
+  stores: ReadonlyMap<string, OpenStore>,
+  deps: { readonly warn: ReportWarning; readonly progress?: ReportProgress; readonly signal?: AbortSignal },
+): Promise<void> {
+  const { index, identity, clock } = engine;
+  const built = index.kv.get(RELEARN);
+  if (built === undefined) return;
+  for (const [name, store] of stores) {
+    const key = `relearned.${name}`;
+    if (index.kv.get(key) === built) continue;
+    const { label } = store.objects;
+    try {
+      const learned = await learnPacks(
+        { name, label, packs: store.packs },
+        identity.agentId,
+        {
+          index: index.chunks,
+          nowNs: clock.nowNs(),
+          ...(deps.progress === undefined ? {} : { progress: deps.progress }),
+        },
+        deps.signal,
+      );
+      for (const { message } of learned.damaged) deps.warn({ code: 'store-damaged', message });
+      index.kv.set(key, built);
+    } catch (error) {
+      deps.signal?.throwIfAborted();
+      deps.warn({
+        code: 'store-not-learned',
+        message: `what lies in ${label} is not known again yet: ${toEdgeError(error).message}`,
+      });
+    }
+  }
+}
