@@ -1,7 +1,8 @@
-import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { existsSync, readlinkSync } from 'node:fs';
+import { type FileHandle, mkdir, mkdtemp, open, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it, vi } from 'vitest';
 import { objectStoreContract } from '../../testing/object-store-contract.ts';
 import { createSeededRandom } from '../../testing/seeded-random.ts';
 import { openFolderObjectStore } from './folder.ts';
@@ -23,6 +24,36 @@ objectStoreContract('the folder driver', {
 });
 
 describe('the folder driver', () => {
+  it('syncs the file before it has its name, and then every folder whose names changed', async () => {
+    const folder = await newFolder();
+    const store = openFolderObjectStore({ folder }, { random });
+    const target = join(folder, 'a', 'b', 'object');
+    const probe = await open(folder, 'r');
+    const prototype = Object.getPrototypeOf(probe) as { sync(this: FileHandle): Promise<void> };
+    await probe.close();
+    const seen: { what: string; named: boolean }[] = [];
+    const spy = vi.spyOn(prototype, 'sync').mockImplementation(async function (this: FileHandle) {
+      seen.push({ what: readlinkSync(`/proc/self/fd/${this.fd}`).slice(folder.length), named: existsSync(target) });
+    });
+    for (const ifAbsent of [false, true]) {
+      seen.length = 0;
+      await store.put('a/b/object', Buffer.from('x'), { ifAbsent });
+      const file = seen.findIndex(({ what }) => what.startsWith(`/${UNFINISHED_FOLDER}/`));
+      expect(seen[file]?.named).toBe(false);
+      expect(seen.slice(file + 1).some(({ what, named }) => what === '/a/b' && named)).toBe(true);
+      if (!ifAbsent)
+        for (const parent of ['', '/a'])
+          expect(
+            seen.some(({ what }) => what === parent),
+            parent,
+          ).toBe(true);
+      seen.length = 0;
+      await store.delete('a/b/object');
+      expect(seen).toEqual([{ what: '/a/b', named: false }]);
+    }
+    spy.mockRestore();
+  });
+
   it('takes a mount that is gone for a missing store, not for an empty one', async () => {
     const gone = openFolderObjectStore({ folder: join(await newFolder(), 'unmounted', 'store') }, { random });
     for (const run of [
