@@ -34,6 +34,14 @@ const OPERATIONS: Readonly<Record<string, Load>> = {
   'key.add': async () => (await import('./key-add.ts')).keyAdd,
   'key.remove': async () => (await import('./key-remove.ts')).keyRemove,
   'key.check-recovery': async () => (await import('./key-check-recovery.ts')).keyCheckRecovery,
+  'peer.invite': async () => (await import('./peer-invite.ts')).peerInvite,
+  'peer.list': async () => (await import('./peer-list.ts')).peerList,
+  'peer.show': async () => (await import('./peer-list.ts')).peerShow,
+  'agent.status': async () => (await import('./agent-status.ts')).agentStatus,
+  'agent.reload': async () => (await import('./agent-reload.ts')).agentReload,
+  'agent.stop': async () => (await import('./agent-stop.ts')).agentStop,
+  'jobs.list': async () => (await import('./jobs-list.ts')).jobsList,
+  'jobs.show': async () => (await import('./jobs-show.ts')).jobsShow,
 };
 
 /** What asks a running agent about itself; there is nothing to run without one. */
@@ -51,6 +59,8 @@ const SETUPS: Readonly<Record<string, Load>> = {
   recover: async () => (await import('./recover.ts')).recover,
   'config.validate': async () => (await import('./config.ts')).configValidate,
   'config.show': async () => (await import('./config.ts')).configShow,
+  'peer.join': async () => (await import('./peer-join.ts')).peerJoin,
+  'agent.install': async () => (await import('./agent-install.ts')).agentInstall,
   doctor: async () => (await import('./doctor.ts')).doctor,
 };
 
