@@ -359,6 +359,24 @@ describe('P5', () => {
       expect((await run(two)).dropped.chunks).toBe(0);
     });
 
+    it('counts only the chunks that the peer could hash', async () => {
+      await snapshot(fixture.dir('', [file('a'), file('b')]));
+      const [, lost] = dataIds().map(toHex);
+      addHolder();
+      const { link } = peers.get(holderId) as { link: PeerLink };
+      const right = link.verify;
+      Object.assign(link, {
+        source: fixture.source('peers', 'holder', { has: (hex) => hex !== lost }),
+        // An old hash of what it no longer has.
+        verify: async (nonce: Uint8Array, ids: readonly ChunkId[]) =>
+          (await right(nonce, ids)).map((answer, i) =>
+            toHex(ids[i] as ChunkId) === lost ? new Uint8Array(32) : answer,
+          ),
+      });
+      expect((await run(two)).dropped.chunks).toBe(1);
+      expect(placesOf(dataIds()[1] as ChunkId).sort()).toEqual(['', 'archive']);
+    });
+
     it('does not count two peers of one site as two sites', async () => {
       await snapshot(fixture.dir('', [file('a')]));
       addHolder({ id: 'cc'.repeat(16) });
