@@ -54,7 +54,11 @@ export const doctor = defineSetup<object, DoctorData>({
 });
 
 function checkRuntime(): DoctorCheck {
-  return { what: 'runtime', result: 'ok', message: `Node.js ${process.versions.node} on ${process.platform} ${process.arch}` };
+  return {
+    what: 'runtime',
+    result: 'ok',
+    message: `Node.js ${process.versions.node} on ${process.platform} ${process.arch}`,
+  };
 }
 
 async function checkOpenFiles(): Promise<DoctorCheck> {
@@ -62,12 +66,22 @@ async function checkOpenFiles(): Promise<DoctorCheck> {
   const limit = Number(/^Max open files\s+(\d+)/m.exec(text ?? '')?.[1] ?? Number.NaN);
   if (Number.isNaN(limit)) return { what: 'open files', result: 'ok', message: 'not limited, as far as can be seen' };
   if (limit >= OPEN_FILES_MIN) return { what: 'open files', result: 'ok', message: `up to ${limit}` };
-  return { what: 'open files', result: 'warning', message: `only ${limit}`, hint: `Raise it: ulimit -n ${OPEN_FILES_MIN}` };
+  return {
+    what: 'open files',
+    result: 'warning',
+    message: `only ${limit}`,
+    hint: `Raise it: ulimit -n ${OPEN_FILES_MIN}`,
+  };
 }
 
 async function checkWatches(): Promise<DoctorCheck> {
   const limit = Number((await readIfThere('/proc/sys/fs/inotify/max_user_watches')) ?? Number.NaN);
-  if (Number.isNaN(limit) || limit >= WATCHES_MIN) return { what: 'watches', result: 'ok', message: Number.isNaN(limit) ? 'not limited, as far as can be seen' : `up to ${limit} folders` };
+  if (Number.isNaN(limit) || limit >= WATCHES_MIN)
+    return {
+      what: 'watches',
+      result: 'ok',
+      message: Number.isNaN(limit) ? 'not limited, as far as can be seen' : `up to ${limit} folders`,
+    };
   return {
     what: 'watches',
     result: 'warning',
@@ -79,12 +93,21 @@ async function checkWatches(): Promise<DoctorCheck> {
 function checkConfig({ place }: SetupContext, checks: DoctorCheck[]): LoadedConfig | undefined {
   try {
     const loaded = loadConfig(place);
-    checks.push({ what: 'configuration', result: 'ok', message: loaded.files.length === 0 ? 'none; the defaults hold' : loaded.files.join(', ') });
+    checks.push({
+      what: 'configuration',
+      result: 'ok',
+      message: loaded.files.length === 0 ? 'none; the defaults hold' : loaded.files.join(', '),
+    });
     for (const { message } of loaded.warnings) checks.push({ what: 'configuration', result: 'warning', message });
     return loaded;
   } catch (error) {
     if (!isEdgeError(error, 'E_CONFIG')) throw error;
-    checks.push({ what: 'configuration', result: 'problem', message: error.message, ...(error.hint === undefined ? {} : { hint: error.hint }) });
+    checks.push({
+      what: 'configuration',
+      result: 'problem',
+      message: error.message,
+      ...(error.hint === undefined ? {} : { hint: error.hint }),
+    });
     return undefined;
   }
 }
@@ -93,26 +116,57 @@ async function checkDataDir(dir: DataDir, { warn }: SetupContext, checks: Doctor
   const what = 'data dir';
   try {
     if (!(await dataDirExists(dir))) {
-      checks.push({ what, result: 'problem', message: `there is no vault at ${dir.path}`, hint: 'Make one: edgestore init' });
+      checks.push({
+        what,
+        result: 'problem',
+        message: `there is no vault at ${dir.path}`,
+        hint: 'Make one: edgestore init',
+      });
       return;
     }
     const { mode, uid } = await stat(dir.path);
-    if ((mode & 0o077) !== 0) checks.push({ what, result: 'warning', message: `${dir.path} can be read by others`, hint: `chmod 700 ${dir.path}` });
-    if (uid !== process.getuid?.()) checks.push({ what, result: 'warning', message: `${dir.path} belongs to another user (uid ${uid})` });
+    if ((mode & 0o077) !== 0)
+      checks.push({
+        what,
+        result: 'warning',
+        message: `${dir.path} can be read by others`,
+        hint: `chmod 700 ${dir.path}`,
+      });
+    if (uid !== process.getuid?.())
+      checks.push({ what, result: 'warning', message: `${dir.path} belongs to another user (uid ${uid})` });
     const files = await readVaultFiles(dir, warn);
-    checks.push({ what, result: 'ok', message: `vault ${files.vaultId.slice(0, 8)}, agent ${files.identity.name}, at ${dir.path}` });
+    checks.push({
+      what,
+      result: 'ok',
+      message: `vault ${files.vaultId.slice(0, 8)}, agent ${files.identity.name}, at ${dir.path}`,
+    });
     for (const { file, why } of files.damagedSlots) {
-      checks.push({ what: 'key slots', result: 'problem', message: `${file}: ${why}`, hint: 'Take it from another store of the vault, or remove the file and add a new slot.' });
+      checks.push({
+        what: 'key slots',
+        result: 'problem',
+        message: `${file}: ${why}`,
+        hint: 'Take it from another store of the vault, or remove the file and add a new slot.',
+      });
     }
     if (!files.slots.some((slot) => slot.type === 'recovery')) {
-      checks.push({ what: 'key slots', result: 'problem', message: 'there is no recovery slot: a lost disk could not be recovered' });
+      checks.push({
+        what: 'key slots',
+        result: 'problem',
+        message: 'there is no recovery slot: a lost disk could not be recovered',
+      });
     }
     const holder = readLockHolder(dir.lockFile);
-    if (holder !== undefined) checks.push({ what: 'lock', result: 'ok', message: `in use by process ${holder.pid} (${holder.command})` });
+    if (holder !== undefined)
+      checks.push({ what: 'lock', result: 'ok', message: `in use by process ${holder.pid} (${holder.command})` });
     checks.push(await checkSpace(dir.packDir));
   } catch (thrown) {
     const error = toEdgeError(thrown);
-    checks.push({ what, result: 'problem', message: error.message, ...(error.hint === undefined ? {} : { hint: error.hint }) });
+    checks.push({
+      what,
+      result: 'problem',
+      message: error.message,
+      ...(error.hint === undefined ? {} : { hint: error.hint }),
+    });
   }
 }
 
@@ -120,7 +174,9 @@ async function checkSpace(folder: string): Promise<DoctorCheck> {
   const { bavail, bsize } = await statfs(folder);
   const free = bavail * bsize;
   const message = `${formatBytes(free)} free for packs`;
-  return free >= FREE_BYTES_MIN ? { what: 'space', result: 'ok', message } : { what: 'space', result: 'warning', message };
+  return free >= FREE_BYTES_MIN
+    ? { what: 'space', result: 'ok', message }
+    : { what: 'space', result: 'warning', message };
 }
 
 async function checkRoot(name: string, path: string): Promise<DoctorCheck> {
@@ -135,7 +191,11 @@ async function checkRoot(name: string, path: string): Promise<DoctorCheck> {
 }
 
 /** Asks for something that is not there: shows whether bucket and credentials are right, and costs one request. */
-async function checkStore(name: string, { config }: LoadedConfig, { clock, random, signal }: SetupContext): Promise<DoctorCheck> {
+async function checkStore(
+  name: string,
+  { config }: LoadedConfig,
+  { clock, random, signal }: SetupContext,
+): Promise<DoctorCheck> {
   const what = `store ${name}`;
   const store = config.stores[name]!;
   try {
@@ -149,18 +209,29 @@ async function checkStore(name: string, { config }: LoadedConfig, { clock, rando
       },
       { clock, random },
     );
-    await objects.get('doctor-looks-for-nothing', { signal: AbortSignal.any([signal, AbortSignal.timeout(4 * CONNECT_MS_MAX)]) });
+    await objects.get('doctor-looks-for-nothing', {
+      signal: AbortSignal.any([signal, AbortSignal.timeout(4 * CONNECT_MS_MAX)]),
+    });
     return { what, result: 'ok', message: objects.label };
   } catch (thrown) {
     const error = toEdgeError(thrown);
-    return { what, result: 'problem', message: error.message, ...(error.hint === undefined ? {} : { hint: error.hint }) };
+    return {
+      what,
+      result: 'problem',
+      message: error.message,
+      ...(error.hint === undefined ? {} : { hint: error.hint }),
+    };
   }
 }
 
 async function checkPeer(name: string, address: string): Promise<DoctorCheck> {
   const { hostname, port } = new URL(address);
   const error = await new Promise<Error | undefined>((resolve) => {
-    const socket = connect({ host: hostname.replace(/^\[|\]$/g, ''), port: Number(port || 443), timeout: CONNECT_MS_MAX });
+    const socket = connect({
+      host: hostname.replace(/^\[|\]$/g, ''),
+      port: Number(port || 443),
+      timeout: CONNECT_MS_MAX,
+    });
     const end = (why?: Error): void => {
       socket.destroy();
       resolve(why);

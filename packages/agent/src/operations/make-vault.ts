@@ -202,7 +202,17 @@ async function clearUnfinished(dir: DataDir): Promise<void> {
       },
     );
   }
-  for (const path of [dir.indexFile, `${dir.indexFile}-wal`, `${dir.indexFile}-shm`, dir.slotsDir, dir.agentDir, dir.cardsDir, dir.logDir, dir.storedKeyFile, dir.adminFile]) {
+  for (const path of [
+    dir.indexFile,
+    `${dir.indexFile}-wal`,
+    `${dir.indexFile}-shm`,
+    dir.slotsDir,
+    dir.agentDir,
+    dir.cardsDir,
+    dir.logDir,
+    dir.storedKeyFile,
+    dir.adminFile,
+  ]) {
     await rm(path, { recursive: true, force: true });
   }
 }

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { addRoot, checkRootPath, nameForRoot } from './add-root.ts';
 import { openedOf } from './opened.ts';
 import { defineOperation } from './operation.ts';
+import { recordSettings } from './record-settings.ts';
 import type { RootData, RootJson } from './root-data.ts';
 import { rootJson } from './root-json.ts';
 
@@ -34,7 +35,7 @@ export const rootAdd = defineOperation<z.output<typeof input>, RootData>({
     }
     requireNamed('replication', given.replication, loaded.config.replication);
     requireNamed('tiering', given.tiering, loaded.config.tiering);
-    const name = nameForRoot(given, loaded);
+    const name = nameForRoot({ path: given.path, name: given.name }, loaded);
     const root = {
       path: given.path,
       name: given.name,
@@ -53,7 +54,10 @@ export const rootAdd = defineOperation<z.output<typeof input>, RootData>({
       },
     };
     const origin = given.dryRun ? 'default' : `${addRoot(root, name, loaded)}:2`;
-    if (!given.dryRun) await context.home.reload();
+    if (!given.dryRun) {
+      await context.home.reload();
+      await recordSettings(context.home);
+    }
     const json: RootJson = {
       name,
       path: given.path,

@@ -5,6 +5,7 @@ import { removeConfigItem } from '../config/config-items.ts';
 import { nearestName } from '../config/nearest-name.ts';
 import { openedOf } from './opened.ts';
 import { defineOperation } from './operation.ts';
+import { recordSettings } from './record-settings.ts';
 import type { RootRemovedData } from './root-data.ts';
 
 const input = z.object({ name: z.string(), dryRun: z.boolean().default(false) });
@@ -33,7 +34,10 @@ export const rootRemove = defineOperation<z.output<typeof input>, RootRemovedDat
         hint: 'Take it out there.',
       });
     }
-    if (!dryRun) await context.home.reload();
+    if (!dryRun) {
+      await context.home.reload();
+      await recordSettings(context.home);
+    }
     return { data: { name, dry_run: dryRun } };
   },
 });

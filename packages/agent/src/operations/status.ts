@@ -13,7 +13,13 @@ export interface StatusRoot {
   readonly path: string;
   readonly present: boolean;
   readonly watch: boolean;
-  readonly last_snapshot: { readonly id: string; readonly time: string; readonly files: number; readonly bytes: number; readonly failed: number } | null;
+  readonly last_snapshot: {
+    readonly id: string;
+    readonly time: string;
+    readonly files: number;
+    readonly bytes: number;
+    readonly failed: number;
+  } | null;
   /** Besides this agent's own store; null without a snapshot. */
   readonly copies: { readonly have: number; readonly want: number } | null;
   readonly sites: { readonly have: number; readonly want: number } | null;

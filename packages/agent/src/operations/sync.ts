@@ -17,6 +17,7 @@ import { PROGRAM } from '../program.ts';
 import { openedOf } from './opened.ts';
 import { defineOperation, type OperationContext } from './operation.ts';
 import { parseMaxDelete } from './parse-max-delete.ts';
+import { recordSettings } from './record-settings.ts';
 import { rootsToSync } from './roots-to-sync.ts';
 import { waitForCopies } from './wait-for-copies.ts';
 
@@ -75,6 +76,7 @@ export const sync = defineOperation<SyncInput, SyncData>({
   mutates: true,
   run: async (given, context) => {
     const roots = await rootsToSync(given.paths, given.dryRun, context);
+    if (!given.dryRun) await recordSettings(context.home);
     const captured: { root: RootConfig; report: CaptureReport | EdgeError }[] = [];
     for (const root of roots) captured.push({ root, report: await captureOne(root, given, context, roots.length > 1) });
     await mergeSmallPacks(context);
@@ -110,21 +112,23 @@ async function captureOne(
 ): Promise<CaptureReport | EdgeError> {
   const { engine, replicator } = openedOf(context);
   try {
-    const report = await capture(
-      {
-        root: {
-          name: root.name,
-          path: unescapeName(root.path),
-          exclude: root.exclude,
-          oneFileSystem: root.oneFileSystem,
+    const report = await context.home.turns.run(`capture:${root.name}`, () =>
+      capture(
+        {
+          root: {
+            name: root.name,
+            path: unescapeName(root.path),
+            exclude: root.exclude,
+            oneFileSystem: root.oneFileSystem,
+          },
+          fullScan: given.fullScan,
+          dryRun: given.dryRun,
+          program: PROGRAM,
+          ...(Object.keys(given.tags).length > 0 ? { tags: given.tags } : {}),
+          ...maxDeleteOf(given.maxDelete ?? root.maxDelete),
         },
-        fullScan: given.fullScan,
-        dryRun: given.dryRun,
-        program: PROGRAM,
-        ...(Object.keys(given.tags).length > 0 ? { tags: given.tags } : {}),
-        ...maxDeleteOf(given.maxDelete ?? root.maxDelete),
-      },
-      { ...engine, report: context.progress, warn: context.warn, signal: context.signal },
+        { ...engine, report: context.progress, warn: context.warn, signal: context.signal },
+      ),
     );
     if (report.snapshot !== undefined && report.seq !== undefined) {
       replicator.enqueue({ id: report.snapshot, incarnation: engine.identity.incarnation, seq: report.seq });

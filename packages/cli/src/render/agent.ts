@@ -21,7 +21,7 @@ export function renderAgentStatus(data: AgentStatusData, { colours }: TextContex
       ['version', data.version],
       ['listens on', data.listen === null ? undefined : printable(data.listen)],
       ['memory', data.rss_bytes === null ? undefined : formatBytes(data.rss_bytes)],
-      ['watching', data.watching.length === 0 ? undefined : data.watching.map(printable).join(', ')],
+      ['watching', data.watching.length === 0 ? undefined : data.watching.map((name) => printable(name)).join(', ')],
       ['jobs', data.jobs_running === 0 ? undefined : `${data.jobs_running} running`],
     ]),
   ];

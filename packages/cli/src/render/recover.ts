@@ -1,5 +1,6 @@
 /** Text of `recover`. */
 import type { RecoverData } from '@edgestore/agent/operations/recover';
+import { formatBytes } from '@edgestore/engine/units';
 import type { TextContext } from '../base-command.ts';
 import { formatCount } from '../output/numbers.ts';
 import { printable } from '../output/printable.ts';
@@ -25,7 +26,11 @@ export function renderRecover(data: RecoverData, { colours }: TextContext): stri
       ['snapshots', formatCount(data.snapshots)],
     ]),
   ];
-  for (const missing of data.missing) lines.push(`${colours.yellow('missing')}  ${printable(missing)}`);
+  for (const gap of data.gaps) {
+    lines.push(
+      `${colours.yellow('missing')}  ${shortId(gap.snapshot)} of ${gap.root}: ${formatCount(gap.files)} of ${formatCount(gap.files_total)} files (${formatBytes(gap.bytes)}) are in none of these places`,
+    );
+  }
   if (!data.dry_run) lines.push('', 'Next: edgestore restore latest --root NAME --target FOLDER');
   return lines;
 }

@@ -1,0 +1,26 @@
+/**
+ * Keeps this agent's configuration (without secrets) in its log, so that `recover` can write it back: a record whenever it differs from the one before.
+ */
+import { unescapeName } from '@edgestore/engine';
+import { configWithoutSecrets } from '../config/show-config.ts';
+import type { AgentHome } from '../home/agent-home.ts';
+
+export async function recordSettings(home: AgentHome): Promise<void> {
+  const { engine, loaded, replicator } = home;
+  const settings = {
+    agentName: engine.identity.name,
+    site: engine.identity.site,
+    configJson: configWithoutSecrets(loaded),
+    roots: loaded.config.roots.map(({ name, path }) => ({ name, path: unescapeName(path) })),
+  };
+  const known = engine.index.log.settingsOf(engine.identity.agentId);
+  const isSame =
+    known !== undefined &&
+    known.agentName === settings.agentName &&
+    known.site === settings.site &&
+    known.configJson === settings.configJson;
+  if (isSame) return;
+  const { hash, incarnation, seq } = await engine.log.append({ type: 'settings', settings });
+  replicator.enqueue({ id: hash, incarnation, seq });
+  home.running?.noteNewWork();
+}

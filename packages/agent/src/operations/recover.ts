@@ -1,0 +1,212 @@
+/** `recover`: on an empty machine, from the recovery sheet and whatever still has copies. */
+import { mkdir } from 'node:fs/promises';
+import {
+  applyRecover,
+  createSlot,
+  type DataDir,
+  dataDirAt,
+  dataDirExists,
+  deriveVaultKeys,
+  EdgeError,
+  escapeName,
+  formatTimeNs,
+  fromHex,
+  loadSodium,
+  lockDataDir,
+  type ParsedRecoverySheet,
+  parseRecoverySheet,
+  planRecover,
+  type RecoverPlan,
+  type RecoverySource,
+  toEdgeError,
+  toHex,
+  writeFileDurably,
+} from '@edgestore/engine';
+import { z } from 'zod';
+import { itemsOfSettings, writeConfigItem } from '../config/config-items.ts';
+import { type LoadedConfig, loadConfig } from '../config/load-config.ts';
+import { advertisedAddresses } from '../home/advertised-addresses.ts';
+import { createTlsIdentity, type TlsIdentity } from '../http/tls-certificate.ts';
+import { createKeyFile } from './key-file.ts';
+import { openRecoverySources } from './recovery-sources.ts';
+import { defineSetup, type SetupContext } from './setup.ts';
+
+export interface RecoverData {
+  readonly vault: string;
+  readonly agent: { readonly id: string; readonly name: string; readonly site: string; readonly incarnation: number };
+  readonly data_dir: string;
+  /** The newest record that was found; null when there is none. */
+  readonly head: {
+    readonly incarnation: number;
+    readonly seq: number;
+    readonly hash: string;
+    readonly time: string | null;
+  } | null;
+  /** Seconds since the newest snapshot. */
+  readonly head_age_s: number | null;
+  /** Sources that have the head. With one source and no memory a rollback cannot be found. */
+  readonly vouched_by: readonly string[];
+  readonly roots: readonly { readonly name: string; readonly path: string }[];
+  readonly snapshots: number;
+  /** What some snapshot cannot be restored from these sources. */
+  readonly gaps: readonly {
+    readonly snapshot: string;
+    readonly root: string;
+    readonly files: number;
+    readonly files_total: number;
+    readonly bytes: number;
+  }[];
+  readonly read_only: boolean;
+  readonly dry_run: boolean;
+}
+
+const input = z.object({
+  from: z.array(z.string()).min(1, '--from is missing'),
+  recovery: z.string(),
+  agent: z.string().optional(),
+  endpoint: z.string().optional(),
+  region: z.string().optional(),
+  readOnly: z.boolean().default(false),
+  storedKey: z.boolean().default(true),
+  dryRun: z.boolean().default(false),
+});
+type Input = z.output<typeof input>;
+
+export const recover = defineSetup<Input, RecoverData>({
+  name: 'recover',
+  input: input as z.ZodType<Input>,
+  run: async (given, context) => {
+    const loaded = loadConfig(context.place);
+    for (const warning of loaded.warnings) context.warn(warning);
+    const dir = dataDirAt(loaded.dataDir, { packDir: loaded.config.agent.packDir });
+    if (await dataDirExists(dir)) {
+      throw new EdgeError('E_USAGE', `${dir.path} is a data dir already`, {
+        hint: 'Recover into an empty folder: name another with --data-dir.',
+      });
+    }
+    const sheet = parseRecoverySheet(given.recovery);
+    const sodium = await loadSodium();
+    const keys = deriveVaultKeys(sodium, sheet.vaultId ?? '', sheet.vaultKey);
+    const tls = await createTlsIdentity('edgestore');
+    const sources = await openRecoverySources(given, { sheet, keys, tls, loaded, sodium }, context);
+    try {
+      const plan = await planRecover(
+        { sources, vaultKey: sheet.vaultKey, adminSeed: sheet.adminSeed, agent: given.agent },
+        { sodium, warn: context.warn, progress: context.progress },
+        context.signal,
+      );
+      if (!given.dryRun) await write(plan, { given, dir, loaded, sheet, tls, sources }, context);
+      return { data: dataOf(plan, given, dir, siteOf(plan, loaded), context), exitCode: plan.gaps.length > 0 ? 3 : 0 };
+    } finally {
+      for (const source of sources) source.close();
+    }
+  },
+});
+
+interface Parts {
+  readonly given: Input;
+  readonly dir: DataDir;
+  readonly loaded: LoadedConfig;
+  readonly sheet: ParsedRecoverySheet;
+  readonly tls: TlsIdentity;
+  readonly sources: readonly RecoverySource[];
+}
+
+async function write(
+  plan: RecoverPlan,
+  { given, dir, loaded, sheet, tls }: Parts,
+  context: SetupContext,
+): Promise<void> {
+  const sodium = await loadSodium();
+  await mkdir(dir.path, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
+    throw toEdgeError(error, `making the data dir ${dir.path}`);
+  });
+  const lock = lockDataDir(dir.lockFile, {
+    pid: process.pid,
+    command: 'edgestore recover',
+    since: formatTimeNs(context.clock.nowNs()),
+  });
+  try {
+    await applyRecover(
+      dir,
+      {
+        plan,
+        life: given.readOnly
+          ? { as: 'reader', agentId: toHex(context.random(16)), name: `${plan.agent.name}-reader`.slice(0, 64) }
+          : { as: 'takeover' },
+        site: siteOf(plan, loaded),
+        tls: { keyPem: tls.keyPem, certPem: tls.certPem, spkiSha256: fromHex(tls.spkiSha256, 32) },
+        addresses: advertisedAddresses(loaded.config.agent),
+      },
+      {
+        sodium,
+        random: context.random,
+        beforeCommit: async () => {
+          writeConfiguration(plan, loaded);
+          if (given.storedKey) await storeKey(dir, plan, sheet, sodium, context);
+        },
+      },
+    );
+  } finally {
+    lock.release();
+  }
+}
+
+/** What the settings record says, but for what the configuration of this machine has already. */
+function writeConfiguration(plan: RecoverPlan, loaded: LoadedConfig): void {
+  if (plan.settings === undefined) return;
+  for (const item of itemsOfSettings(plan.settings.configJson)) {
+    const there = loaded.raw[item.kind] as Record<string, unknown> | undefined;
+    if (there === undefined || !Object.hasOwn(there, item.name)) writeConfigItem(loaded.dataDir, item);
+  }
+}
+
+async function storeKey(
+  dir: DataDir,
+  plan: RecoverPlan,
+  sheet: ParsedRecoverySheet,
+  sodium: Awaited<ReturnType<typeof loadSodium>>,
+  { random }: SetupContext,
+): Promise<void> {
+  const secret = createKeyFile(dir.storedKeyFile, random);
+  const label = 'stored in the data dir';
+  const slot = await createSlot(
+    sodium,
+    { type: 'keyfile', secret },
+    { vaultId: plan.descriptor.vaultId, label, vaultKey: sheet.vaultKey },
+    random,
+  );
+  await writeFileDurably(dir.slotFile(slot.slotId), slot.bytes);
+}
+
+function siteOf(plan: RecoverPlan, loaded: LoadedConfig): string {
+  return loaded.config.agent.site ?? plan.agent.site;
+}
+
+function dataOf(plan: RecoverPlan, given: Input, dir: DataDir, site: string, { clock }: SetupContext): RecoverData {
+  const { agent, head, headTimeNs } = plan;
+  return {
+    vault: plan.descriptor.vaultId,
+    agent: {
+      id: agent.agentId,
+      name: agent.name,
+      site,
+      incarnation: given.readOnly ? agent.incarnation : plan.nextIncarnation,
+    },
+    data_dir: dir.path,
+    head: head === undefined ? null : { ...head, time: headTimeNs === undefined ? null : formatTimeNs(headTimeNs) },
+    head_age_s: headTimeNs === undefined ? null : Math.max(0, Number((clock.nowNs() - headTimeNs) / 1_000_000_000n)),
+    vouched_by: plan.vouchedBy,
+    roots: (plan.settings?.roots ?? []).map(({ name, path }) => ({ name, path: escapeName(path) })),
+    snapshots: plan.snapshots.length,
+    gaps: plan.gaps.map((gap) => ({
+      snapshot: gap.snapshot,
+      root: gap.root,
+      files: gap.files,
+      files_total: gap.filesTotal,
+      bytes: gap.bytes,
+    })),
+    read_only: given.readOnly,
+    dry_run: given.dryRun,
+  };
+}
