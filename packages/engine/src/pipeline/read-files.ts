@@ -208,14 +208,16 @@ function readContent(fd: number, size: number, holes: readonly Extent[], batches
 
 /** An empty file, mostly; files of /proc and the like say that they are empty and give bytes all the same. */
 function readSizeless(fd: number, batches: ChunkBatches): Content {
-  if (readFully(fd, oneByte) === 0) return { bytes: EMPTY, holes: [], isWhole: true };
+  const start = readFully(fd, firstBytes);
+  if (start === 0) return { bytes: EMPTY, holes: [], isWhole: true };
   const room = batches.room(SIZELESS_BYTES_MAX);
-  room[0] = oneByte[0]!;
-  const filled = 1 + readFully(fd, room.subarray(1));
+  room.set(firstBytes.subarray(0, start));
+  const filled = start < firstBytes.length ? start : start + readFully(fd, room.subarray(start));
   return { bytes: room.subarray(0, filled), holes: [], isWhole: filled < SIZELESS_BYTES_MAX };
 }
 
-const oneByte = new Uint8Array(1);
+/** Some of those files refuse to be read in small pieces. */
+const firstBytes = new Uint8Array(64 * 1024);
 
 function chunksOf(plain: Uint8Array, { chunker, identify }: ReadTools, chunks: PlainChunk[]): ContentRef[] {
   if (plain.length === 0) return [];

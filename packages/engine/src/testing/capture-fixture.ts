@@ -1,15 +1,16 @@
 /** An agent with a data dir of its own, for tests of capture: real index, packs, log and workers; and a reader of what was captured. */
-import { decodeList } from '../tree/content-list.ts';
-import { createOpener } from '../codec/open.ts';
-import { loadSodium } from '../codec/sodium.ts';
+
 import { capture } from '../capture/capture.ts';
 import type { CaptureDeps, CaptureInput, CaptureReport } from '../capture/capture-types.ts';
+import { createOpener } from '../codec/open.ts';
+import { loadSodium } from '../codec/sodium.ts';
 import { type ChunkId, ChunkKind, toHex } from '../core/ids.ts';
 import type { WorkerPool } from '../core/ports/worker-pool.ts';
 import type { SnapshotBody } from '../log/record-body.ts';
 import type { PipelineTasks } from '../pipeline/tasks.ts';
 import { createWorkerPool } from '../pipeline/worker-pool.ts';
 import { createOwnLog } from '../store/own-log.ts';
+import { decodeList } from '../tree/content-list.ts';
 import { decodePage } from '../tree/decode-page.ts';
 import type { Entry } from '../tree/entry.ts';
 import { fixtureKeys } from './owner-fixture.ts';
@@ -27,7 +28,7 @@ export interface CaptureFixture {
   /** The snapshot that a report (or id) names. */
   snapshot(of: CaptureReport | string): SnapshotBody;
   /** Every entry of a snapshot by its path as latin1 (`''` for the root); each page and chunk is opened and identified. */
-  entries(of: CaptureReport | string): Promise<Map<string, Entry>>;
+  entries(of: CaptureReport | SnapshotBody | string): Promise<Map<string, Entry>>;
   /** A file's bytes, with its holes as zeros. */
   content(entry: Entry): Promise<Buffer>;
   close(): Promise<void>;
@@ -103,7 +104,7 @@ export async function openCaptureFixture(path: string, options: CaptureFixtureOp
     snapshot,
     entries: async (of) => {
       const found = new Map<string, Entry>();
-      const root = snapshot(of).entry;
+      const root = typeof of === 'object' && 'entry' in of ? of.entry : snapshot(of).entry;
       const todo: { readonly path: string; readonly entry: Entry }[] = [{ path: '', entry: root }];
       for (let next = todo.pop(); next !== undefined; next = todo.pop()) {
         found.set(next.path, next.entry);

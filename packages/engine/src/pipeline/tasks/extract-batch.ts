@@ -10,6 +10,8 @@ export interface ExtractChunk {
   readonly id: ChunkId;
   readonly keyId: number;
   readonly sealedBytes: number;
+  /** The content need not be compared with the id again. */
+  readonly identified: boolean;
   /** In a local pack, or brought along. */
   readonly place: { readonly pack: string; readonly offset: number } | { readonly sealed: Uint8Array };
 }
@@ -74,13 +76,20 @@ export function packBatch(batch: UnpackedBatch): PackedBatch {
   const packs = new Map<string, number>();
   const extras: { file: number; holes?: readonly Hole[]; xattrs?: readonly Xattr[] }[] = [];
   for (const folder of batch.folders) numbers.push(bytes.add(folder), folder.length);
-  for (const { id, keyId, sealedBytes, place } of batch.chunks) {
+  for (const { id, keyId, sealedBytes, identified, place } of batch.chunks) {
     let pack = -1;
     if ('pack' in place) {
       pack = packs.get(place.pack) ?? packs.size;
       packs.set(place.pack, pack);
     }
-    numbers.push(bytes.add(id), keyId, sealedBytes, pack, 'pack' in place ? place.offset : bytes.add(place.sealed));
+    numbers.push(
+      bytes.add(id),
+      keyId,
+      sealedBytes,
+      Number(identified),
+      pack,
+      'pack' in place ? place.offset : bytes.add(place.sealed),
+    );
   }
   for (const [i, file] of batch.files.entries()) {
     let seconds = file.mtimeNs / BILLION;
@@ -127,10 +136,10 @@ export function unpackBatch(packed: PackedBatch): UnpackedBatch {
   const folders = Array.from({ length: counts[0] }, slice);
   const chunks = Array.from({ length: counts[1] }, (): ExtractChunk => {
     const idAt = next();
-    const [keyId, sealedBytes, pack, offset] = [next(), next(), next(), next()];
+    const [keyId, sealedBytes, identified, pack, offset] = [next(), next(), next() === 1, next(), next()];
     const place =
       pack === -1 ? { sealed: bytes.subarray(offset, offset + sealedBytes) } : { pack: packs[pack]!, offset };
-    return { id: bytes.subarray(idAt, idAt + 32), keyId, sealedBytes, place };
+    return { id: bytes.subarray(idAt, idAt + 32), keyId, sealedBytes, identified, place };
   });
   const extras = new Map(packed.extras.map((extra) => [extra.file, extra]));
   const files = Array.from({ length: counts[2] }, (_, i): ExtractFile => {

@@ -51,9 +51,9 @@ export function openBatchChunks(
   function open(chunk: number): Uint8Array | BadChunk {
     const bytes = sealed[chunk]!;
     if (!(bytes instanceof Uint8Array)) return bytes;
-    const { id, keyId } = chunks[chunk]!;
+    const { id, keyId, identified } = chunks[chunk]!;
     try {
-      return opener.open(ChunkKind.data, id, keyId, bytes);
+      return opener.open(ChunkKind.data, id, keyId, bytes, { identify: !identified });
     } catch (error) {
       if (!isEdgeError(error, 'E_INTEGRITY', 'E_FORMAT')) throw error;
       return { chunk, reason: 'damaged', detail: error.message };

@@ -1,6 +1,7 @@
 /** Writes whole files, and parts of large ones, from verified chunks. One file's trouble never stops the others. */
-import { constants, ftruncateSync, writeSync } from 'node:fs';
+import { constants, fsyncSync, ftruncateSync, writeSync } from 'node:fs';
 import { EdgeError, errnoOf, toEdgeError } from '../../core/errors.ts';
+import { statAt } from '../../files/file-stat.ts';
 import { removeFileAt, renameAt } from '../../files/make-entry.ts';
 import { closeFd, openAt } from '../../files/open-file.ts';
 import type { Task } from '../task.ts';
@@ -105,6 +106,7 @@ export const task: Task<ExtractFilesTask['input'], ExtractFilesTask['output']> =
         const meta = applyMetaToFd(fd, file, self);
         if (meta.ownerKept) outcome.ownersKept++;
         for (const problem of meta.problems) outcome.meta.push({ index, ...problem });
+        if (temporary !== undefined) syncBeforeReplacing(dir, file.name, fd);
       } finally {
         closeFd(fd);
       }
@@ -154,6 +156,11 @@ export function createFile(dir: number, name: Uint8Array, replace: boolean): num
     removeFileAt(dir, name);
     return openAt(dir, name, flags, 0o600);
   }
+}
+
+/** What was there is given up only for bytes that are on stable storage. */
+export function syncBeforeReplacing(dir: number, name: Uint8Array, fd: number): void {
+  if (statAt(dir, name) !== undefined) fsyncSync(fd);
 }
 
 /** A file is there whole or not at all. */

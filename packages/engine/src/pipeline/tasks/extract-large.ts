@@ -4,7 +4,7 @@ import { errnoOf } from '../../core/errors.ts';
 import { renameAt } from '../../files/make-entry.ts';
 import { closeFd, openAt } from '../../files/open-file.ts';
 import type { Task } from '../task.ts';
-import { createFile, failureOf, removeHalfWritten } from './extract-files.ts';
+import { createFile, failureOf, removeHalfWritten, syncBeforeReplacing } from './extract-files.ts';
 import { folderCacheOf } from './extract-folder-cache.ts';
 import { applyMetaToFd, type ExtractMeta, type ItemFailure, processOwner } from './extract-meta.ts';
 
@@ -48,7 +48,10 @@ export const task: Task<ExtractLargeTask['input'], ExtractLargeTask['output']> =
         try {
           const { problems, ownerKept } = applyMetaToFd(fd, step.meta, processOwner());
           const meta = problems.map((problem) => ({ index: 0, ...problem }));
-          if (Buffer.compare(name, step.finalName) !== 0) renameAt(dir, name, dir, step.finalName);
+          if (Buffer.compare(name, step.finalName) !== 0) {
+            syncBeforeReplacing(dir, step.finalName, fd);
+            renameAt(dir, name, dir, step.finalName);
+          }
           return { output: { ...NOTHING, meta, ownerKept } };
         } finally {
           closeFd(fd);
