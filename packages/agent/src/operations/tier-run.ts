@@ -36,6 +36,10 @@ export const tierRun = defineOperation<Input, TierRunData>({
       };
       return { data };
     }
+    // A bucket always has the trees and the log of what lies in it, also where no agent runs to bring them.
+    for (const target of context.home.replicator.targets()) {
+      if (target.type === 'bucket') await context.home.replicator.run(target, context.signal);
+    }
     const report = await applyDemote(plan, deps, context.signal);
     const data: TierRunData = {
       plan: id,
