@@ -7,7 +7,7 @@ import { type Clock, formatTimeNs } from '../core/clock.ts';
 import { EdgeError } from '../core/errors.ts';
 import { failpoint } from '../core/failpoint.ts';
 import type { VaultId } from '../core/ids.ts';
-import { fromSqlite, isDamage, suspectFile } from './sqlite-errors.ts';
+import { fromSqlite, isDamage, sqliteCodeOf, suspectFile } from './sqlite-errors.ts';
 
 export type Db = Sqlite.Database;
 
@@ -66,8 +66,19 @@ function uselessBecause(error: unknown): string | undefined {
 }
 
 function openChecked(path: string, vault: VaultId): Db {
+  try {
+    return openWith(path, vault, 'NORMAL');
+  } catch (error) {
+    if (sqliteCodeOf(error) !== 'SQLITE_IOERR_SHMSIZE') throw error;
+    // A disk without 32 KiB for the shared memory file: alone on the database, SQLite does without, so that reading still works.
+    return openWith(path, vault, 'EXCLUSIVE');
+  }
+}
+
+function openWith(path: string, vault: VaultId, locking: 'NORMAL' | 'EXCLUSIVE'): Db {
   const db = new Sqlite(path, { timeout: 2000 });
   try {
+    db.pragma(`locking_mode = ${locking}`);
     assertDurable(db, path);
     const version = db.pragma('user_version', { simple: true }) as number;
     if (version === 0 && tableCount(db) > 0) throw new UselessIndex('it is not a finished index');
@@ -75,13 +86,24 @@ function openChecked(path: string, vault: VaultId): Db {
     if (version > 0) refuseForeign(db, vault);
     if (version > 0 && mustBeChecked(db)) checkPages(db);
     migrate(db, version);
-    db.prepare(`INSERT OR IGNORE INTO key_value (key, value) VALUES ('index.vault', ?)`).run(vault);
-    // Until it is closed properly again, the next start checks every page.
-    db.prepare(`INSERT OR REPLACE INTO key_value (key, value) VALUES ('index.open', '1')`).run();
+    if (version === 0) db.prepare(`INSERT INTO key_value (key, value) VALUES ('index.vault', ?)`).run(vault);
+    markOpen(db, true);
     return db;
   } catch (error) {
     db.close();
     throw error;
+  }
+}
+
+/**
+ * Until it is closed properly, the next start checks every page. On a full disk the mark is left as it is: reading and restoring have to work there,
+ * and one check more or less loses nothing.
+ */
+export function markOpen(db: Db, isOpen: boolean): void {
+  try {
+    db.prepare(`INSERT OR REPLACE INTO key_value (key, value) VALUES ('index.open', ?)`).run(isOpen ? '1' : '0');
+  } catch (error) {
+    if (sqliteCodeOf(error) !== 'SQLITE_FULL') throw error;
   }
 }
 

@@ -58,10 +58,12 @@ export function holdIndex(db: Db): HoldIndexTable {
   );
   const add = db.prepare('INSERT INTO holds (key48, id, owner, sha256, sealed_bytes) VALUES (?, ?, ?, ?, ?)');
   const replace = db.prepare('UPDATE holds SET sha256 = ?, sealed_bytes = ? WHERE hold = ?');
-  const count = db.prepare('UPDATE owners SET held = held + ?, last_op = ? WHERE owner = ?');
+  const count = db.prepare('UPDATE owners SET held = held + ? WHERE owner = ?');
   const witness = db.prepare(
-    'UPDATE owners SET incarnation = ?, head_seq = ?, head_hash = ?, log_bytes = ? WHERE owner = ?',
+    'UPDATE owners SET incarnation = ?, last_op = ?, head_seq = ?, head_hash = ? WHERE owner = ?',
   );
+  const setLastOp = db.prepare('UPDATE owners SET last_op = max(last_op, ?) WHERE owner = ?');
+  const setLogBytes = db.prepare('UPDATE owners SET log_bytes = max(log_bytes, ?) WHERE owner = ?');
   const addBatch = db.prepare('INSERT INTO hold_batches (owner, incarnation, op, hash) VALUES (?, ?, ?, ?)');
   const batchHash = db
     .prepare<[number, number, number], Buffer>(
@@ -79,7 +81,7 @@ export function holdIndex(db: Db): HoldIndexTable {
     const agent = fromHex(owner, 16);
     return numberOf.get(agent) ?? Number(addOwner.run(agent).lastInsertRowid);
   };
-  const addHolds = (owner: AgentId, op: number, entries: readonly HoldEntry[]): number => {
+  const addHolds = (owner: AgentId, entries: readonly HoldEntry[], isNewest: boolean): number => {
     const number = numberFor(owner);
     let added = 0;
     for (const entry of entries) {
@@ -87,23 +89,32 @@ export function holdIndex(db: Db): HoldIndexTable {
       if (known === undefined) {
         add.run(key48(entry.id), entry.id, number, entry.sealedSha256, entry.sealedBytes);
         added++;
-      } else if (!known.sha256.equals(entry.sealedSha256)) {
+      } else if (isNewest && !known.sha256.equals(entry.sealedSha256)) {
         // The owner sealed the chunk again; what it signed last is what it expects back.
         replace.run(entry.sealedSha256, entry.sealedBytes, known.hold);
       }
     }
-    count.run(added, op, number);
+    count.run(added, number);
     return number;
   };
 
   return {
-    addHolds: (owner, op, entries) => void db.transaction(() => addHolds(owner, op, entries)).immediate(),
+    addHolds: (owner, op, entries) =>
+      db.transaction(() => void setLastOp.run(op, addHolds(owner, entries, true))).immediate(),
     applyBatch: (batch) =>
       db
         .transaction(() => {
-          const number = addHolds(batch.owner, batch.op, batch.entries);
-          witness.run(batch.incarnation, batch.head.seq, fromHex(batch.head.hash, 32), batch.logBytes, number);
-          addBatch.run(number, batch.incarnation, batch.op, fromHex(batch.hash, 32));
+          const { owner, incarnation, op, head, logBytes } = batch;
+          const known = state.get(fromHex(owner, 16));
+          // A batch that was unreadable for a while comes after newer ones; it must not turn the owner's state back.
+          const isNewest =
+            known === undefined ||
+            incarnation > known.incarnation ||
+            (incarnation === known.incarnation && op > known.last_op);
+          const number = addHolds(owner, batch.entries, isNewest);
+          if (isNewest) witness.run(incarnation, op, head.seq, fromHex(head.hash, 32), number);
+          setLogBytes.run(logBytes, number);
+          addBatch.run(number, incarnation, op, fromHex(batch.hash, 32));
         })
         .immediate(),
     batchHash: (owner, incarnation, op) => {

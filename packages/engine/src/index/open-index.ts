@@ -6,7 +6,7 @@ import type { Clock } from '../core/clock.ts';
 import type { VaultId } from '../core/ids.ts';
 import type { FolderCache, PlacementIndex, QueueIndex } from '../core/ports/index.ts';
 import { type ChunkIndexTable, chunkIndex } from './chunk-index.ts';
-import { openDatabase } from './database.ts';
+import { markOpen, openDatabase } from './database.ts';
 import { folderCache } from './folder-cache.ts';
 import { type HoldIndexTable, holdIndex } from './hold-index.ts';
 import { type KeyValueTable, keyValueTable } from './key-value.ts';
@@ -48,7 +48,7 @@ export function openIndex(path: string, deps: { readonly clock: Clock; readonly 
       transaction: <T>(work: () => T): T => db.transaction(work).immediate(),
       close: () => {
         if (!db.open) return;
-        kv.set('index.open', '0');
+        markOpen(db, false);
         db.close();
       },
     },

@@ -25,7 +25,7 @@ export function fromSqlite(error: unknown, indexPath: string): unknown {
   if (code === undefined || isEdgeError(error)) return error;
   const text = error instanceof Error ? error.message : String(error);
   const context = { path: indexPath, sqlite: code };
-  if (code === 'SQLITE_FULL') {
+  if (code === 'SQLITE_FULL' || code === 'SQLITE_IOERR_SHMSIZE') {
     return new EdgeError('E_NO_SPACE', `no space for the index ${indexPath}: ${text}`, {
       hint: 'Free some space there and run the command again; what was acknowledged is kept.',
       context,

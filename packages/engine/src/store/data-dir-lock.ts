@@ -32,8 +32,7 @@ export function lockDataDir(lockFile: string, holder: LockHolder): DataDirLock {
         closeSync(fd);
         continue;
       }
-      ftruncateSync(fd, 0);
-      writeSync(fd, `${JSON.stringify(holder)}\n`, 0);
+      nameHolder(fd, holder);
     } catch (error) {
       closeQuietly(fd);
       throw toEdgeError(error, `locking ${lockFile}`);
@@ -83,6 +82,17 @@ function openLockFile(lockFile: string): number {
       });
     }
     throw toEdgeError(error, `opening ${lockFile}`);
+  }
+}
+
+/** On a full disk the lock is held without a name: reading and restoring have to work there. */
+function nameHolder(fd: number, holder: LockHolder): void {
+  ftruncateSync(fd, 0);
+  try {
+    writeSync(fd, `${JSON.stringify(holder)}\n`, 0);
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno !== 'ENOSPC' && errno !== 'EDQUOT') throw error;
   }
 }
 

@@ -338,6 +338,7 @@ describe('hold logs', () => {
     rmSync(store.dataDir.indexFile);
     const path = store.dataDir.holdLogFile(owner.agent);
     const bytes = readFileSync(path);
+    const good = bytes[5]!;
     bytes[5] = 0;
     writeFileSync(path, bytes);
     await open();
@@ -350,6 +351,16 @@ describe('hold logs', () => {
     await expect(holder.hold(card(), owner.batch(chunks, 3, self))).rejects.toMatchObject({ code: 'E_INTEGRITY' });
     const other = ownerFixture('other');
     expect((await holder.hold(card(other), other.batch(texts(1, other), 1, self))).missing).toEqual([]);
+    await reopen();
+    expect(store.reconciled.problems).toHaveLength(1);
+    expect(store.index.holds.incomplete()).toContain(path);
+    bytes[5] = good;
+    writeFileSync(path, bytes);
+    await reopen();
+    expect(store.reconciled).toMatchObject({ problems: [], holdBatches: 1 });
+    expect(store.index.holds.incomplete()).toBeUndefined();
+    expect(store.index.holds.ownerState(owner.agent)).toMatchObject({ lastOp: 2, held: 5 });
+    expect((await holder.hold(card(), owner.batch(chunks, 3, self))).missing).toEqual([]);
   });
 
   test('one that lost acknowledged bytes is named', async () => {

@@ -48,7 +48,9 @@ export async function rebuildHolds(deps: Deps, problems: EdgeError[]): Promise<n
 async function rebuildOwner(owner: AgentId, deps: Deps, problems: EdgeError[]): Promise<number> {
   const path = deps.dataDir.holdLogFile(owner);
   const known = deps.index.holds.ownerState(owner)?.logBytes ?? 0;
-  const scanned = await scanAppendFile(path, HOLD_LOG_FORMAT, known);
+  // After damage all of it is read again each time: whether it was mended is seen nowhere else.
+  const from = deps.index.holds.incomplete() === undefined ? known : 0;
+  const scanned = await scanAppendFile(path, HOLD_LOG_FORMAT, from);
   if (scanned === undefined || scanned.size < known) {
     problems.push(damagedFile(HOLD_LOG_FORMAT, path, scanned?.size ?? 0, `${known} bytes of it were acknowledged`));
     return 0;
