@@ -12,6 +12,7 @@ import { openPeerServer, type PeerServer } from './http/peer-server.ts';
 import { serveHome } from './http/serve-home.ts';
 import { renewOwnCard } from './membership/invite-peer.ts';
 import { createAgentMetrics } from './metrics/agent-metrics.ts';
+import { recordSettings } from './operations/record-settings.ts';
 import { loadOperation, parseInput } from './operations/registry.ts';
 import { createAgentEvents } from './work/agent-events.ts';
 import { startCaptureWorker } from './work/capture-worker.ts';
@@ -90,9 +91,11 @@ export async function startAgent(
     home.onReload(() => {
       events.emit({ type: 'reloaded' });
       void capture?.reconfigure().catch((error: unknown) => onError(toEdgeError(error), 'watch'));
+      void recordSettings(home).catch((error: unknown) => onError(toEdgeError(error), 'settings'));
       replication.worker.wake();
     });
     await announceAddresses();
+    await recordSettings(home);
     const control = await openControl(socketPath);
     log.info(
       { socket: socketPath, listens: running.listens, roots: config.roots.map((root) => root.name), pid: process.pid },
