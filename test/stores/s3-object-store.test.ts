@@ -98,6 +98,9 @@ function suite(name: string, start: () => Promise<S3ForTests | undefined>): void
     const store = (credentials: { accessKeyId: string; secretAccessKey: string }) =>
       openObjectStore({ name: 'test', url: `s3://${bucket}`, endpoint: s3.endpoint }, { ...deps(), credentials });
     await expect(store({ ...s3.keys, secretAccessKey: 'wrong' }).get('k')).rejects.toThrow(/secret key does not match/);
+    await expect(store({ ...s3.keys, secretAccessKey: 'wrong' }).stat('k')).rejects.toThrow(
+      /secret key does not match/,
+    );
     await expect(store({ ...s3.keys, accessKeyId: 'nobody' }).put('k', Buffer.from('x'))).rejects.toThrow(
       /access key is not known/,
     );

@@ -1,9 +1,10 @@
 import { existsSync, readlinkSync } from 'node:fs';
-import { type FileHandle, mkdir, mkdtemp, open, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { type FileHandle, mkdir, mkdtemp, open, readdir, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it, vi } from 'vitest';
 import { objectStoreContract } from '../../testing/object-store-contract.ts';
+import { realClock } from '../../testing/real-clock.ts';
 import { createSeededRandom } from '../../testing/seeded-random.ts';
 import { openFolderObjectStore } from './folder.ts';
 import { UNFINISHED_FOLDER } from './object-key.ts';
@@ -20,13 +21,13 @@ afterAll(async () => {
 });
 
 objectStoreContract('the folder driver', {
-  open: async () => openFolderObjectStore({ folder: join(await newFolder(), 'store') }, { random }),
+  open: async () => openFolderObjectStore({ folder: join(await newFolder(), 'store') }, { random, clock: realClock }),
 });
 
 describe('the folder driver', () => {
   it('syncs the file before it has its name, and then every folder whose names changed', async () => {
     const folder = await newFolder();
-    const store = openFolderObjectStore({ folder }, { random });
+    const store = openFolderObjectStore({ folder }, { random, clock: realClock });
     const target = join(folder, 'a', 'b', 'object');
     const probe = await open(folder, 'r');
     const prototype = Object.getPrototypeOf(probe) as { sync(this: FileHandle): Promise<void> };
@@ -55,7 +56,10 @@ describe('the folder driver', () => {
   });
 
   it('takes a mount that is gone for a missing store, not for an empty one', async () => {
-    const gone = openFolderObjectStore({ folder: join(await newFolder(), 'unmounted', 'store') }, { random });
+    const gone = openFolderObjectStore(
+      { folder: join(await newFolder(), 'unmounted', 'store') },
+      { random, clock: realClock },
+    );
     for (const run of [
       () => gone.put('a', new Uint8Array(1)),
       () => gone.get('a'),
@@ -69,16 +73,26 @@ describe('the folder driver', () => {
 
   it('leaves nothing unfinished behind after a put that failed', async () => {
     const folder = await newFolder();
-    const store = openFolderObjectStore({ folder }, { random });
+    const store = openFolderObjectStore({ folder }, { random, clock: realClock });
     await store.put('taken', new Uint8Array(1));
     await expect(store.put('taken', new Uint8Array(2), { ifAbsent: true })).rejects.toMatchObject({ code: 'E_BUSY' });
     await expect(store.put('taken/below', new Uint8Array(2))).rejects.toMatchObject({ code: 'E_STORE' });
     expect(await readdir(join(folder, UNFINISHED_FOLDER))).toEqual([]);
   });
 
+  it('removes what a killed writer left long ago, and leaves what another one writes now', async () => {
+    const folder = await newFolder();
+    const unfinished = join(folder, UNFINISHED_FOLDER);
+    await mkdir(unfinished);
+    for (const name of ['old', 'fresh']) await writeFile(join(unfinished, name), 'half');
+    await utimes(join(unfinished, 'old'), 1, 1);
+    await openFolderObjectStore({ folder }, { random, clock: realClock }).put('k', new Uint8Array(1));
+    expect(await readdir(unfinished)).toEqual(['fresh']);
+  });
+
   it('neither lists nor reads what is not a plain file of its own', async () => {
     const folder = await newFolder();
-    const store = openFolderObjectStore({ folder }, { random });
+    const store = openFolderObjectStore({ folder }, { random, clock: realClock });
     await writeFile(join(folder, 'real'), 'x');
     await symlink('/etc/passwd', join(folder, 'link'));
     await mkdir(join(folder, UNFINISHED_FOLDER));
@@ -92,7 +106,7 @@ describe('the folder driver', () => {
 
   it('makes a folder again that someone removed under it', async () => {
     const folder = await newFolder();
-    const store = openFolderObjectStore({ folder }, { random });
+    const store = openFolderObjectStore({ folder }, { random, clock: realClock });
     await store.put('a/b/c', new Uint8Array(1));
     await rm(join(folder, 'a'), { recursive: true });
     await expect(store.put('a/b/c', new Uint8Array(1))).rejects.toMatchObject({ code: 'E_STORE', retryable: true });

@@ -7,7 +7,7 @@
 import { constants, type Dirent } from 'node:fs';
 import { type FileHandle, link, lstat, mkdir, open, readdir, rename, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { RandomBytes } from '../../core/clock.ts';
+import type { Clock, RandomBytes } from '../../core/clock.ts';
 import { EdgeError, errnoOf, toEdgeError } from '../../core/errors.ts';
 import { toHex } from '../../core/ids.ts';
 import type { ObjectStat, ObjectStore } from '../../core/ports/object-store.ts';
@@ -15,6 +15,8 @@ import { checkObjectKey, checkObjectPrefix, checkRange, rangeBeyondEnd, UNFINISH
 
 /** What a network mount or a racing removal of a folder gives and the next try may not. */
 const RETRYABLE_ERRNO = new Set(['EIO', 'ESTALE', 'ETIMEDOUT', 'ENOENT']);
+
+const LEFT_OVER_AGE_MS = 48 * 3_600_000;
 
 export interface FolderObjectStoreInput {
   /** Absolute path; made (0700) at the first put when its parent exists. */
@@ -24,13 +26,14 @@ export interface FolderObjectStoreInput {
 /** E_NO_BUCKET from each verb when neither the folder nor its parent is there: a mount that is gone is not an empty store. */
 export function openFolderObjectStore(
   input: FolderObjectStoreInput,
-  deps: { readonly random: RandomBytes },
+  deps: { readonly random: RandomBytes; readonly clock: Clock },
 ): ObjectStore {
   const { folder } = input;
   const label = `file://${folder}`;
   const pathOf = (key: string) => join(folder, key);
   /** Folders whose names are known to be on the disk: fsynced by this process, because an earlier one may have died before its fsync. */
   const durableFolders = new Set<string>();
+  let isSwept = false;
 
   return {
     label,
@@ -45,6 +48,8 @@ export function openFolderObjectStore(
       const target = pathOf(key);
       try {
         await makeFolderDurably(unfinished, folder, durableFolders);
+        if (!isSwept) await removeLeftOver(unfinished, deps.clock);
+        isSwept = true;
         await writeAndSync(temporary, body, options.signal);
         await makeFolderDurably(dirname(target), folder, durableFolders);
         if (options.ifAbsent === true) await link(temporary, target);
@@ -177,6 +182,19 @@ async function makeFolderDurably(path: string, top: string, durable: Set<string>
   }
   await syncFolder(dirname(path));
   durable.add(path);
+}
+
+/** What killed processes left: old enough that nobody can still be writing it, here or on another machine. */
+async function removeLeftOver(unfinished: string, clock: Clock): Promise<void> {
+  const beforeMs = Number(clock.nowNs() / 1_000_000n) - LEFT_OVER_AGE_MS;
+  for (const name of await readdir(unfinished)) {
+    const path = join(unfinished, name);
+    try {
+      if ((await lstat(path)).mtimeMs < beforeMs) await unlink(path);
+    } catch (error) {
+      if (!isAbsence(error)) throw error;
+    }
+  }
 }
 
 async function writeAndSync(path: string, body: Uint8Array, signal: AbortSignal | undefined): Promise<void> {

@@ -1,6 +1,7 @@
 /** HEAD: size, and MD5 where the ETag is one. */
 import type { HeadObjectCommandOutput } from '@aws-sdk/client-s3';
 import type { ObjectStat } from '../../../core/ports/object-store.ts';
+import type { S3Connection } from './client.ts';
 import { s3Status } from './errors.ts';
 import { assertBucketExists, bucketKey, type S3Session, s3Request } from './session.ts';
 
@@ -21,6 +22,7 @@ export async function statObject(
           { abortSignal },
         );
       } catch (error) {
+        if (s3Status(error) === 403) await explainRefusal(session, connection, key, abortSignal);
         if (s3Status(error) !== 404) throw error;
         await assertBucketExists(session, connection, abortSignal);
         return undefined;
@@ -31,6 +33,20 @@ export async function statObject(
       return { key, size: answer.ContentLength ?? 0, ...(md5 === undefined ? {} : { md5 }) };
     },
   );
+}
+
+/** The answer to HEAD has no body, so a wrong secret looks like a missing permission; the answer to GET says which it is. */
+async function explainRefusal(
+  session: S3Session,
+  { sdk, client }: S3Connection,
+  key: string,
+  abortSignal: AbortSignal,
+): Promise<void> {
+  const answer = await client.send(
+    new sdk.GetObjectCommand({ Bucket: session.address.bucket, Key: bucketKey(session, key), Range: 'bytes=0-0' }),
+    { abortSignal },
+  );
+  (answer.Body as { destroy?: () => void } | undefined)?.destroy?.();
 }
 
 /** The ETag of a single-part PUT is its MD5; one of several parts has a dash and is not. */
