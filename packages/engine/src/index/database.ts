@@ -1,10 +1,20 @@
 /** Opening the SQLite file: the settings that durability rests on, migrations, and setting a useless file aside. */
-import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statfsSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fchmodSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statfsSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import Sqlite from 'better-sqlite3';
 import { type Clock, formatTimeNs } from '../core/clock.ts';
-import { EdgeError } from '../core/errors.ts';
+import { EdgeError, toEdgeError } from '../core/errors.ts';
 import { failpoint } from '../core/failpoint.ts';
 import type { VaultId } from '../core/ids.ts';
 import { fromSqlite, isDamage, sqliteCodeOf, suspectFile } from './sqlite-errors.ts';
@@ -76,6 +86,7 @@ function openChecked(path: string, vault: VaultId): Db {
 }
 
 function openWith(path: string, vault: VaultId, locking: 'NORMAL' | 'EXCLUSIVE'): Db {
+  makePrivate(path);
   const db = new Sqlite(path, { timeout: 2000 });
   try {
     db.pragma(`locking_mode = ${locking}`);
@@ -92,6 +103,17 @@ function openWith(path: string, vault: VaultId, locking: 'NORMAL' | 'EXCLUSIVE')
   } catch (error) {
     db.close();
     throw error;
+  }
+}
+
+/** SQLite would make the file by the umask; its -wal and -shm take after it. */
+function makePrivate(path: string): void {
+  try {
+    const fd = openSync(path, 'a', 0o600);
+    fchmodSync(fd, 0o600);
+    closeSync(fd);
+  } catch (error) {
+    throw toEdgeError(error, `opening the index ${path}`);
   }
 }
 

@@ -70,6 +70,7 @@ describe('opening', () => {
     index = openIndex(path(), { clock, vault });
     expect(index.isBuilt()).toBe(false);
     index.markBuilt();
+    for (const tail of ['', '-wal', '-shm']) expect(statSync(path() + tail).mode & 0o777).toBe(0o600);
     reopen();
     expect(index.isBuilt()).toBe(true);
     expect(index.quarantined).toBeUndefined();
