@@ -1,7 +1,7 @@
 /** What is asked of buckets: make, look, list, remove. */
 import type { StoredObject } from './disk.ts';
 import type { ServerEffect } from './faults.ts';
-import { answer, refuse, type S3Request } from './server.ts';
+import { answer, refuse, type S3Request } from './s3-request.ts';
 import { bucketsXml, listXml } from './xml.ts';
 
 const NAME = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/;

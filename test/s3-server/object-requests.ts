@@ -1,7 +1,7 @@
 /** What is asked of objects: put, get, head, delete. */
 import type { Disk } from './disk.ts';
 import type { ServerEffect } from './faults.ts';
-import { answer, refuse, type S3Request } from './server.ts';
+import { answer, refuse, type S3Request } from './s3-request.ts';
 import { UNSIGNED_PAYLOAD } from './sigv4.ts';
 
 const BODY_BYTES_MAX = 1024 * 1024 * 1024;

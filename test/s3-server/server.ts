@@ -5,29 +5,16 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { bucketRequest, listBuckets } from './bucket-requests.ts';
-import { type Disk, openDisk } from './disk.ts';
+import { openDisk } from './disk.ts';
 import { createFaultInjector, type FaultInjector, type S3Verb, type ServerFault } from './faults.ts';
 import { objectRequest } from './object-requests.ts';
+import { refuse, type S3Request } from './s3-request.ts';
 import { type S3Keys, verifySignature } from './sigv4.ts';
-import { errorXml } from './xml.ts';
 
 export interface S3Server {
   readonly endpoint: string;
   readonly faults: FaultInjector;
   close(): Promise<void>;
-}
-
-export interface S3Request {
-  readonly incoming: IncomingMessage;
-  readonly outgoing: ServerResponse;
-  readonly disk: Disk;
-  readonly faults: FaultInjector;
-  readonly accessKeyId: string;
-  /** The body's SHA-256 in hex as signed, or UNSIGNED-PAYLOAD. */
-  readonly payloadHash: string;
-  readonly bucket: string;
-  readonly key: string;
-  readonly query: URLSearchParams;
 }
 
 /** A path that can be no bucket: `GET` and `DELETE /-/counts`, `PUT /-/faults`. Only whoever is on this machine reaches it. */
@@ -120,32 +107,6 @@ export async function startS3Server(options: {
         server.closeAllConnections();
       }),
   };
-}
-
-/** Answers with an S3 error document (HEAD answers have no body). */
-export function refuse(
-  outgoing: ServerResponse,
-  status: number,
-  code: string,
-  message: string,
-  resource: string,
-): void {
-  answer(outgoing, status, {}, errorXml(code, message, resource));
-}
-
-export function answer(
-  outgoing: ServerResponse,
-  status: number,
-  headers: Record<string, string | number>,
-  xml = '',
-): void {
-  const body = Buffer.from(xml);
-  outgoing.writeHead(status, {
-    'content-length': body.length,
-    ...(xml === '' ? {} : { 'content-type': 'application/xml' }),
-    ...headers,
-  });
-  outgoing.end(outgoing.req.method === 'HEAD' ? undefined : body);
 }
 
 function verbOf(method: string, key: string, query: URLSearchParams): S3Verb {
