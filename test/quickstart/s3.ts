@@ -20,7 +20,8 @@ export interface QuickstartS3 {
 
 /** `dir` is made when needed. A given endpoint takes its keys from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. */
 export async function startS3(dir: string, given: string | undefined): Promise<QuickstartS3> {
-  const s3 = given !== undefined ? givenS3(given) : isRadosGatewayInstalled() ? await gateway(dir) : await ownServer(dir);
+  const s3 =
+    given !== undefined ? givenS3(given) : isRadosGatewayInstalled() ? await gateway(dir) : await ownServer(dir);
   await makeBucket(s3);
   return s3;
 }
@@ -74,7 +75,8 @@ async function makeBucket({ endpoint, accessKey, secretKey }: QuickstartS3): Pro
   try {
     await client.send(new CreateBucketCommand({ Bucket: BUCKET }));
   } catch (error) {
-    if (!(error instanceof Error) || !['BucketAlreadyOwnedByYou', 'BucketAlreadyExists'].includes(error.name)) throw error;
+    if (!(error instanceof Error) || !['BucketAlreadyOwnedByYou', 'BucketAlreadyExists'].includes(error.name))
+      throw error;
   } finally {
     client.destroy();
   }

@@ -1,9 +1,12 @@
 /** `root add`. */
+import { dirname } from 'node:path';
 import { EdgeError } from '@edgestore/engine';
 import { z } from 'zod';
+import type { RootConfig } from '../config/config.ts';
+import { writeConfigItem } from '../config/config-items.ts';
 import { addRoot, checkRootPath, nameForRoot } from './add-root.ts';
 import { openedOf } from './opened.ts';
-import { defineOperation } from './operation.ts';
+import { defineOperation, type OperationContext } from './operation.ts';
 import { recordSettings } from './record-settings.ts';
 import type { RootData, RootJson } from './root-data.ts';
 import { rootJson } from './root-json.ts';
@@ -29,9 +32,10 @@ export const rootAdd = defineOperation<z.output<typeof input>, RootData>({
     checkRootPath(given.path, loaded);
     const there = loaded.config.roots.find((root) => root.path === given.path);
     if (there !== undefined) {
-      if (given.name === undefined || given.name === there.name)
-        return { data: { root: rootJson(there, loaded), added: false, dry_run: given.dryRun } };
-      throw new EdgeError('E_USAGE', `${given.path} is the root ${there.name} already`);
+      if (given.name !== undefined && given.name !== there.name)
+        throw new EdgeError('E_USAGE', `${given.path} is the root ${there.name} already`);
+      if (given.watch && !there.watch) return { data: await startWatching(there, given.dryRun, context) };
+      return { data: { root: rootJson(there, loaded), added: false, dry_run: given.dryRun } };
     }
     requireNamed('replication', given.replication, loaded.config.replication);
     requireNamed('tiering', given.tiering, loaded.config.tiering);
@@ -71,6 +75,24 @@ export const rootAdd = defineOperation<z.output<typeof input>, RootData>({
     return { data: { root: json, added: true, dry_run: given.dryRun } };
   },
 });
+
+/** `sync PATH` made it an unwatched root; adding it is how it gets watched. One that the user's own file keeps unwatched is left to the user. */
+async function startWatching(there: RootConfig, dryRun: boolean, context: OperationContext): Promise<RootData> {
+  const { loaded } = openedOf(context);
+  const origin = loaded.origins.get(`roots.${there.name}`)?.file;
+  if (origin === undefined || dirname(origin) !== context.home.dataDir.confDir) {
+    throw new EdgeError('E_USAGE', `${there.path} is the root ${there.name} already, and is not to be watched`, {
+      hint: `Set watch = true in ${origin ?? 'the configuration'}.`,
+    });
+  }
+  if (!dryRun) {
+    const values = (loaded.raw.roots as Record<string, Record<string, unknown>>)[there.name];
+    writeConfigItem(loaded.dataDir, { kind: 'roots', name: there.name, values: { ...values, watch: true } });
+    await context.home.reload();
+    await recordSettings(context.home);
+  }
+  return { root: { ...rootJson(there, loaded), watch: true }, added: true, dry_run: dryRun };
+}
 
 function requireNamed(kind: string, name: string | undefined, known: Readonly<Record<string, unknown>>): void {
   if (name === undefined || Object.hasOwn(known, name)) return;

@@ -50,19 +50,21 @@ export function createCaptureScheduler(): CaptureScheduler {
       for (const name of states.keys()) if (!roots.some((root) => root.name === name)) states.delete(name);
       for (const root of roots) {
         const known = states.get(root.name);
-        // A new root, and every root at the start, is scanned at once: nobody watched it before.
+        // A new root, and every root at the start, is scanned at once: nobody watched it before. An unwatched one is captured when somebody
+        // syncs it, and by the periodic rescan.
         if (known === undefined || known.root.path !== root.path) {
           states.set(root.name, {
             root,
             firstDirtyMs: undefined,
             lastDirtyMs: undefined,
-            rescanAtMs: nowMs,
+            rescanAtMs: root.watch ? nowMs : nowMs + root.rescanMs,
             notBeforeMs: nowMs,
             failures: 0,
           });
         } else {
+          const isWatchedNow = root.watch && !known.root.watch;
           known.root = root;
-          known.rescanAtMs = Math.min(known.rescanAtMs, nowMs + root.rescanMs);
+          known.rescanAtMs = isWatchedNow ? nowMs : Math.min(known.rescanAtMs, nowMs + root.rescanMs);
         }
       }
     },
