@@ -446,6 +446,22 @@ describe('replicating to a bucket', () => {
     expect(await checkBucket(store, ALL)).toBe(1);
   });
 
+  test('trees that lie there already are not called placed while the content below them is not there', async () => {
+    const base = createMemoryObjectStore();
+    await sync();
+    const meta = bucketReplicator(base, 'meta');
+    await meta.run(target(meta));
+    const fault = {
+      verb: 'put',
+      key: /\.pack$/,
+      effect: { kind: 'error', error: new EdgeError('E_STORE', 'struck') },
+    } as const;
+    const full = bucketReplicator(createFaultyObjectStore(base, [fault], { clock: realClock, random }), 'all');
+    await full.run(target(full)).catch(() => {});
+    const pages = owner.store.index.log.snapshots()[0]!.body.entry.pages!;
+    expect([...owner.store.index.placements.placed('store:b', pages)]).toEqual(pages.map(() => 0));
+  });
+
   test.each(['error', 'drop-reply'] as const)(
     'with a %s at any put, a later pass completes and no record is there before its chunks',
     async (kind) => {
