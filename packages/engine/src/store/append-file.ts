@@ -11,6 +11,8 @@ import { syncFolder, writeFileDurably, writeFully } from './durable-write.ts';
 export interface AppendFileFormat {
   /** For messages: `log`, `hold log`. */
   readonly what: string;
+  /** What to do about damage, one or two sentences. */
+  readonly damageHint: string;
   readonly magic: Uint8Array;
   readonly itemBytesMax: number;
   /** Takes the items apart, as `splitItems` does. */
@@ -117,7 +119,7 @@ export async function moveTornEndAside(path: string, end: number, rest: Uint8Arr
 /** E_INTEGRITY that names the file and the offset. */
 export function damagedFile(format: AppendFileFormat, path: string, offset: number, problem: string): EdgeError {
   return new EdgeError('E_INTEGRITY', `${format.what} ${path} is damaged at byte ${offset}: ${problem}`, {
-    hint: 'Nothing was changed. Put the file back from a copy, or recover from a peer or the bucket (`edgestore recover`).',
+    hint: format.damageHint,
     context: { path, offset },
   });
 }

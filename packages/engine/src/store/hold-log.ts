@@ -11,6 +11,8 @@ const batchBytes = (entries: number): number => HEADER_BYTES + entries * ENTRY_B
 
 export const HOLD_LOG_FORMAT: AppendFileFormat = {
   what: 'hold log',
+  damageHint:
+    'Put the file back from a copy. Until then every chunk here counts as held, and this owner can hold nothing new.',
   magic: HOLD_MAGIC,
   itemBytesMax: batchBytes(HOLD_BATCH_ENTRIES_MAX),
   split: (bytes) => {

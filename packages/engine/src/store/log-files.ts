@@ -1,6 +1,7 @@
 /** How logs lie in files: `log/<agent>/<incarnation>-<first seq>.log`, each a segment. */
 import { join } from 'node:path';
-import { toHex } from '../core/ids.ts';
+import type { EdgeError } from '../core/errors.ts';
+import { type AgentId, toHex } from '../core/ids.ts';
 import { RECORD_BYTES_MAX } from '../core/limits.ts';
 import type { HashedEnvelope } from '../log/record.ts';
 import type { Head } from '../log/record-body.ts';
@@ -10,6 +11,8 @@ import type { AppendFileFormat } from './append-file.ts';
 
 export const LOG_FORMAT: AppendFileFormat = {
   what: 'log',
+  damageHint:
+    'Nothing was changed. Put the file back from a copy, or recover from a peer or the bucket (`edgestore recover`).',
   magic: RECORD_MAGIC,
   itemBytesMax: RECORD_BYTES_MAX,
   split: (bytes) => {
@@ -38,6 +41,18 @@ export interface Life {
 export interface AgentLog {
   readonly dir: string;
   readonly lives: Map<number, Life>;
+  /** Why nothing may be appended. What can still be read is read. */
+  readonly damage?: { readonly error: EdgeError; readonly known: Head | undefined };
+}
+
+/** The lives of a damaged log, as far as its files' names tell. */
+export function livesByName(agent: AgentId, dir: string, names: readonly string[]): Map<number, Life> {
+  const lives = new Map<number, Life>();
+  const unknown = { vault: '', agent, seq: Number.MAX_SAFE_INTEGER, previous: '', keyId: 0, hash: '' };
+  for (const [incarnation, segments] of segmentsByIncarnation(dir, names)) {
+    lives.set(incarnation, { segments, end: Number.MAX_SAFE_INTEGER, head: { ...unknown, incarnation } });
+  }
+  return lives;
 }
 
 export function segmentName({ incarnation, seq }: HashedEnvelope): string {

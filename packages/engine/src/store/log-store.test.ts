@@ -174,6 +174,27 @@ test('a flipped byte is never taken for a torn end: it is named with file and of
   }
 });
 
+test("damage in another agent's log stops that log, not this agent", async () => {
+  const log = await written(4);
+  const other = ownerFixture('undamaged');
+  await log.append(other.record().bytes);
+  const path = lastFile();
+  const bytes = readFileSync(path);
+  bytes[bytes.readUInt32LE(0) + 8] = 0;
+  writeFileSync(path, bytes);
+  const knownHeads = [{ agent: owner.agent, head: owner.head! }];
+  await expect(openLogStore(folder.path, { knownHeads, self: owner.agent })).rejects.toMatchObject({
+    code: 'E_INTEGRITY',
+  });
+  const again = await openLogStore(folder.path, { knownHeads, self: other.agent });
+  expect(again.problems[0]!.message).toContain(path);
+  expect(again.head(owner.agent)).toEqual(owner.head);
+  await expect(again.append(owner.record().bytes)).rejects.toMatchObject({ code: 'E_INTEGRITY' });
+  expect(await again.append(other.record().bytes)).toBe(true);
+  expect(await seqs(again, { onDamage: () => {} })).toEqual(['1/1', '1/3', '1/4']);
+  await expect(seqs(again)).rejects.toMatchObject({ code: 'E_INTEGRITY' });
+});
+
 test('reading can step over damage when told to', async () => {
   const log = await written(4);
   const path = lastFile();

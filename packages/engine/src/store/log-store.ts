@@ -3,7 +3,7 @@
  * `append` resolves. Signatures are checked by who brings a record; order, chain and forks here.
  */
 import { join } from 'node:path';
-import { EdgeError } from '../core/errors.ts';
+import { EdgeError, isEdgeError } from '../core/errors.ts';
 import type { AgentId } from '../core/ids.ts';
 import { compareHeads, headOf } from '../log/check-chain.ts';
 import { decodeEnvelope, type HashedEnvelope } from '../log/record.ts';
@@ -16,6 +16,7 @@ import {
   type AgentLog,
   type Life,
   LOG_FORMAT,
+  livesByName,
   place,
   type Segment,
   segmentName,
@@ -36,9 +37,13 @@ export interface LogStore {
   read(agent: AgentId, options?: ReadOptions): AsyncGenerator<Uint8Array>;
   /** Unfinished ends that opening moved aside: no acknowledged record was in them. */
   readonly moved: readonly { readonly path: string; readonly bytes: number }[];
+  /** Damaged logs of other agents: their readable records are read, nothing is appended to them. */
+  readonly problems: readonly EdgeError[];
 }
 
 export interface LogStoreDeps {
+  /** With it, damage in another agent's log is a problem of that log only; without it, and in the agent's own log, it is thrown. */
+  readonly self?: AgentId;
   /** The newest heads that the index knows: a log that ends before its own lost acknowledged records. */
   readonly knownHeads?: readonly { readonly agent: AgentId; readonly head: Head }[];
 }
@@ -50,6 +55,7 @@ const SEGMENT_BYTES = 1024 * 1024;
 export async function openLogStore(logDir: string, deps: LogStoreDeps = {}): Promise<LogStore> {
   const logs = new Map<AgentId, AgentLog>();
   const moved: { path: string; bytes: number }[] = [];
+  const problems: EdgeError[] = [];
   const knownHeads = new Map(deps.knownHeads?.map(({ agent, head }) => [agent, head]));
   const agents = new Set([
     ...(await readFolder(logDir)).filter((name) => /^[0-9a-f]{32}$/.test(name)),
@@ -57,14 +63,22 @@ export async function openLogStore(logDir: string, deps: LogStoreDeps = {}): Pro
   ]);
   for (const agent of agents) {
     const known = knownHeads.get(agent);
-    const log = await openAgentLog(join(logDir, agent), known, moved);
-    requireKnown(log, known);
-    logs.set(agent, log);
+    const dir = join(logDir, agent);
+    try {
+      const log = await openAgentLog(dir, known, moved);
+      requireKnown(log, known);
+      logs.set(agent, log);
+    } catch (error) {
+      if (deps.self === undefined || agent === deps.self || !isEdgeError(error, 'E_INTEGRITY')) throw error;
+      problems.push(error);
+      logs.set(agent, { dir, lives: livesByName(agent, dir, await readFolder(dir)), damage: { error, known } });
+    }
   }
   let last: Promise<unknown> = Promise.resolve();
 
   return {
     moved,
+    problems,
     agents: () => [...logs.keys()].filter((agent) => logs.get(agent)!.lives.size > 0).sort(),
     head: (agent) => newestHead(logs.get(agent)),
     append: (record) => {
@@ -147,6 +161,7 @@ function requireKnown(log: AgentLog, known: Head | undefined): void {
 }
 
 async function append(log: AgentLog, record: Uint8Array): Promise<boolean> {
+  if (log.damage !== undefined) throw log.damage.error;
   const envelope = decodeEnvelope(record);
   const life = log.lives.get(envelope.incarnation);
   if (life === undefined) {
@@ -232,6 +247,7 @@ async function forkError(
 }
 
 function newestHead(log: AgentLog | undefined): Head | undefined {
+  if (log?.damage !== undefined) return log.damage.known;
   let newest: HashedEnvelope | undefined;
   for (const { head } of log?.lives.values() ?? [])
     if (newest === undefined || compareHeads(head, newest) > 0) newest = head;

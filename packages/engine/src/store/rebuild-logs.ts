@@ -9,9 +9,10 @@ const RECORDS_AT_ONCE = 256;
 
 /** Applies what the logs have beyond the heads that the index knows. What cannot be read is named. */
 export async function rebuildLogs(
-  deps: Pick<RebuildDeps, 'index' | 'log' | 'openRecord' | 'progress' | 'signal'>,
+  deps: Pick<RebuildDeps, 'index' | 'log' | 'openRecord' | 'self' | 'progress' | 'signal'>,
   problems: EdgeError[],
 ): Promise<number> {
+  problems.push(...deps.log.problems);
   let applied = 0;
   for (const agent of deps.log.agents()) {
     const known = deps.index.log.headOf(agent);
@@ -30,6 +31,8 @@ export async function rebuildLogs(
     for await (const record of deps.log.read(agent, { after: known, onDamage: (error) => void problems.push(error) })) {
       deps.signal?.throwIfAborted();
       const opened = open(record, deps, problems);
+      if (opened === undefined && agent === deps.self && decodeEnvelope(record).hash === head?.hash)
+        throw problems.at(-1);
       if (opened !== undefined) batch.push(opened);
       if (batch.length >= RECORDS_AT_ONCE) apply();
     }

@@ -52,6 +52,8 @@ export interface RebuildDeps {
   readonly clock: Clock;
   /** Verifies the signature and opens the body; undefined for a record that this agent cannot open (a blind holder). Throws on damage. */
   readonly openRecord: (record: Uint8Array) => RecordBody | undefined;
+  /** This agent: a damaged newest record of its own log is thrown, since its next record would stand on it. */
+  readonly self?: AgentId;
   readonly progress?: ReportProgress;
   readonly signal?: AbortSignal;
 }
