@@ -83,7 +83,6 @@ export const status = defineOperation<Input, StatusData>({
     const counts = index.chunks.counts();
     const space = await engine.chunks.freeSpace();
     const snapshots = index.log.snapshots({ agent: identity.agentId }).filter((row) => !row.branch);
-    const hasElsewhere = members.length > 0 || context.home.stores.size > 0;
     const partial: Omit<StatusData, 'findings'> = {
       agent: {
         id: identity.agentId,
@@ -106,7 +105,7 @@ export const status = defineOperation<Input, StatusData>({
       roots: loaded.config.roots.map((root) => statusOfRoot(root, snapshots, opened)),
       targets: replicator.status().map(statusOfTarget),
       peers: members.map(({ name, site, role }) => ({ name, site, role })),
-      relearning_since: hasElsewhere ? (index.kv.get(RELEARN) ?? null) : null,
+      relearning_since: relearningSince(opened, [...context.home.stores.keys()]),
     };
     const data = { ...partial, findings: findingsOf(partial) };
     return { data, exitCode: check && data.findings.length > 0 ? 20 : 0 };
@@ -135,6 +134,17 @@ function statusOfRoot(root: RootConfig, snapshots: readonly SnapshotRow[], { loa
     copies: have === undefined ? null : { have: have.peers.length + have.stores.length, want: policy?.copies ?? 0 },
     sites: have === undefined ? null : { have: have.sites.length, want: policy?.sites ?? 0 },
   };
+}
+
+/** Null once every bucket was asked what lies there, and every peer said what it has. */
+function relearningSince({ engine, replicator }: Opened, stores: readonly string[]): string | null {
+  const { kv } = engine.index;
+  const built = kv.get(RELEARN);
+  if (built === undefined) return null;
+  const isOpen =
+    stores.some((name) => kv.get(`relearned.${name}`) !== built) ||
+    replicator.status().some((target) => target.type === 'peer' && target.acknowledged === undefined);
+  return isOpen ? built : null;
 }
 
 function statusOfTarget(target: TargetStatus): StatusTarget {

@@ -1,5 +1,11 @@
 /** Waits until new snapshots are as safe as was asked, or until it is plain that they will not be in time. */
-import { type CaptureReport, type DurabilityLevel, EdgeError, isEdgeError } from '@edgestore/engine';
+import {
+  type CaptureReport,
+  type DurabilityLevel,
+  EdgeError,
+  formatDurabilityLevel,
+  isEdgeError,
+} from '@edgestore/engine';
 import { openedOf } from './opened.ts';
 import type { OperationContext } from './operation.ts';
 
@@ -45,9 +51,10 @@ export async function waitForCopies(
     // The time of --timeout is the time to wait here: the snapshot is written, and what is missing is copies.
     const cause = context.signal.aborted ? context.signal.reason : giveUp.signal.aborted ? giveUp.signal.reason : error;
     if (!isEdgeError(cause, 'E_NOT_ENOUGH_COPIES', 'E_TIMEOUT')) throw cause;
+    const why = cause.code === 'E_TIMEOUT' ? `${formatDurabilityLevel(level)} was not reached in time` : cause.message;
     context.warn({
       code: 'W_NOT_ENOUGH_COPIES',
-      message: `${cause.message}; the snapshot is stored here and stays queued`,
+      message: `${why}; the snapshot is stored here and stays queued`,
     });
     return { isReached: false };
   } finally {
