@@ -14,7 +14,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import Sqlite from 'better-sqlite3';
 import { type Clock, formatTimeNs } from '../core/clock.ts';
-import { EdgeError, toEdgeError } from '../core/errors.ts';
+import { EdgeError, errnoOf, toEdgeError } from '../core/errors.ts';
 import { failpoint } from '../core/failpoint.ts';
 import type { VaultId } from '../core/ids.ts';
 import { fromSqlite, isDamage, sqliteCodeOf, suspectFile } from './sqlite-errors.ts';
@@ -113,7 +113,13 @@ function makePrivate(path: string): void {
     fchmodSync(fd, 0o600);
     closeSync(fd);
   } catch (error) {
-    throw toEdgeError(error, `opening the index ${path}`);
+    const errno = errnoOf(error);
+    if (errno !== 'EACCES' && errno !== 'EPERM') throw toEdgeError(error, `opening the index ${path}`);
+    throw new EdgeError('E_DENIED', `no permission to write the index ${path}`, {
+      hint: 'Run as the user that owns the data dir.',
+      context: { path, errno },
+      cause: error,
+    });
   }
 }
 

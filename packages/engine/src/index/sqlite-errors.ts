@@ -50,7 +50,10 @@ export function fromSqlite(error: unknown, indexPath: string): unknown {
       cause: error,
     });
   }
-  return new EdgeError('E_IO', `the index ${indexPath}: ${text}`, { context, cause: error });
+  const hint = code.startsWith('SQLITE_CANTOPEN')
+    ? { hint: 'Is the limit of open files (ulimit -n) too low, or its folder not writable?' }
+    : {};
+  return new EdgeError('E_IO', `the index ${indexPath}: ${text}`, { ...hint, context, cause: error });
 }
 
 /** The same object with every method's SQLite errors translated; damage is noted beside the index for the next start. */
