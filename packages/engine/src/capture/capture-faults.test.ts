@@ -446,3 +446,20 @@ describe('stopping', () => {
     await own.close();
   });
 });
+
+test('few file descriptors slow a capture down, and fail nothing', () => {
+  for (let i = 0; i < 3000; i++) write(`d${i % 100}/f${i}`, `content of file ${i}`);
+  const fixtureFile = new URL('../testing/capture-fixture.ts', import.meta.url).href;
+  const script = `
+    const { openCaptureFixture } = await import(${JSON.stringify(fixtureFile)});
+    const fixture = await openCaptureFixture(${JSON.stringify(join(folder.path, 'data3'))});
+    const report = await fixture.capture({ root: { name: 'tree', path: Buffer.from(${JSON.stringify(tree)}) } });
+    console.log(JSON.stringify({ files: report.files, failures: report.failures.length }));
+    await fixture.close();`;
+  const file = join(folder.path, 'capture.mjs');
+  fs.writeFileSync(file, script);
+  const out = execFileSync('bash', ['-c', 'ulimit -n 64; exec "$0" "$1"', process.execPath, file], {
+    encoding: 'utf8',
+  });
+  expect(JSON.parse(out)).toMatchObject({ files: { new: 3000, failed: 0 }, failures: 0 });
+});

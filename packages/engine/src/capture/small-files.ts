@@ -25,7 +25,7 @@ export interface SmallFilesDeps {
 
 /** A batch is sent when it has so many files or bytes. */
 const BATCH_FILES_MAX = 128;
-const BATCH_BYTES_MAX = 4 << 20;
+const BATCH_BYTES_MAX = 2 << 20;
 
 export class SmallFiles {
   readonly #deps: SmallFilesDeps;

@@ -23,6 +23,9 @@ export const libc = {
   lseek: declare<(fd: Fd, offset: number, whence: number) => number>(
     'int64_t lseek(int fd, int64_t offset, int whence)',
   ),
+  posix_fadvise: declare<(fd: Fd, offset: number, length: number, advice: number) => number>(
+    'int posix_fadvise(int fd, int64_t offset, int64_t length, int advice)',
+  ),
   statx: declare<(dir: Fd, path: Memory, flags: number, mask: number, into: Memory) => number>(
     'int statx(int dir, void *path, int flags, unsigned int mask, void *into)',
   ),

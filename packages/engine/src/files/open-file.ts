@@ -12,17 +12,23 @@ const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK } = constants;
 /** Longest path handed to the kernel in one piece; its own limit is 4096 with the NUL. */
 const PATH_BYTES_MAX = 4000;
 
+export interface OpenOptions {
+  /** False throws EMFILE at once when the process is out of descriptors, for a caller that can close some itself. */
+  readonly isPatient?: boolean;
+}
+
 /**
- * Opens `name` in the open folder `dir`. Flags as in `fs.constants`; close-on-exec is added. When the process is out of descriptors it
+ * Opens `name` in the open folder `dir`. Flags as in `fs.constants`; close-on-exec is added; `mode` is for a file that is made. When the process is out of descriptors it
  * waits for others to be closed, up to a few seconds, before it throws EMFILE.
  */
-export function openAt(dir: number, name: Uint8Array, flags: number, mode = 0): number {
+export function openAt(dir: number, name: Uint8Array, flags: number, mode = 0, options: OpenOptions = {}): number {
+  const { isPatient = true } = options;
   for (let attempt = 0; ; attempt++) {
     const fd = libc.openat(dir, cString(name), flags | O_CLOEXEC, mode);
     if (fd >= 0) return fd;
     const errno = lastErrno();
     if (errno === EINTR) continue;
-    if ((errno === EMFILE || errno === ENFILE) && attempt < DESCRIPTOR_WAITS_MAX) {
+    if ((errno === EMFILE || errno === ENFILE) && isPatient && attempt < DESCRIPTOR_WAITS_MAX) {
       Atomics.wait(sleepCell, 0, 0, DESCRIPTOR_WAIT_MS);
       continue;
     }
@@ -38,13 +44,13 @@ const sleepCell = new Int32Array(new SharedArrayBuffer(4));
  * Opens a file for reading without following a symlink (ELOOP), without waiting for a FIFO's writer, and without touching its access time
  * where that is permitted (it is the owner's right).
  */
-export function openForReading(dir: number, name: Uint8Array): number {
+export function openForReading(dir: number, name: Uint8Array, options: OpenOptions = {}): number {
   const flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK;
   try {
-    return openAt(dir, name, flags | O_NOATIME);
+    return openAt(dir, name, flags | O_NOATIME, 0, options);
   } catch (error) {
     if ((error as { errno?: number }).errno !== -EPERM) throw error;
-    return openAt(dir, name, flags);
+    return openAt(dir, name, flags, 0, options);
   }
 }
 

@@ -18,6 +18,13 @@ export function readFully(fd: number, into: Uint8Array): number {
   return filled;
 }
 
+/** Lets the disk begin to fetch the file; does not wait, and does not matter when it cannot. */
+export function willRead(fd: number): void {
+  libc.posix_fadvise(fd, 0, 0, FADV_WILLNEED);
+}
+
+const FADV_WILLNEED = 3;
+
 /** Moves the file's own position to `offset` bytes from its start. */
 export function seekTo(fd: number, offset: number): void {
   if (libc.lseek(fd, offset, SEEK_SET) < 0) throw systemError('lseek');

@@ -21,9 +21,9 @@ export interface PlainChunk {
 }
 
 /** Plaintext memory is handed out in blocks of this size, and longer ones for what is longer. */
-const BLOCK_BYTES = 4 * MIB;
+const BLOCK_BYTES = 2 * MIB;
 /** Blocks kept for the next batch; more are left to the garbage collector. */
-const FREE_BLOCKS_MAX = 4;
+const FREE_BLOCKS_MAX = 3;
 
 /** A worker's batches and the blocks that their bytes lie in. */
 export class ChunkBatches {

@@ -14,7 +14,7 @@ import { FolderStateWriter, STAT_WORDS, statEquals, statFromStatx, TYPE_CODES } 
 import { type FileToRead, flagsOf, HOLES_MAX, REPLACED, type ReadTools } from './read-files.ts';
 
 /** Bytes read at a time. */
-export const SEGMENT_BYTES = 8 * MIB;
+export const SEGMENT_BYTES = 4 * MIB;
 /** Chunks travel to the main thread in buffers of at least this size (but for the last), each of which one worker seals. */
 const GROUP_BYTES_MIN = 1 * MIB;
 

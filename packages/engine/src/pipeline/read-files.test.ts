@@ -7,7 +7,7 @@ import { temporaryFolder } from '../testing/store-fixture.ts';
 import { decodeEntry } from '../tree/decode-entry.ts';
 import { ChunkBatches, type PlainChunk } from './chunk-batch.ts';
 import { FolderStateReader, FolderStateWriter, StateFlag } from './folder-state.ts';
-import { type FileOutcome, type FileToRead, readFiles } from './read-files.ts';
+import { type FileOutcome, type FileToRead, readFiles, SMALL_FILE_BYTES_MAX } from './read-files.ts';
 
 /** Something happens between looking at a file and reading it. */
 class DisturbedBatches extends ChunkBatches {
@@ -89,14 +89,14 @@ test('what is gone, what was swapped and what cannot be read does not keep the o
   write('z', '2');
   fs.symlinkSync('/etc/passwd', join(folder.path, 'link'));
   fs.mkdirSync(join(folder.path, 'dir'));
-  write('large', Buffer.alloc((4 << 20) + 1));
+  write('large', Buffer.alloc(SMALL_FILE_BYTES_MAX + 1));
   const { outcomes } = read('a', 'absent', 'link', 'dir', 'large', 'z');
   expect(outcomes).toMatchObject([
     { kind: 'read' },
     { kind: 'gone' },
     { kind: 'failed', code: 'ECHANGED' },
     { kind: 'failed', code: 'ECHANGED' },
-    { kind: 'large', size: (4 << 20) + 1 },
+    { kind: 'large', size: SMALL_FILE_BYTES_MAX + 1 },
     { kind: 'read' },
   ]);
 });

@@ -6,7 +6,7 @@ import { ChunkKind } from '../core/ids.ts';
 import { MIB } from '../core/limits.ts';
 import { decodeStatx, STATX_BYTES, statxInto } from '../files/file-stat.ts';
 import { closeFd, openFolder, openForReading } from '../files/open-file.ts';
-import { type Extent, findHoles, readFully, seekTo } from '../files/read-file.ts';
+import { type Extent, findHoles, readFully, seekTo, willRead } from '../files/read-file.ts';
 import { readXattrs } from '../files/xattr.ts';
 import { encodeEntry } from '../tree/encode-entry.ts';
 import type { ContentRef, Entry } from '../tree/entry.ts';
@@ -39,7 +39,7 @@ export type FileOutcome =
   | { readonly kind: 'failed'; readonly code: string; readonly message: string };
 
 /** Largest file that is read whole, with others in one batch. */
-export const SMALL_FILE_BYTES_MAX = 4 * MIB;
+export const SMALL_FILE_BYTES_MAX = 2 * MIB;
 /** What is read of a file that says it is empty and is not (as in /proc); such a file may have no end. */
 export const SIZELESS_BYTES_MAX = 4 * MIB;
 /** A file that changes while it is read is read so often before it is stored as it is. */
@@ -71,27 +71,59 @@ export function readFiles(
   chunks: PlainChunk[],
   records: FolderStateWriter,
 ): FileOutcome[] {
-  let open = -1;
-  let dir = -1;
-  let failure: FileOutcome | undefined;
-  try {
-    return files.map((file) => {
-      if (file.folder !== open) {
-        if (dir >= 0) closeFd(dir);
-        dir = -1;
-        open = file.folder;
-        failure = undefined;
-        try {
-          dir = openFolder(base, folders[file.folder]!);
-        } catch (error) {
-          failure = outcomeOf(error);
-        }
+  const outcomes: FileOutcome[] = [];
+  while (outcomes.length < files.length) {
+    const opened = openAhead(base, folders, files.slice(outcomes.length, outcomes.length + OPEN_AHEAD));
+    try {
+      for (const fd of opened) {
+        outcomes.push(typeof fd === 'number' ? readFile(fd, files[outcomes.length]!, tools, chunks, records) : fd);
       }
-      return failure ?? readFile(dir, file, tools, chunks, records);
-    });
-  } finally {
-    if (dir >= 0) closeFd(dir);
+    } finally {
+      for (const fd of opened) if (typeof fd === 'number') closeFd(fd);
+    }
   }
+  return outcomes;
+}
+
+/** Files that are open at a time: the disk fetches all of them while the first is read. */
+const OPEN_AHEAD = 32;
+
+/** A descriptor for each file, or what became of it. Fewer when the process is out of descriptors: those that are open are read first. */
+function openAhead(
+  base: Uint8Array,
+  folders: readonly Uint8Array[],
+  files: readonly FileToRead[],
+): (number | FileOutcome)[] {
+  const opened: (number | FileOutcome)[] = [];
+  let dir: number | FileOutcome = -1;
+  let folder = -1;
+  for (const file of files) {
+    try {
+      if (file.folder !== folder) {
+        if (typeof dir === 'number' && dir >= 0) closeFd(dir);
+        folder = file.folder;
+        dir = -1;
+        dir = openFolder(base, folders[folder]!);
+      }
+      if (typeof dir === 'number') {
+        const fd = openForReading(dir, file.name, { isPatient: opened.length === 0 });
+        opened.push(fd);
+        willRead(fd);
+      } else opened.push(dir);
+    } catch (error) {
+      if (isOutOfDescriptors(error) && opened.length > 0) break;
+      const outcome = outcomeOf(error);
+      opened.push(outcome);
+      if (dir === -1) dir = outcome;
+    }
+  }
+  if (typeof dir === 'number' && dir >= 0) closeFd(dir);
+  return opened;
+}
+
+function isOutOfDescriptors(error: unknown): boolean {
+  const code = errnoOf(error);
+  return code === 'EMFILE' || code === 'ENFILE';
 }
 
 function outcomeOf(error: unknown): FileOutcome {
@@ -106,18 +138,12 @@ function outcomeOf(error: unknown): FileOutcome {
 export const REPLACED = { code: 'ECHANGED', message: 'it was replaced by something else while it was scanned' };
 
 function readFile(
-  dir: number,
+  fd: number,
   file: FileToRead,
   tools: ReadTools,
   chunks: PlainChunk[],
   records: FolderStateWriter,
 ): FileOutcome {
-  let fd: number;
-  try {
-    fd = openForReading(dir, file.name);
-  } catch (error) {
-    return outcomeOf(error);
-  }
   try {
     statFd(fd, before);
     for (let attempt = 1; ; attempt++) {
@@ -159,8 +185,6 @@ function readFile(
     }
   } catch (error) {
     return outcomeOf(error);
-  } finally {
-    closeFd(fd);
   }
 }
 
