@@ -72,7 +72,7 @@ async function run(): Promise<boolean> {
   await report.step(`copy ${tree} into the shop's folder`, async () => copyTree(tree, folder));
 
   const sites = await report.step('make three agents: shop (edge), dc-a and dc-b (holders)', () =>
-    layOutSites(folder, proxy.endpoint, s3),
+    layOutSites(proxy.endpoint, s3),
   );
   const { shop, dcA, dcB, recoverySheet } = sites;
   cleanUps.push(async () => {
@@ -213,7 +213,7 @@ function storeToml(endpoint: string): string {
   return `[stores.archive]\nurl = "s3://${BUCKET}/edge"\nendpoint = "${endpoint}"\nregion = "us-east-1"\npath_style = true\n`;
 }
 
-async function layOutSites(folder: string, endpoint: string, s3: { accessKey: string; secretKey: string }) {
+async function layOutSites(endpoint: string, s3: { accessKey: string; secretKey: string }) {
   const env = { AWS_ACCESS_KEY_ID: s3.accessKey, AWS_SECRET_ACCESS_KEY: s3.secretKey };
   const shopToml = `
 [replication.default]
