@@ -1,50 +1,82 @@
 /** Ends a running edgestore with SIGKILL: at a named failpoint, or at a random moment after its first written byte. */
-import { watch } from 'node:fs';
+import type { ChildProcess } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, watch } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { type Finished, runEdgestore } from '../support/edgestore-process.ts';
+
+/** When a run is killed. Neither: it runs to its end, and is watched to learn how long it writes and which failpoints it passes. */
+export interface Kill {
+  readonly failpoint?: { readonly name: string; readonly nth: number };
+  /** Milliseconds after the first change in one of the watched folders. */
+  readonly afterMs?: number;
+}
 
 export interface KilledRun extends Finished {
   readonly killed: boolean;
   /** From the first written byte to the end, in milliseconds; undefined when nothing was written. */
   readonly writingMs: number | undefined;
+  /** How often each failpoint was passed; only of runs that were not to be killed. */
+  readonly hits: ReadonlyMap<string, number>;
 }
 
-/** Runs with a failpoint armed; `nth` is its how-manieth hit. */
-export async function runToFailpoint(
-  args: readonly string[],
-  failpoint: string,
-  nth: number,
-  env: Record<string, string> = {},
-): Promise<KilledRun> {
-  const done = await runEdgestore(args, { env: { ...env, EDGESTORE_FAILPOINT: `${failpoint}:${nth}` } });
-  return { ...done, killed: done.signal === 'SIGKILL', writingMs: undefined };
+export interface RunAndKill {
+  readonly args: readonly string[];
+  /** Folders whose first change counts as the first written byte. */
+  readonly folders: readonly string[];
+  readonly kill: Kill;
+  /** Called at the first written byte, for scenes in which something else happens to the process then. */
+  readonly onFirstWrite?: (child: ChildProcess) => void;
 }
 
-/** Runs and kills `afterMs` after the first change in one of the folders; undefined lets it run to its end and only measures. */
-export async function runAndKill(
-  args: readonly string[],
-  folders: readonly string[],
-  afterMs: number | undefined,
-): Promise<KilledRun> {
+export async function runAndKill({ args, folders, kill, onFirstWrite }: RunAndKill): Promise<KilledRun> {
+  const log = new FailpointLog();
   let firstWrite: number | undefined;
   let timer: NodeJS.Timeout | undefined;
-  let kill: (() => void) | undefined;
+  let child: ChildProcess | undefined;
   const onChange = (): void => {
     if (firstWrite !== undefined) return;
     firstWrite = performance.now();
-    if (afterMs !== undefined) timer = setTimeout(() => kill?.(), afterMs);
+    if (child !== undefined) onFirstWrite?.(child);
+    if (kill.afterMs !== undefined) timer = setTimeout(() => child?.kill('SIGKILL'), kill.afterMs);
   };
   const watchers = folders.map((folder) => watch(folder, onChange));
   try {
     const done = await runEdgestore(args, {
-      onStart: (child) => {
-        kill = () => child.kill('SIGKILL');
+      env: failpointEnvironment(kill, log),
+      onStart: (started) => {
+        child = started;
       },
     });
     const writingMs = firstWrite === undefined ? undefined : performance.now() - firstWrite;
-    return { ...done, killed: done.signal === 'SIGKILL', writingMs };
+    return { ...done, killed: done.signal === 'SIGKILL', writingMs, hits: log.hits() };
   } finally {
     clearTimeout(timer);
     for (const watcher of watchers) watcher.close();
+    log.remove();
+  }
+}
+
+/** What arms a process: its failpoint, or the log of them when it is to run to its end. */
+export function failpointEnvironment(kill: Kill, log: FailpointLog): Record<string, string> {
+  if (kill.failpoint !== undefined) return { EDGESTORE_FAILPOINT: `${kill.failpoint.name}:${kill.failpoint.nth}` };
+  return kill.afterMs === undefined ? { EDGESTORE_FAILPOINT_LOG: log.path } : {};
+}
+
+/** The file to which an armed process writes a line at each failpoint. */
+export class FailpointLog {
+  readonly #folder = mkdtempSync(join(tmpdir(), 'edgestore-failpoints-'));
+  readonly path = join(this.#folder, 'hits');
+
+  hits(): Map<string, number> {
+    const hits = new Map<string, number>();
+    if (!existsSync(this.path)) return hits;
+    for (const name of readFileSync(this.path, 'utf8').trimEnd().split('\n')) hits.set(name, (hits.get(name) ?? 0) + 1);
+    return hits;
+  }
+
+  remove(): void {
+    rmSync(this.#folder, { recursive: true, force: true });
   }
 }
 

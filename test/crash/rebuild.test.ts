@@ -1,0 +1,7 @@
+import { crashTests } from './crash-tests.ts';
+import { damagedIndexScene, doomedPacksScene, rebuildScene, tornLogScene } from './scenes/rebuild.ts';
+
+crashTests('rebuild', rebuildScene);
+crashTests('damaged index', damagedIndexScene);
+crashTests('doomed packs', doomedPacksScene);
+crashTests('torn log', tornLogScene);
