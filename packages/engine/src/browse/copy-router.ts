@@ -32,26 +32,38 @@ export interface Wanted {
   readonly id: ChunkId;
   readonly hex: HexId;
   copy: Copy | undefined;
+  /** What went wrong so far; most chunks never have any. */
+  trouble: Trouble | undefined;
+}
+
+export interface Trouble {
   /** Sources that have nothing more to give for this chunk. */
   readonly spent: Set<SealedSource>;
   /** Copies that were bad, as `source pack:offset`. */
   readonly bad: Set<string>;
-  /** What went wrong so far, in words. */
+  /** In words. */
   readonly notes: string[];
-  /** The worst that a source said other than "I do not have it". */
+  /** The first that a source said other than "I do not have it". */
   failure: EdgeError | undefined;
 }
 
 export function wantChunk(id: ChunkId): Wanted {
-  return {
-    id,
-    hex: toHex(id),
-    copy: undefined,
-    spent: new Set(),
-    bad: new Set(),
-    notes: [],
-    failure: undefined,
-  };
+  return { id, hex: toHex(id), copy: undefined, trouble: undefined };
+}
+
+/** The chunk's trouble, to add to. */
+function troubleOf(wanted: Wanted): Trouble {
+  wanted.trouble ??= { spent: new Set(), bad: new Set(), notes: [], failure: undefined };
+  return wanted.trouble;
+}
+
+/** Lets a chunk that is wanted twice share what was found out about the other one. */
+export function shareTrouble(from: Wanted, to: Wanted): void {
+  if (from.trouble === undefined) return;
+  const trouble = troubleOf(to);
+  trouble.notes.push(...from.trouble.notes);
+  trouble.failure ??= from.trouble.failure;
+  for (const source of from.trouble.spent) trouble.spent.add(source);
 }
 
 /** A source that failed this often in a row is not asked again by this reader: each try may cost a whole timeout. */
@@ -104,7 +116,7 @@ export function createCopyRouter(deps: CopyRouterDeps): CopyRouter {
     wanted: readonly Wanted[],
     signal: AbortSignal | undefined,
   ): Promise<(SealedAddress | undefined)[] | undefined> {
-    const askable = wanted.filter((one) => !one.spent.has(source));
+    const askable = wanted.filter((one) => one.trouble?.spent.has(source) !== true);
     if (askable.length === 0) return undefined;
     const state = failures.get(source);
     if (state !== undefined && state.inARow >= SOURCE_FAILURES_MAX) {
@@ -123,20 +135,17 @@ export function createCopyRouter(deps: CopyRouterDeps): CopyRouter {
       for (const one of askable) noteFailure(one, source, failure);
       return undefined;
     }
-    const byHex = new Map<HexId, SealedAddress>();
-    for (const [i, one] of askable.entries()) {
-      const address = found[i];
-      if (address === undefined) {
-        one.spent.add(source);
-        if (!one.notes.some((note) => note.startsWith(`${source.label}: `)))
-          one.notes.push(`${source.label}: not there`);
-      } else if (one.bad.has(addressKey(source, address))) {
-        one.spent.add(source);
-      } else {
-        byHex.set(one.hex, address);
-      }
-    }
-    return wanted.map((one) => byHex.get(one.hex));
+    const usable = found.map((address, i) => {
+      const one = askable[i]!;
+      if (address !== undefined && one.trouble?.bad.has(addressKey(source, address)) !== true) return address;
+      const { spent, notes } = troubleOf(one);
+      spent.add(source);
+      if (!notes.some((note) => note.startsWith(`${source.label}: `))) notes.push(`${source.label}: not there`);
+      return undefined;
+    });
+    if (askable.length === wanted.length) return usable;
+    const byWanted = new Map(askable.map((one, i) => [one, usable[i]]));
+    return wanted.map((one) => byWanted.get(one));
   }
 
   function pick(kind: string, offers: readonly Copy[]): Copy | undefined {
@@ -154,9 +163,10 @@ export function createCopyRouter(deps: CopyRouterDeps): CopyRouter {
   function spoil(wanted: Wanted, reason: 'absent' | 'damaged', detail: string): void {
     const copy = wanted.copy;
     if (copy === undefined) return;
-    wanted.bad.add(addressKey(copy.source, copy.address));
+    const { bad, notes } = troubleOf(wanted);
+    bad.add(addressKey(copy.source, copy.address));
     const place = copy.address.pack === undefined ? '' : ` pack ${copy.address.pack} at byte ${copy.address.offset}`;
-    wanted.notes.push(`${copy.source.label}: ${reason}${place} (${detail})`);
+    notes.push(`${copy.source.label}: ${reason}${place} (${detail})`);
     wanted.copy = undefined;
     deps.onBadCopy?.({ source: copy.source, address: copy.address, reason, detail });
   }
@@ -178,9 +188,10 @@ export function createCopyRouter(deps: CopyRouterDeps): CopyRouter {
 
   function noteFailure(wanted: Wanted, source: SealedSource, error: EdgeError): void {
     wanted.copy = undefined;
-    wanted.spent.add(source);
-    wanted.notes.push(`${source.label}: ${error.message}`);
-    wanted.failure ??= error;
+    const trouble = troubleOf(wanted);
+    trouble.spent.add(source);
+    trouble.notes.push(`${source.label}: ${error.message}`);
+    trouble.failure ??= error;
   }
 
   function sourceWorked(source: SealedSource): void {
@@ -196,8 +207,9 @@ export function createCopyRouter(deps: CopyRouterDeps): CopyRouter {
  * I/O error) when some source could not be asked, because the chunk may well be there.
  */
 function explain(wanted: Wanted): EdgeError {
-  const tried = wanted.notes.length === 0 ? 'there is no source to read from' : wanted.notes.join('; ');
-  const failure = wanted.failure;
+  const notes = wanted.trouble?.notes ?? [];
+  const tried = notes.length === 0 ? 'there is no source to read from' : notes.join('; ');
+  const failure = wanted.trouble?.failure;
   const context = { chunk: wanted.hex };
   if (failure === undefined) {
     return new EdgeError('E_INTEGRITY', `chunk ${wanted.hex} is in no source: ${tried}`, {

@@ -5,12 +5,10 @@ import { EdgeError, isEdgeError, toEdgeError } from '../core/errors.ts';
 import { failpoint } from '../core/failpoint.ts';
 import { beginTarget, closeWorkers, finishTarget } from './finish-target.ts';
 import { type FirstNames, finishWindow } from './finish-window.ts';
-import { readMarker } from './marker.ts';
 import { readerFor } from './plan-restore.ts';
 import { type PreparedWindow, prepareWindow } from './prepare-window.ts';
 import { createRun, type RestoreRun } from './restore-run.ts';
 import type { RestoreDeps, RestorePlan, RestoreReport } from './restore-types.ts';
-import { markerIn } from './target-rules.ts';
 import { cutWindows, type RestoreWindow, SMALL_FILE_BYTES_MAX, type WindowItem, windowOfOne } from './windows.ts';
 import { writeLargeFile } from './write-large-file.ts';
 import { writeSmallFiles } from './write-small-files.ts';
@@ -29,14 +27,9 @@ export async function applyRestore(plan: RestorePlan, deps: RestoreDeps): Promis
   const run = createRun(plan, readerFor(plan.input, deps), deps);
   const { target } = plan;
   warnAboutDelete(run);
-  const marker = target.resume && target.kind !== 'in-place' ? await readMarker(markerIn(target.partial)) : undefined;
   try {
-    if (marker?.step === 'renaming') {
-      takeOver(run, marker.failures ?? []);
-    } else {
-      await beginTarget(run);
-      await writeContent(run);
-    }
+    await beginTarget(run);
+    await writeContent(run);
     run.stop.check();
     await finishTarget(run);
   } catch (error) {
@@ -135,15 +128,6 @@ async function writeLargeFiles(run: RestoreRun, files: PreparedWindow['largeFile
   });
   const settled = await Promise.allSettled(lanes);
   for (const result of settled) if (result.status === 'rejected') throw result.reason;
-}
-
-/** An earlier run had everything written and was stopped while it moved things: its failures are still this restore's. */
-function takeOver(
-  run: RestoreRun,
-  failures: NonNullable<Awaited<ReturnType<typeof readMarker>>>['failures'] & {},
-): void {
-  for (const { path, code, message } of failures) run.failures.add(Buffer.from(path, 'base64'), { code, message });
-  run.counts.skipped = Math.max(0, (run.plan.totals?.files ?? 0) - failures.length);
 }
 
 function warnAboutOwners(run: RestoreRun): void {

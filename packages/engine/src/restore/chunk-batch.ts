@@ -1,5 +1,5 @@
 /** Hands a batch of chunks and what is made of them to a worker: names local packs to read, brings along what only the main thread can fetch. */
-import type { Wanted } from '../browse/copy-router.ts';
+import { shareTrouble, type Wanted } from '../browse/copy-router.ts';
 import { fetchSealed } from '../browse/sealed-fetch.ts';
 import { EdgeError } from '../core/errors.ts';
 import type { HexId } from '../core/ids.ts';
@@ -57,9 +57,7 @@ async function bring(run: RestoreRun, wanted: readonly Wanted[]): Promise<Map<Wa
         for (const same of byHex.get(one.hex)!) {
           if (same === one) continue;
           same.copy = undefined;
-          same.notes.push(...one.notes);
-          same.failure ??= one.failure;
-          for (const source of one.spent) same.spent.add(source);
+          shareTrouble(one, same);
         }
       },
     },
@@ -109,6 +107,7 @@ function createChunkTable(brought: ReadonlyMap<Wanted, Uint8Array>): ChunkTable 
       const copy = one.copy;
       if (copy === undefined) return undefined;
       const { source, address } = copy;
+      const { keyId, sealedBytes, identified = false } = address;
       const sealed = brought.get(one);
       // Two copies of one chunk are two chunks here: one of them may be bad.
       const key = `${one.hex}${sealed === undefined ? address.pack : ''}:${sealed === undefined ? address.offset : source.label}`;
@@ -121,19 +120,14 @@ function createChunkTable(brought: ReadonlyMap<Wanted, Uint8Array>): ChunkTable 
       numbers.set(key, number);
       wantedOf.push([one]);
       if (sealed !== undefined) {
-        chunks.push({ id: one.id, keyId: address.keyId, sealedBytes: sealed.length, place: { sealed } });
+        chunks.push({ id: one.id, keyId, sealedBytes: sealed.length, identified: false, place: { sealed } });
         return number;
       }
       const { pack, offset } = address;
       if (pack === undefined || offset === undefined || source.packPath === undefined) return undefined;
       const path = paths.get(pack) ?? source.packPath(pack);
       paths.set(pack, path);
-      chunks.push({
-        id: one.id,
-        keyId: address.keyId,
-        sealedBytes: address.sealedBytes,
-        place: { pack: path, offset },
-      });
+      chunks.push({ id: one.id, keyId, sealedBytes, identified, place: { pack: path, offset } });
       return number;
     },
   };

@@ -1,12 +1,12 @@
 /** The last steps of a restore into a fresh target: what was built under other names goes to its place, and the marker goes. */
 import { constants } from 'node:fs';
-import { mkdir, open, readdir, rename, rm, rmdir } from 'node:fs/promises';
+import { chmod, mkdir, open, readdir, rename, rm, rmdir } from 'node:fs/promises';
 import { EdgeError, errnoOf, toEdgeError } from '../core/errors.ts';
 import { failpoint } from '../core/failpoint.ts';
 import type { FinishFolder } from '../pipeline/tasks/extract-finish-folders.ts';
 import { escapeName } from '../policy/escape-name.ts';
 import { metaOf } from './finish-window.ts';
-import { type Marker, writeMarker } from './marker.ts';
+import { type Marker, readMarker, writeMarker } from './marker.ts';
 import type { RestoreRun } from './restore-run.ts';
 import { join, markerIn, splitTarget } from './target-rules.ts';
 
@@ -21,6 +21,7 @@ export async function beginTarget(run: RestoreRun): Promise<void> {
     } else {
       await mkdir(Buffer.from(splitTarget(target.partial).parent), { recursive: true });
       await makeIfAbsent(target.partial);
+      if (target.resume) await takeBack(run);
       await writeMarker(markerIn(target.partial), marker);
       await makeIfAbsent(target.tree);
     }
@@ -31,37 +32,62 @@ export async function beginTarget(run: RestoreRun): Promise<void> {
   failpoint('restore.target-begun');
 }
 
+/**
+ * An earlier run was stopped while it moved things to their place. They go back into the partial folder and are verified there like all else:
+ * after a power loss, what was written may not be what is on the disk.
+ */
+async function takeBack(run: RestoreRun): Promise<void> {
+  const { target } = run.plan;
+  if ((await readMarker(markerIn(target.partial)))?.step !== 'renaming') return;
+  if (target.kind === 'sibling') {
+    await moveBack(target.target, target.tree);
+    return;
+  }
+  await makeIfAbsent(target.tree);
+  const own = splitTarget(target.partial).name;
+  for (const name of await readdir(Buffer.from(target.target), { encoding: 'buffer' })) {
+    if (!name.equals(own)) await moveBack(join(target.target, name), join(target.tree, name));
+  }
+}
+
+async function moveBack(from: Uint8Array, to: Uint8Array): Promise<void> {
+  try {
+    await rename(Buffer.from(from), Buffer.from(to));
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === 'ENOENT') return;
+    if (errno !== 'EACCES') throw error;
+    // A folder that its owner may not write to cannot be moved by its owner either; its metadata is put on it again in the end.
+    await chmod(Buffer.from(from), 0o700);
+    await rename(Buffer.from(from), Buffer.from(to));
+  }
+}
+
 /** Moves what was built to its place. A stop at any moment in here is taken up by the next run, which finds the marker. */
 export async function finishTarget(run: RestoreRun): Promise<void> {
   const { target, input } = run.plan;
-  await closeWorkers(run, true);
-  failpoint('restore.content-synced');
+  await closeWorkers(run, input.durable === true);
+  failpoint('restore.content-written');
   if (target.kind === 'in-place') {
-    await finishTop(run);
+    await finishTop(run, false);
     await rm(Buffer.from(target.partial), { force: true });
+    await finishTop(run, true);
     await syncFolder(target.target);
     return;
   }
-  await writeMarker(markerIn(target.partial), {
-    restore: 1,
-    snapshot: input.snapshot,
-    step: 'renaming',
-    failures: run.failures.listed.map(({ path, code, message }) => ({
-      path: Buffer.from(path).toString('base64'),
-      code,
-      message,
-    })),
-  });
+  await writeMarker(markerIn(target.partial), { restore: 1, snapshot: input.snapshot, step: 'renaming' });
   failpoint('restore.marked-renaming');
   await moveIntoPlace(run);
   failpoint('restore.renamed');
-  await finishTop(run);
+  await finishTop(run, false);
   await syncFolder(target.target);
   await syncFolder(splitTarget(target.target).parent);
   // The marker goes last of all in the partial folder: without it, what is left there would be nobody's.
   await rmdirIfThere(target.tree);
   await rm(Buffer.from(markerIn(target.partial)), { force: true });
   await rmdirIfThere(target.partial);
+  // Taking the partial folder away has touched the time of the folder that it was in.
+  if (target.kind === 'inside') await finishTop(run, true);
   failpoint('restore.marker-removed');
 }
 
@@ -86,8 +112,6 @@ async function moveIntoPlace(run: RestoreRun): Promise<void> {
     }
   } catch (error) {
     const errno = errnoOf(error);
-    // An earlier run moved it already.
-    if (errno === 'ENOENT' && run.plan.target.resume) return;
     if (errno === 'ENOTEMPTY' || errno === 'EEXIST' || errno === 'ENOTDIR') {
       throw new EdgeError(
         'E_TARGET_NOT_EMPTY',
@@ -102,11 +126,11 @@ async function moveIntoPlace(run: RestoreRun): Promise<void> {
   }
 }
 
-/** Metadata of the top folder, and of the folders that were moved by themselves. */
-async function finishTop(run: RestoreRun): Promise<void> {
+/** Metadata of the top folder, and (unless it is only set once more) of the folders that were moved by themselves. */
+async function finishTop(run: RestoreRun, again: boolean): Promise<void> {
   const { plan } = run;
   const folders: FinishFolder[] = [];
-  if (plan.target.kind === 'inside' && plan.single === undefined) {
+  if (!again && plan.target.kind === 'inside' && plan.single === undefined) {
     for (const page of plan.top.pages ?? []) {
       const [entries] = await run.reader.pages([page]);
       if (!Array.isArray(entries)) continue; // Said when the tree was walked.
@@ -118,12 +142,12 @@ async function finishTop(run: RestoreRun): Promise<void> {
   const made = folders.filter(({ path }) => path.length === 0 || filter === undefined || filter(path, true) !== 'skip');
   const root = plan.target.target;
   const output = await run.pool.run('extractFinishFolders', { root, folders: made }, { worker: 0 });
-  for (const failure of output.failures) {
+  for (const failure of again ? [] : output.failures) {
     // A folder that only might have held something selected was perhaps not made.
     if (filter !== undefined && failure.message.includes('ENOENT')) continue;
     run.failures.add(made[failure.index]!.path, failure, false);
   }
-  run.counts.ownersKept += output.ownersKept;
+  if (!again) run.counts.ownersKept += output.ownersKept;
   await run.pool.run('extractClose', { root, sync: false }, { worker: 0 });
 }
 

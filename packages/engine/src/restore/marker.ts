@@ -3,7 +3,7 @@
  * Fresh targets have it as `marker.json` in the partial folder; an in-place restore has it in the target as `.edgestore-partial-ID`.
  */
 import { open, readFile, rename } from 'node:fs/promises';
-import { EdgeError, type ErrorCode, errnoOf, toEdgeError } from '../core/errors.ts';
+import { EdgeError, errnoOf, toEdgeError } from '../core/errors.ts';
 import { escapeName } from '../policy/escape-name.ts';
 
 export interface Marker {
@@ -11,8 +11,6 @@ export interface Marker {
   readonly snapshot: string;
   /** `writing`: content may be incomplete. `renaming`: all is there under final names and is being moved to its place. */
   readonly step: 'writing' | 'renaming';
-  /** With `renaming`: what could not be restored, so that a run which only moves things still says so. Paths in base64. */
-  readonly failures?: readonly { readonly path: string; readonly code: ErrorCode; readonly message: string }[];
 }
 
 /** The marker, or undefined when there is none; an unreadable one (a crash while it was written) counts as `writing`. */
@@ -27,9 +25,8 @@ export async function readMarker(path: Uint8Array): Promise<Marker | undefined> 
   try {
     const marker = JSON.parse(text) as Partial<Marker>;
     if (marker.restore === 1 && typeof marker.snapshot === 'string') {
-      const { snapshot, failures } = marker;
       const step = marker.step === 'renaming' ? 'renaming' : 'writing';
-      return { restore: 1, snapshot, step, ...(Array.isArray(failures) ? { failures } : {}) };
+      return { restore: 1, snapshot: marker.snapshot, step };
     }
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;

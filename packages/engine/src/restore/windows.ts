@@ -43,8 +43,8 @@ export interface RestoreWindow {
 
 /** Files up to this many bytes are written whole by one worker. */
 export const SMALL_FILE_BYTES_MAX = 4 * 1024 * 1024;
-const WINDOW_ENTRIES_MAX = 8192;
-const WINDOW_REFS_MAX = 16_384;
+const WINDOW_ENTRIES_MAX = 4096;
+const WINDOW_REFS_MAX = 8192;
 
 export interface WindowOptions {
   readonly filter: PathFilter | undefined;

@@ -31,6 +31,8 @@ export interface SealedAddress {
   /** Pack and byte offset of the sealed chunk itself (after its frame header); absent for a peer, which is asked by id. */
   readonly pack?: PackName;
   readonly offset?: number;
+  /** This agent sealed the copy itself, or opened it and found its id right: its tag is enough the next time. */
+  readonly identified?: boolean;
 }
 
 export interface SealedFrame {
