@@ -67,7 +67,7 @@ async function moveBack(from: Uint8Array, to: Uint8Array): Promise<void> {
 export async function finishTarget(run: RestoreRun): Promise<void> {
   const { target, input } = run.plan;
   await closeWorkers(run, input.durable === true);
-  failpoint('restore.content-written');
+  failpoint('restore.content-synced');
   if (target.kind === 'in-place') {
     await finishTop(run, false);
     await rm(Buffer.from(target.partial), { force: true });

@@ -125,7 +125,7 @@ const POINTS: Record<string, readonly string[]> = {
     'restore.marker-removed',
   ],
   inside: ['restore.window-written', 'restore.entry-renamed:1', 'restore.entry-renamed:7', 'restore.renamed'],
-  'in-place': ['restore.target-begun', 'restore.window-written', 'restore.content-written'],
+  'in-place': ['restore.target-begun', 'restore.window-written', 'restore.content-synced'],
 };
 
 test.each(['sibling', 'inside', 'in-place'])('a kill at every failpoint is made good (%s)', async (kind) => {
@@ -150,7 +150,7 @@ test.each(['sibling', 'inside', 'in-place'])('a kill at every failpoint is made 
 test('a resumed restore does not write again what is complete', async () => {
   await whole();
   const target = join(base, 'out');
-  await run(target, { failpoint: 'restore.content-written' });
+  await run(target, { failpoint: 'restore.content-synced' });
   const { report } = await run(target);
   expect(report).toMatchObject({ files: { restored: 11, failed: 0 }, failures: 0 });
   expect(report!.files.skipped).toBe(12 * 31 + 1 + 1 + 1);
