@@ -69,7 +69,7 @@ def verify(public, domain, message, signature, what):
     challenge = hashlib.sha512(signature[:32] + public + domain + b"\0" + message).digest()
     left = times(scalar, point(b"\x58" + b"\x66" * 31))
     right = add(point(signature[:32]), times(int.from_bytes(challenge, "little") % L, point(public)))
-    need(scalar < L and all((left[i] * right[2] - right[i] * left[2]) % P == 0 for i in (0, 1)), "E_INTEGRITY", f"{what}: its signature does not verify")
+    need(scalar < L and all((left[i] * right[2] - right[i] * left[2]) % P == 0 for i in (0, 1)), "E_INTEGRITY", f"{what}: its signature")
 
 # ---- tree.md, keys.md: deterministic CBOR, and the frame of what is in the clear.
 def cbor(data):
@@ -77,7 +77,7 @@ def cbor(data):
     need(end == len(data), "E_FORMAT", "bytes behind the CBOR")
     return value
 def item(data, at, depth):
-    need(at < len(data) and depth <= 16, "E_FORMAT", "CBOR ends early, or is nested too deep")
+    need(at < len(data) and depth <= 48, "E_FORMAT", "CBOR ends early, or is nested too deep")
     kind, number, at = data[at] >> 5, data[at] & 31, at + 1
     if kind == 7 and 20 <= number <= 22: return (False, True, None)[number - 20], at
     need(kind < 6 and number < 28, "E_FORMAT", "CBOR that is not allowed")
