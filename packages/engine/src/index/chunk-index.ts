@@ -13,6 +13,8 @@ import { type NumberedPack, type PackTable, packTable } from './pack-table.ts';
 
 /** Beyond the port: what the drivers of the own disk and of the bucket need. */
 export interface ChunkIndexTable extends ChunkIndex {
+  /** Marks the chunks as relied on by the session without asking whether they are there. */
+  relyOn(session: number, ids: readonly ChunkId[]): void;
   /** Own-disk packs whose rows are gone but whose files may still be there. */
   doomedPacks(): PackName[];
   /** The file of a doomed pack is gone. */
@@ -67,6 +69,9 @@ export function chunkIndex(db: Db, clock: Clock): ChunkIndexTable {
         if (frames.isThere(id)) known[i] = 1;
       }
       return known;
+    }),
+    relyOn: db.transaction((session: number, ids: readonly ChunkId[]) => {
+      for (const id of ids) claimed.add(session, id);
     }),
     beginSession: (what) => claimed.begin(what),
     endSession: (session) => claimed.end(session),

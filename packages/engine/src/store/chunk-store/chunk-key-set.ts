@@ -43,6 +43,7 @@ export function chunkKeySet(): ChunkKeySet {
 
 /** Never zero, which stands for an empty slot. */
 function keyOf(id: ChunkId): number {
-  const view = new DataView(id.buffer, id.byteOffset, 6);
-  return view.getUint16(0) * 0x1_0000_0000 + view.getUint32(2) + 1;
+  const high = (id[0]! << 16) | (id[1]! << 8) | id[2]!;
+  const low = (id[3]! << 16) | (id[4]! << 8) | id[5]!;
+  return high * 0x1000000 + low + 1;
 }

@@ -132,6 +132,15 @@ describe('writing', () => {
     expect(readdirSync(store.dataDir.packTemporaryDir)).toEqual([]);
   });
 
+  test('a chunk that no pack may hold fails the writer', async () => {
+    const writer = store.chunks.openWriter(store.index.chunks.beginSession('t'));
+    await writer.add(madeChunk());
+    await expect(writer.add({ ...madeChunk(), sha256: new Uint8Array(3) })).rejects.toMatchObject({ code: 'E_FAILED' });
+    await expect(writer.flush()).rejects.toMatchObject({ code: 'E_FAILED' });
+    await writer.abandon();
+    expect(packFiles()).toEqual([]);
+  });
+
   test('below the free-space floor nothing new is stored', async () => {
     store.close();
     store = await openStore(folder.path, { floorBytes: 2 ** 60 });

@@ -1,7 +1,7 @@
 /** Takes sealed chunks one by one and makes packs of them: one pack of each class filling, one being made durable. */
 import type { Clock } from '../../core/clock.ts';
 import { EdgeError, toEdgeError } from '../../core/errors.ts';
-import { type HexId, type PackClass, toHex, type VaultId } from '../../core/ids.ts';
+import { type ChunkId, type HexId, type PackClass, toHex, type VaultId } from '../../core/ids.ts';
 import { PACK_FRAMES_MAX, PACK_LOCAL_BYTES_TARGET } from '../../core/limits.ts';
 import type { ChunkWriter, SealedChunk } from '../../core/ports/chunk-store.ts';
 import type { ChunkIndex } from '../../core/ports/index.ts';
@@ -12,7 +12,10 @@ import type { PackFolder } from './pack-folder.ts';
 
 export interface ChunkWriterDeps {
   readonly folder: PackFolder;
-  readonly index: Pick<ChunkIndex, 'addPack' | 'claim' | 'locate'>;
+  readonly index: Pick<ChunkIndex, 'addPack' | 'locate'> & {
+    /** Marks the chunks as relied on by the session. */
+    relyOn(session: number, ids: readonly ChunkId[]): void;
+  };
   readonly vault: VaultId;
   readonly clock: Clock;
   readonly floorBytes: number;
@@ -22,6 +25,8 @@ export interface ChunkWriterDeps {
 export function createChunkWriter(session: number, deps: ChunkWriterDeps): ChunkWriter {
   return new Writer(session, deps);
 }
+
+const DONE: Promise<void> = Promise.resolve();
 
 class Writer implements ChunkWriter {
   readonly #session: number;
@@ -37,6 +42,7 @@ class Writer implements ChunkWriter {
   readonly #stats = { chunks: 0, bytes: 0, packs: 0 };
   /** Calls are done one after the other, in the order that they came. */
   #last: Promise<void> = Promise.resolve();
+  #turns = 0;
   #finishing: Promise<void> = Promise.resolve();
   #failure: EdgeError | undefined;
   #ended = false;
@@ -51,6 +57,12 @@ class Writer implements ChunkWriter {
   }
 
   add(chunk: SealedChunk): Promise<void> {
+    try {
+      if (this.#addNow(chunk)) return DONE;
+    } catch (error) {
+      this.#failure ??= toEdgeError(error);
+      return Promise.reject(this.#failure);
+    }
     return this.#inTurn(() => this.#add(chunk));
   }
 
@@ -82,6 +94,15 @@ class Writer implements ChunkWriter {
     for (const file of open) await file.discard();
   }
 
+  /** The usual case without a promise of its own: nothing under way, and room in the buffer. Most chunks of a folder of small files take it. */
+  #addNow(chunk: SealedChunk): boolean {
+    if (this.#turns > 0 || this.#ended || this.#failure !== undefined || this.#added.mayHave(chunk.id)) return false;
+    const file = this.#filling.get(chunk.packClass);
+    if (file === undefined || isFull(file, chunk) || !file.addNow(chunk)) return false;
+    this.#noteAdded(chunk);
+    return true;
+  }
+
   async #add(chunk: SealedChunk): Promise<void> {
     if (this.#ended) throw new EdgeError('E_FAILED', 'this writer has ended');
     if (this.#wasAdded(chunk)) return;
@@ -97,6 +118,10 @@ class Writer implements ChunkWriter {
       this.#filling.set(chunk.packClass, file);
     }
     await file.add(chunk);
+    this.#noteAdded(chunk);
+  }
+
+  #noteAdded(chunk: SealedChunk): void {
     this.#pending.get(chunk.packClass)!.add(toHex(chunk.id));
     this.#added.add(chunk.id);
     this.#stats.chunks++;
@@ -132,7 +157,7 @@ class Writer implements ChunkWriter {
     const { name, packClass, bytes, frames } = await file.finish();
     // Claimed before it can be seen, so that nothing may drop it in between.
     const ids = frames.map((frame) => frame.id);
-    this.#deps.index.claim(this.#session, ids);
+    this.#deps.index.relyOn(this.#session, ids);
     this.#deps.index.addPack(
       { name, store: '', packClass, bytes, frames: frames.length, createdNs: this.#deps.clock.nowNs() },
       frames,
@@ -143,13 +168,16 @@ class Writer implements ChunkWriter {
 
   /** Runs when all earlier calls have ended. A failure sticks: what came after it may be missing, so nothing is acknowledged any more. */
   #inTurn(work: () => Promise<void>): Promise<void> {
+    this.#turns++;
     const turn = this.#last.then(async () => {
-      this.#throwFailure();
       try {
+        this.#throwFailure();
         await work();
       } catch (error) {
         this.#failure ??= toEdgeError(error);
         throw this.#failure;
+      } finally {
+        this.#turns--;
       }
     });
     this.#last = turn.catch(() => {});

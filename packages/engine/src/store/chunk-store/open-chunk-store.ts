@@ -1,5 +1,5 @@
 import type { Clock } from '../../core/clock.ts';
-import type { PackName, VaultId } from '../../core/ids.ts';
+import type { ChunkId, PackName, VaultId } from '../../core/ids.ts';
 import { FREE_SPACE_FLOOR_BYTES } from '../../core/limits.ts';
 import type { ChunkStore } from '../../core/ports/chunk-store.ts';
 import type { ChunkIndex } from '../../core/ports/index.ts';
@@ -12,7 +12,10 @@ import { packFolder } from './pack-folder.ts';
 export interface ChunkStoreDeps {
   /** `DataDir.packDir`; its folders are made by `createDataDir` and `cleanDataDir`. */
   readonly packDir: string;
-  readonly index: ChunkIndex & { packUnlinked(name: PackName): void };
+  readonly index: ChunkIndex & {
+    packUnlinked(name: PackName): void;
+    relyOn(session: number, ids: readonly ChunkId[]): void;
+  };
   readonly vault: VaultId;
   readonly clock: Clock;
   /** Free bytes below which nothing new is stored; `FREE_SPACE_FLOOR_BYTES` when absent. */

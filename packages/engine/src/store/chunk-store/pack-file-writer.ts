@@ -28,6 +28,8 @@ export interface PackFileWriter {
   /** Size that the pack would have if it were finished now. */
   readonly bytes: number;
   readonly frames: number;
+  /** Takes the chunk at once when there is room for it in the buffer; false when `add` has to be used. */
+  addNow(chunk: SealedChunk): boolean;
   /** Resolves when the chunk's bytes were taken over (they may change then). */
   add(chunk: SealedChunk): Promise<void>;
   /** Makes the pack durable under its name. After a failure the temporary file is gone. */
@@ -85,15 +87,22 @@ class Writer implements PackFileWriter {
     await this.#put(this.#builder.header());
   }
 
-  async add(chunk: SealedChunk): Promise<void> {
+  addNow(chunk: SealedChunk): boolean {
+    const end = this.#filled + FRAME_HEADER_BYTES + chunk.bytes.length;
+    // The last byte is left free: a buffer that is full has to be written, which takes time.
+    if (end >= WRITE_BYTES) return false;
     const header = this.#builder.frameHeader(chunk);
     this.#builder.add(chunk);
-    if (this.#filled + FRAME_HEADER_BYTES + chunk.bytes.length <= WRITE_BYTES) {
-      this.#filling.set(header, this.#filled);
-      this.#filling.set(chunk.bytes, this.#filled + FRAME_HEADER_BYTES);
-      this.#filled += FRAME_HEADER_BYTES + chunk.bytes.length;
-      return;
-    }
+    this.#filling.set(header, this.#filled);
+    this.#filling.set(chunk.bytes, this.#filled + FRAME_HEADER_BYTES);
+    this.#filled = end;
+    return true;
+  }
+
+  async add(chunk: SealedChunk): Promise<void> {
+    if (this.addNow(chunk)) return;
+    const header = this.#builder.frameHeader(chunk);
+    this.#builder.add(chunk);
     await this.#put(header);
     await this.#put(chunk.bytes);
   }
