@@ -58,7 +58,7 @@ export const FAILPOINT_NAMES = [
   'recover.log-written',
   'replicate.bucket-pack-put',
   'replicate.receipt',
-  'restore.content-written',
+  'restore.content-synced',
   'restore.entry-renamed',
   'restore.marked-renaming',
   'restore.marker-removed',
