@@ -89,14 +89,16 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     if (index.quarantined !== undefined) {
       const { path, why } = index.quarantined;
       warn({
-        code: 'index-rebuilt',
+        code: 'W_INDEX_REBUILT',
         message: `the index could not be used (${why}); it was moved to ${path} and is built again`,
       });
     }
-    const logs = await openLogStore(dataDir.logDir, { knownHeads: index.isBuilt() ? index.log.heads() : [] });
+    const self = identity.agentId;
+    const logs = await openLogStore(dataDir.logDir, { knownHeads: index.isBuilt() ? index.log.heads() : [], self });
+    for (const problem of logs.problems) warn({ code: 'W_LOG_DAMAGED', message: problem.message });
     for (const { path, bytes } of logs.moved) {
       warn({
-        code: 'log-torn',
+        code: 'W_LOG_TORN',
         message: `an unfinished record of ${bytes} bytes at the end of a log was moved to ${path}`,
       });
     }
@@ -106,13 +108,14 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       dataDir,
       index,
       log: logs,
+      self,
       vault: keys.vaultId,
       clock,
       openRecord,
       ...(options.progress === undefined ? {} : { progress: options.progress }),
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     });
-    for (const problem of reconciled.problems) warn({ code: problem.code, message: problem.message });
+    for (const problem of reconciled.problems) warn({ code: 'W_DAMAGED', message: problem.message });
     const log = createOwnLog({ sodium, keys, identity, random, logs, index: index.log });
     return {
       dataDir,

@@ -61,6 +61,7 @@ export {
   tierStatus,
 } from './demote/tier-status.ts';
 export { type Engine, type EngineOptions, openEngine } from './engine.ts';
+export { openIndex } from './index/open-index.ts';
 export { openAdminSeed, sealAdminSeed } from './keys/admin-seed.ts';
 export { CARD_BYTES_MAX, type Card, type CardRole, decodeCard, encodeCard, verifyCard } from './keys/card.ts';
 export { publicKeyOf, signInDomain, verifyInDomain } from './keys/ed25519.ts';
@@ -85,6 +86,7 @@ export { encodeRecord, openRecord } from './log/record.ts';
 export type { Head } from './log/record-body.ts';
 export { decodeFrameHeader, encodeFrameHeader, type FrameHeader } from './pack/frame-header.ts';
 export { FRAME_HEADER_BYTES } from './pack/layout.ts';
+export { identifyInWorkers } from './pipeline/identify-in-workers.ts';
 export { escapeName, jsonPath, unescapeName } from './policy/escape-name.ts';
 export { compileGlob } from './policy/glob.ts';
 export {
@@ -136,11 +138,9 @@ export { createDataDir, type DataDir, dataDirAt, dataDirExists, readFolder, requ
 export { type DataDirLock, lockDataDir, readLockHolder } from './store/data-dir-lock.ts';
 export { makeFolderDurably, removeIfThere, syncFolder, writeFileDurably } from './store/durable-write.ts';
 export { createHolder, type Holder } from './store/holder.ts';
-export { identifyWith } from './store/identify-frames.ts';
 export { type LogStore, openLogStore } from './store/log-store.ts';
 export { createStoreCounts, type StoreCounts } from './store/objects/measured.ts';
 export { openObjectStore } from './store/objects/open-object-store.ts';
 export { createRateLimiter, type RateLimiter } from './store/objects/throttled.ts';
 export { RELEARN } from './store/rebuild.ts';
 export type { Entry } from './tree/entry.ts';
-export { openIndex } from './index/open-index.ts';

@@ -5,7 +5,7 @@ import {
   decodeSlot,
   EdgeError,
   type Holder,
-  identifyWith,
+  identifyInWorkers,
   type OutgoingFrame,
   openRecord,
   writeFileDurably,
@@ -35,7 +35,7 @@ export function serveHome(home: AgentHome, onHeld: () => void): ServedHome {
     index,
     chunks,
     log: logs,
-    identify: identifyWith(engine.opener),
+    identify: identifyInWorkers(engine.pool),
     openRecord: (record) => openRecord(sodium, record, keys),
     signKeyOf: (agent, incarnation) => peers.cards.signPublicKey(agent, incarnation),
   });

@@ -32,7 +32,7 @@ const APPLICATION_ID = 0x45444749;
 /** Pages of the index kept in memory. */
 const CACHE_KIB = 16 * 1024;
 /** Checking every page takes about a second for each 400 MiB: larger files are checked only after they were not closed properly. */
-const ALWAYS_CHECKED_BYTES = 64 * 1024 * 1024;
+const ALWAYS_CHECKED_BYTES = 4 * 1024 * 1024;
 /** File systems on which WAL's shared memory or locks do not hold: NFS, SMB, CIFS, 9P, FUSE is not among them (it may be local). */
 const NETWORK_FILE_SYSTEMS = new Map([
   [0x6969, 'NFS'],
