@@ -74,8 +74,7 @@ def verify(public, domain, message, signature, what):
 # ---- tree.md, keys.md: deterministic CBOR, and the frame of what is in the clear.
 def cbor(data):
     value, end = item(data, 0, 0)
-    need(end == len(data), "E_FORMAT", "bytes behind the CBOR")
-    return value
+    return need(end == len(data), "E_FORMAT", "bytes behind the CBOR") or value
 def item(data, at, depth):
     need(at < len(data) and depth <= 48, "E_FORMAT", "CBOR ends early, or is nested too deep")
     kind, number, at = data[at] >> 5, data[at] & 31, at + 1
@@ -135,16 +134,17 @@ def derive(key, context, number):
 class Vault:
     def __init__(self, path):
         self.path, (fields, signed, trailer) = path, clear(path / "vault.edge", b"EDGEVALT", 96, 2)
-        self.id, self.admin, key = fields[0], fields[5], None
+        self.id, self.admin, key, slots = fields[0], fields[5], None, [slot.read_bytes() for slot in path.glob("slots/*.slot")]
         start, secret, check = (path / "key").read_text("ascii").strip().split(":")
         need(start == "edgestore-key-1" and len(secret) == 43, "E_FORMAT", "key: not a key file")
         need(sha256(f"{start}:{secret}".encode()).hex()[:8] == check, "E_INTEGRITY", "key: damaged")
-        for slot in (path.read_bytes() for path in sorted(path.glob("slots/*.slot"))):
+        for slot in slots:
             if slot[:12] == b"EDGESLOT\1\0\2\0" and sha256(slot[:204]) == slot[204:] and slot[28:44] == self.id:
                 master = mac(base64.urlsafe_b64decode(secret + "="), b"edgestore slot v1\0\2" + slot[84:100])
                 if hmac.compare_digest(derive(master, b"edgeslot", 2), slot[100:132]):
                     key = unseal(derive(master, b"edgeslot", 1), slot[132:156], slot[156:204], slot[:132], "the slot")
-        need(key, "E_WRONG_KEY", "no whole slot is opened by the key file")
+        damaged = any(sha256(slot[:204]) != slot[204:] for slot in slots)
+        need(key, "E_INTEGRITY" if damaged else "E_WRONG_KEY", "no slot opens with the key file; damaged ones: " + str(damaged))
         need(hmac.compare_digest(mac(derive(key, b"edgemac_", 1), signed), trailer[:32]), "E_INTEGRITY", "vault.edge: its MAC")
         verify(self.admin, b"edgestore vault v1", signed + trailer[:32], trailer[32:], "vault.edge")
         need(fields[1] == 1, "E_NEWER_FORMAT", "a vault of a newer version")
@@ -283,7 +283,7 @@ def main():
     roots = sorted({row[4][1] for row in found})
     need(len(found) == 1 or found and not asked.snapshot and len(roots) == 1, "E_USAGE", f"{len(found)} snapshots, of the roots {roots}")
     *_, id, body = max(found)
-    asked.target.mkdir(parents=True, exist_ok=True)
+    asked.target.mkdir(0o700, parents=True, exist_ok=True)
     os.chdir(asked.target)
     need(not os.listdir(), "E_USAGE", "the target is not empty")
     restore = Restore(vault)

@@ -1,4 +1,5 @@
 /** The formats are open: a reader of 300 lines, written from `docs/formats` alone, restores what the program stored, and so does the program itself. */
+import { createHash } from 'node:crypto';
 import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -140,6 +141,11 @@ describe('the reader in Python', () => {
         flip(path, at);
       }
       for (const slot of filesBelow(join(data, 'slots'))) flip(slot, 110);
+      refused('E_INTEGRITY');
+      for (const slot of filesBelow(join(data, 'slots'))) flip(slot, 110);
+      const other = Buffer.alloc(32, 7).toString('base64url');
+      const check = createHash('sha256').update(`edgestore-key-1:${other}`).digest('hex').slice(0, 8);
+      writeFileSync(join(data, 'key'), `edgestore-key-1:${other}:${check}\n`);
       refused('E_WRONG_KEY');
     },
   );
