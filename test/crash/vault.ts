@@ -34,6 +34,7 @@ export class Vault {
   readonly root = join(this.base, 'files');
   readonly sheet = join(this.base, 'sheet');
   readonly journal = new Journal();
+  readonly ownerName = 'owner';
   #edits = 0;
 
   get at(): readonly string[] {
@@ -56,7 +57,7 @@ export class Vault {
   }
 
   async init(config = ''): Promise<void> {
-    await edgestoreJson(['init', ...this.at, '--recovery-out', this.sheet]);
+    await edgestoreJson(['init', ...this.at, '--name', this.ownerName, '--recovery-out', this.sheet]);
     if (config === '') return;
     mkdirSync(join(this.dataDir, 'conf.d'), { recursive: true });
     writeFileSync(join(this.dataDir, 'conf.d', 'crash.toml'), config);
@@ -95,10 +96,10 @@ export class Vault {
   }
 
   /** The same on another machine, so to say: in a data dir that was recovered. */
-  async lastRestoresIn(dataDir: string, what: string): Promise<void> {
+  async lastRestoresIn(dataDir: string, what: string, ...args: readonly string[]): Promise<void> {
     const last = this.journal.last;
     if (last === undefined) throw new Error(`${what}: nothing was acknowledged yet`);
-    await restoresExactly(last, ['--data-dir', dataDir], what);
+    await restoresExactly(last, ['--data-dir', dataDir, ...args], what);
   }
 
   /** All that was acknowledged, and of what was recorded untold the newest, comes back; the packs are sound and nothing half-made is left. */

@@ -7,6 +7,11 @@ export async function start(): Promise<void> {
   const cache = compileCacheFolder(process.env);
   // Without the cache a start takes 0.2 s longer, which is no reason to fail.
   if (cache !== undefined) enableCompileCache(cache);
+  // Crash tests kill the program at named places; nothing of it is loaded otherwise.
+  if (process.env.EDGESTORE_FAILPOINT !== undefined || process.env.EDGESTORE_FAILPOINT_LOG !== undefined) {
+    const { armFailpointsFrom } = await import('@edgestore/agent/arm-failpoints');
+    armFailpointsFrom(process.env);
+  }
   const { main } = await import('./program/main.ts');
   await main(process.argv.slice(2));
 }
