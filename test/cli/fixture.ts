@@ -31,6 +31,7 @@ export interface Fixture {
 /** A folder with a small tree; no vault yet. */
 export function makeFixture(): Fixture {
   const folder = mkdtempSync(join(tmpdir(), 'edgestore-cli-'));
+  mkdirSync(join(tmpdir(), 'edgestore-tests-cache'), { recursive: true });
   const dataDir = join(folder, 'data');
   const tree = join(folder, 'tree');
   mkdirSync(join(tree, 'sub'), { recursive: true });
@@ -38,7 +39,8 @@ export function makeFixture(): Fixture {
   writeFileSync(join(tree, 'sub', 'b.txt'), 'below\n');
   writeFileSync(join(tree, 'new\nline'), 'odd name\n');
   writeFileSync(Buffer.concat([Buffer.from(`${tree}/`), Buffer.from([0xff, 0xfe, 0x41])]), 'not utf-8\n');
-  const env = { EDGESTORE_DATA_DIR: dataDir, HOME: folder };
+  // A home of its own, so that no configuration is found; the compile cache is shared, or every start would compile everything.
+  const env = { EDGESTORE_DATA_DIR: dataDir, HOME: folder, XDG_CACHE_HOME: join(tmpdir(), 'edgestore-tests-cache') };
   const run = (args: readonly string[], options: RunOptions = {}): Promise<Finished> =>
     runEdgestore(args, { ...options, env: { ...env, ...options.env } });
   return {

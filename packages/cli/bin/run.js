@@ -16,9 +16,7 @@ if (found[0] < 22 || (found[0] === 22 && found[1] < 22)) {
     .then((module) => module.start())
     .catch((error) => {
       var missing = error && error.code === 'ERR_MODULE_NOT_FOUND';
-      process.stderr.write(
-        'edgestore: cannot start: ' + ((error && (missing ? error.message : error.stack)) || error) + '\n',
-      );
+      process.stderr.write(`edgestore: cannot start: ${(error && (missing ? error.message : error.stack)) || error}\n`);
       if (missing) process.stderr.write('  In a clone of the repository, run `npm run build` first.\n');
       process.exit(1);
     });

@@ -41,6 +41,9 @@ export abstract class EdgestoreCommand extends Command {
   protected session!: Session;
   protected globals!: Interfaces.InferredFlags<typeof globalFlags>;
 
+  /** How long after `--timeout` the command is ended from outside, when its operation minds the time itself. */
+  protected readonly timeoutGraceMs: number = 0;
+
   /** Runs the command; the exit code. */
   async runIn(session: Session): Promise<number> {
     this.session = session;
@@ -65,8 +68,8 @@ export abstract class EdgestoreCommand extends Command {
       progress,
     };
     if (timeout !== undefined) {
-      const { parseDuration } = await import('@edgestore/engine/units');
-      this.session.stopAfter(Number(parseDuration(timeout) / 1_000_000n), timeout);
+      const { parseDurationMs } = await import('@edgestore/engine/units');
+      this.session.stopAfter(parseDurationMs(timeout) + this.timeoutGraceMs, timeout);
     }
     return { args, flags, argv } as never;
   }

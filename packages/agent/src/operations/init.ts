@@ -1,6 +1,7 @@
 /** `init`: a new vault, and this machine its first agent. Again on the same data dir it says so and changes nothing. */
 import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
+import { dirname } from 'node:path';
 import { dataDirAt, dataDirExists, EdgeError, formatRecoverySheet } from '@edgestore/engine';
 import { z } from 'zod';
 import { type LoadedConfig, loadConfig } from '../config/load-config.ts';
@@ -43,9 +44,7 @@ export const init = defineSetup<z.output<typeof input>, InitData>({
     if (await dataDirExists(dir)) return { data: await already(loaded, context) };
     const name = nameOf(given.name ?? loaded.config.agent.name ?? hostName(), '--name');
     const site = nameOf(given.site ?? loaded.config.agent.site ?? 'default', '--site');
-    if (given.recoveryOut !== undefined && existsSync(given.recoveryOut)) {
-      throw new EdgeError('E_USAGE', `${given.recoveryOut} exists already; the recovery sheet is not written over it`);
-    }
+    if (given.recoveryOut !== undefined) checkNewFile(given.recoveryOut);
     const passphrase = await passphraseFor(given, context);
     const planned: InitData = {
       created: !given.dryRun,
@@ -145,4 +144,11 @@ function nameOf(text: string, flag: string): string {
     'E_USAGE',
     `${flag}: ${JSON.stringify(text)} is not a name: letters, digits, "." "_" "-", at most 64, beginning with a letter or digit`,
   );
+}
+
+/** Before anything is made: a mistyped path must leave nothing behind. */
+function checkNewFile(file: string): void {
+  if (existsSync(file))
+    throw new EdgeError('E_USAGE', `${file} exists already; the recovery sheet is not written over it`);
+  if (!existsSync(dirname(file))) throw new EdgeError('E_USAGE', `the folder of ${file} does not exist`);
 }

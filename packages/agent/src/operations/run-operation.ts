@@ -51,7 +51,19 @@ async function runInAgent(
   if (!socketIsThere(dir, context.place.env)) return undefined;
   const { reachAgent } = await import('../http/control-client.ts');
   const agent = await reachAgent(dir, context.place.env);
-  return await agent?.run(name, rawInput, context);
+  try {
+    return await agent?.run(name, rawInput, context);
+  } catch (error) {
+    throw asIfHere(error);
+  }
+}
+
+/** Where an error came from is no news to somebody who did not ask where the command runs. */
+function asIfHere(error: unknown): unknown {
+  if (!isEdgeError(error) || error.context.from !== 'the agent') return error;
+  const { from: _, ...context } = error.context;
+  const { code, message, hint, retryable } = error;
+  return new EdgeError(code, message, { ...(hint === undefined ? {} : { hint }), retryable, context, cause: error });
 }
 
 /** The agent has the lock already and not yet a socket: it is a matter of moments. */

@@ -8,6 +8,7 @@ import {
   jsonPath,
   type MaxDelete,
   parseDurabilityLevel,
+  parseDurationMs,
   toEdgeError,
   unescapeName,
 } from '@edgestore/engine';
@@ -67,6 +68,8 @@ const input = z.object({
   maxDelete: z.string().transform(parseMaxDelete).optional(),
   tags: z.record(z.string(), z.string()).default({}),
   dryRun: z.boolean().default(false),
+  /** Time for all of it; when it is over while copies are waited for, the outcome is that there are not enough. */
+  timeout: z.string().transform(parseDurationMs).optional(),
 });
 type SyncInput = z.output<typeof input>;
 
@@ -74,7 +77,8 @@ export const sync = defineOperation<SyncInput, SyncData>({
   name: 'sync',
   input: input as unknown as z.ZodType<SyncInput>,
   mutates: true,
-  run: async (given, context) => {
+  run: async (given, outer) => {
+    const context = given.timeout === undefined ? outer : withTimeout(outer, given.timeout);
     const roots = await rootsToSync(given.paths, given.dryRun, context);
     if (!given.dryRun) await recordSettings(context.home);
     const captured: { root: RootConfig; report: CaptureReport | EdgeError }[] = [];
@@ -91,6 +95,15 @@ export const sync = defineOperation<SyncInput, SyncData>({
     return { data: { roots: data, dry_run: given.dryRun }, exitCode: exitCodeOf(captured, waited.isReached) };
   },
 });
+
+function withTimeout(context: OperationContext, ms: number): OperationContext {
+  const late = new AbortController();
+  const error = new EdgeError('E_TIMEOUT', 'the time was over', {
+    hint: 'Run the command again; it goes on where it stopped.',
+  });
+  setTimeout(() => late.abort(error), ms).unref();
+  return { ...context, signal: AbortSignal.any([context.signal, late.signal]) };
+}
 
 /** Each sync leaves a pack that is not full; many of them make every later read slower. What was captured is safe whether this works or not. */
 async function mergeSmallPacks({ home, signal, warn }: OperationContext): Promise<void> {

@@ -1,6 +1,9 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Flags } from '@oclif/core';
 import { EdgestoreCommand } from '../base-command.ts';
 import { renderStatus, type StatusData } from '../render/status.ts';
+
+const WATCH_EVERY_MS = 2000;
 
 export default class Status extends EdgestoreCommand {
   static override summary = 'Whether everything is safe, on one screen.';
@@ -20,10 +23,8 @@ export default class Status extends EdgestoreCommand {
       if (this.session.stdout.isTerminal && !this.session.show.json) await this.session.stdout.write('\x1b[2J\x1b[H');
       const exit = await once();
       if (this.session.signal.aborted || this.session.stdout.closed) return exit;
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, 2000);
-        this.session.signal.addEventListener('abort', () => (clearTimeout(timer), resolve()), { once: true });
-      });
+      // Aborted by Ctrl-C, which is looked at next.
+      await sleep(WATCH_EVERY_MS, undefined, { signal: this.session.signal }).catch(() => {});
       if (this.session.signal.aborted) throw this.session.signal.reason;
     }
   }

@@ -36,6 +36,9 @@ export default class Sync extends EdgestoreCommand {
     }),
   };
 
+  // The operation itself ends when the time is over, with what it reached; the session only if it does not.
+  protected override readonly timeoutGraceMs = 10_000;
+
   override async run(): Promise<number> {
     const { flags, argv } = await this.read(Sync);
     return await this.perform<SyncData>({
@@ -47,6 +50,7 @@ export default class Sync extends EdgestoreCommand {
         maxDelete: flags['max-delete'],
         tags: keyValues(flags.tag ?? [], '--tag'),
         dryRun: flags['dry-run'],
+        timeout: flags.timeout,
       },
       text: renderSync,
       onlyReports: true,
