@@ -126,7 +126,9 @@ export async function startAgent(
       service,
       onError: (error, request) => {
         const known = toEdgeError(error);
-        log[known.exitCode === 1 ? 'warn' : 'info']({ code: known.code, ...request }, known.message);
+        // Port scans and callers that only look at our key end in the handshake; they are no news.
+        const level = request.path === 'tls' ? 'debug' : known.exitCode === 1 ? 'warn' : 'info';
+        log[level]({ code: known.code, ...request }, known.message);
       },
       onRequest: (request) => metrics.peerRequest(request),
     });

@@ -30,8 +30,7 @@ export async function openControlServer(input: {
   readonly onError: (error: unknown, request: { readonly path: string; readonly from: string }) => void;
 }): Promise<ControlServer> {
   const servers: Server[] = [];
-  const closeAll = (graceMs: number) =>
-    Promise.all(servers.map((server) => closeServer(server, graceMs)));
+  const closeAll = (graceMs: number) => Promise.all(servers.map((server) => closeServer(server, graceMs)));
   await removeStaleSocket(input.socketPath);
   const local = makeServer(input, undefined);
   await listenOnSocket(local, input.socketPath);

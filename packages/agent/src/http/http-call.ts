@@ -1,9 +1,12 @@
 /** One HTTP request over a given agent or unix socket: bounded, with deadlines, and errors that are ours. */
-import http, { type IncomingMessage, type RequestOptions } from 'node:http';
+import type { ClientRequest, IncomingMessage, RequestOptions } from 'node:http';
 import https from 'node:https';
 import { EdgeError, errnoOf } from '@edgestore/engine';
 import { IDLE_MS_MAX, readBody } from './bounded-body.ts';
 import { errorOfProblem, PROBLEM_BYTES_MAX } from './problem.ts';
+
+/** An import would evaluate every export of the module, and with them load the whole of `fetch`, which takes longer than most commands. */
+const http = process.getBuiltinModule('node:http');
 
 export interface HttpCall {
   readonly method: 'GET' | 'POST' | 'DELETE';
@@ -59,6 +62,17 @@ async function send(call: HttpCall): Promise<IncomingMessage> {
   request.setTimeout(idleMs, () =>
     end(new EdgeError('E_TIMEOUT', `${call.label} was silent for ${Math.round(idleMs / 1000)} s`, { retryable: true })),
   );
+  // Its own timeout begins with a socket; one that never comes (all are taken, the connection does not stand) has to end too.
+  const waiting = setTimeout(
+    () =>
+      end(
+        new EdgeError('E_TIMEOUT', `no connection to ${call.label} for ${Math.round(idleMs / 1000)} s`, {
+          retryable: true,
+        }),
+      ),
+    idleMs,
+  );
+  request.once('socket', () => clearTimeout(waiting));
   const abort = (): void => end(abortError(call.signal));
   call.signal?.addEventListener('abort', abort, { once: true });
   try {
@@ -83,15 +97,12 @@ async function send(call: HttpCall): Promise<IncomingMessage> {
     request.destroy();
     throw error;
   } finally {
+    clearTimeout(waiting);
     call.signal?.removeEventListener('abort', abort);
   }
 }
 
-async function writeBody(
-  request: http.ClientRequest,
-  body: HttpCall['body'],
-  responded: Promise<unknown>,
-): Promise<void> {
+async function writeBody(request: ClientRequest, body: HttpCall['body'], responded: Promise<unknown>): Promise<void> {
   if (body === undefined || body instanceof Uint8Array) {
     request.end(body);
     return;

@@ -220,19 +220,28 @@ export function createPeerSource(connection: PeerConnection, greeted: Greeted, d
     const response = await greeted(signal, () =>
       connection.stream({ method: 'POST', path: '/peer/1/fetch', body: encodeIds(part.map((a) => a.id)), signal }),
     );
-    for await (const item of decodeFrameStream(withIdleDeadline(response), part.length)) {
-      const id: ChunkId = item.type === 'frame' ? item.header.id : item.id;
-      const address = waiting.get(toHex(id));
-      if (address === undefined)
-        throw new EdgeError('E_FORMAT', `${connection.label} sent a chunk that was not asked for`);
-      waiting.delete(toHex(id));
-      if (item.type === 'miss') {
-        yield { address, reason: item.reason, detail: `${connection.label} does not have it` };
-      } else {
-        const { keyId, sealedBytes } = item.header;
-        await download?.take(sealedBytes, signal);
-        yield { address: { id: address.id, keyId, sealedBytes }, sealed: item.sealed };
+    const items = decodeFrameStream(withIdleDeadline(response), part.length);
+    let isWhole = false;
+    try {
+      for (let next = await items.next(); next.done !== true; next = await items.next()) {
+        const item = next.value;
+        const id: ChunkId = item.type === 'frame' ? item.header.id : item.id;
+        const address = waiting.get(toHex(id));
+        if (address === undefined)
+          throw new EdgeError('E_FORMAT', `${connection.label} sent a chunk that was not asked for`);
+        waiting.delete(toHex(id));
+        if (item.type === 'miss') {
+          yield { address, reason: item.reason, detail: `${connection.label} does not have it` };
+        } else {
+          const { keyId, sealedBytes } = item.header;
+          await download?.take(sealedBytes, signal);
+          yield { address: { id: address.id, keyId, sealedBytes }, sealed: item.sealed };
+        }
       }
+      isWhole = true;
+    } finally {
+      // A reader that has what it wanted stops here. What is left is the end of the stream; otherwise the connection is given up, not held for ever.
+      if (!isWhole) await (waiting.size === 0 ? items.next().catch(() => response.destroy()) : response.destroy());
     }
     for (const address of waiting.values())
       yield { address, reason: 'absent', detail: `${connection.label} left it out` };

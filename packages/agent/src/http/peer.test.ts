@@ -287,6 +287,23 @@ describe('the peer protocol over real TLS', () => {
     expect((await errorOf(fetching)).retryable).toBe(true);
   });
 
+  it('readers that stop early hold no connection', async () => {
+    const service = memoryService();
+    const { port } = await startServer(service);
+    const ids = Array.from({ length: 3 }, () => new Uint8Array(randomBytes(32)));
+    for (const id of ids) service.chunks.set(toHex(id), new Uint8Array(500_000));
+    const link = linkTo(port);
+    for (let i = 0; i < 10; i++) {
+      for (const wanted of [ids.slice(0, 1), ids]) {
+        for await (const item of link.source.fetch(wanted.map((id) => ({ id, keyId: 1, sealedBytes: 500_000 })))) {
+          expect('sealed' in item).toBe(true);
+          break;
+        }
+      }
+    }
+    expect((await link.state(AbortSignal.timeout(5000))).lastOp).toBe(7);
+  });
+
   it('an abort ends a request at once', async () => {
     const service = memoryService();
     service.state = () => new Promise(() => {});

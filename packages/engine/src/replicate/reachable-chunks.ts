@@ -124,10 +124,12 @@ async function readChunk(
     try {
       const [address] = await source.locate([id], signal);
       if (address === undefined) continue;
+      let plain: Uint8Array | undefined;
       for await (const answer of source.fetch([address], signal)) {
-        if ('sealed' in answer) return deps.opener.open(kind, id, answer.address.keyId, answer.sealed);
-        problems.push(new EdgeError('E_INTEGRITY', `${source.label}: ${answer.detail}`));
+        if ('sealed' in answer) plain = deps.opener.open(kind, id, answer.address.keyId, answer.sealed);
+        else problems.push(new EdgeError('E_INTEGRITY', `${source.label}: ${answer.detail}`));
       }
+      if (plain !== undefined) return plain;
     } catch (error) {
       signal?.throwIfAborted();
       problems.push(toEdgeError(error, source.label));

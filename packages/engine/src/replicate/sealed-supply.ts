@@ -97,12 +97,14 @@ async function readAnywhere(
     try {
       const [address] = await source.locate([id], signal);
       if (address === undefined) continue;
+      let found: { sealed: Uint8Array; keyId: number } | undefined;
       for await (const answer of source.fetch([address], signal)) {
         if (!('sealed' in answer)) continue;
         if (expected === undefined || bytesEqual(sha256(answer.sealed), expected)) {
-          return { sealed: answer.sealed, keyId: answer.address.keyId };
+          found = { sealed: answer.sealed, keyId: answer.address.keyId };
         }
       }
+      if (found !== undefined) return found;
     } catch (error) {
       signal?.throwIfAborted();
       unreachable ??= toEdgeError(error, source.label);
