@@ -144,3 +144,4 @@ export { openObjectStore } from './store/objects/open-object-store.ts';
 export { createRateLimiter, type RateLimiter } from './store/objects/throttled.ts';
 export { RELEARN } from './store/rebuild.ts';
 export type { Entry } from './tree/entry.ts';
+export type { ChunkStore } from './core/ports/chunk-store.ts';

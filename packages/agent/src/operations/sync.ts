@@ -14,6 +14,7 @@ import {
 } from '@edgestore/engine';
 import { z } from 'zod';
 import type { RootConfig } from '../config/config.ts';
+import { captureChunks } from '../home/capture-chunks.ts';
 import { PROGRAM } from '../program.ts';
 import { openedOf } from './opened.ts';
 import { defineOperation, type OperationContext } from './operation.ts';
@@ -140,7 +141,13 @@ async function captureOne(
           ...(Object.keys(given.tags).length > 0 ? { tags: given.tags } : {}),
           ...maxDeleteOf(given.maxDelete ?? root.maxDelete),
         },
-        { ...engine, report: context.progress, warn: context.warn, signal: context.signal },
+        {
+          ...engine,
+          chunks: captureChunks(engine.chunks, context.home.sources),
+          report: context.progress,
+          warn: context.warn,
+          signal: context.signal,
+        },
       ),
     );
     if (report.snapshot !== undefined && report.seq !== undefined) {

@@ -2,6 +2,7 @@
 import { type CaptureReport, capture, unescapeName } from '@edgestore/engine';
 import type { RootConfig } from '../config/config.ts';
 import type { AgentHome } from '../home/agent-home.ts';
+import { captureChunks } from '../home/capture-chunks.ts';
 import { PROGRAM } from '../program.ts';
 
 export interface CaptureRootDeps {
@@ -27,7 +28,7 @@ export function captureRoot(root: RootConfig, why: 'watch' | 'rescan', deps: Cap
         program: PROGRAM,
         ...(root.maxDelete === undefined ? {} : { maxDelete: root.maxDelete }),
       },
-      { ...engine, warn: deps.warn, signal: deps.signal },
+      { ...engine, chunks: captureChunks(engine.chunks, home.sources), warn: deps.warn, signal: deps.signal },
     );
     if (report.snapshot !== undefined && report.seq !== undefined && !report.treeUnchanged) {
       replicator.enqueue({ id: report.snapshot, incarnation: engine.identity.incarnation, seq: report.seq });
