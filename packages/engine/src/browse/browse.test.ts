@@ -172,7 +172,10 @@ test('a tar stream unpacks with tar to the same names, contents, links, modes an
   ]);
   const base = fs.mkdtempSync(join(tmpdir(), 'edge-tar-'));
   try {
-    execFileSync('tar', ['-xf', '-', '-C', base], { stdio: ['pipe', 'ignore', 'ignore'], input: Buffer.concat(await collect(catTar(reader(), root))) });
+    execFileSync('tar', ['-xf', '-', '-C', base], {
+      stdio: ['pipe', 'ignore', 'ignore'],
+      input: Buffer.concat(await collect(catTar(reader(), root))),
+    });
     expect(fs.readFileSync(Buffer.from(`${base}/odd\xff name`, 'latin1'), 'utf8')).toBe('odd');
     const odd = fs.statSync(Buffer.from(`${base}/odd\xff name`, 'latin1'), { bigint: true });
     expect([odd.mtimeNs, Number(odd.mode & 0o777n)]).toEqual([1_234_567_890_123_456_789n, 0o640]);
