@@ -62,7 +62,11 @@ class Pair {
       // A reader: the owner is alive, and its life must not be taken over.
       ...['--agent', this.vault.ownerName, '--read-only', '--data-dir', recovered],
     ]);
-    await this.vault.lastRestoresIn(recovered, what, '--agent', this.vault.ownerName);
+    try {
+      await this.vault.lastRestoresIn(recovered, what, '--agent', this.vault.ownerName);
+    } catch (error) {
+      throw new Error(`${(error as Error).message}\nthe holder said: ${this.agent?.said}`, { cause: error });
+    }
     rmSync(recovered, { recursive: true });
   }
 

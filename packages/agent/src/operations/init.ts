@@ -1,12 +1,12 @@
 /** `init`: a new vault, and this machine its first agent. Again on the same data dir it says so and changes nothing. */
-import { existsSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import { dataDirAt, dataDirExists, EdgeError, formatRecoverySheet } from '@edgestore/engine';
 import { z } from 'zod';
 import { type LoadedConfig, loadConfig } from '../config/load-config.ts';
 import { createPrivateFile } from './key-file.ts';
-import { makeVault } from './make-vault.ts';
+import { makeVault, unfinishedSheet } from './make-vault.ts';
 import { readVaultFiles } from './read-vault-files.ts';
 import { defineSetup, type SetupContext } from './setup.ts';
 
@@ -44,7 +44,8 @@ export const init = defineSetup<z.output<typeof input>, InitData>({
     if (await dataDirExists(dir)) return { data: await already(loaded, context) };
     const name = nameOf(given.name ?? loaded.config.agent.name ?? hostName(), '--name');
     const site = nameOf(given.site ?? loaded.config.agent.site ?? 'default', '--site');
-    if (given.recoveryOut !== undefined) checkNewFile(given.recoveryOut);
+    const deadSheet = unfinishedSheet(dir);
+    if (given.recoveryOut !== undefined && given.recoveryOut !== deadSheet) checkNewFile(given.recoveryOut);
     const passphrase = await passphraseFor(given, context);
     const planned: InitData = {
       created: !given.dryRun,
@@ -62,14 +63,24 @@ export const init = defineSetup<z.output<typeof input>, InitData>({
     if (given.dryRun) return { data: planned };
 
     const made = await makeVault(
-      { dir, name, site, storedKey: given.storedKey, keyFile: given.keyFile, passphrase, listen: loaded.config.agent },
+      {
+        dir,
+        name,
+        site,
+        storedKey: given.storedKey,
+        keyFile: given.keyFile,
+        passphrase,
+        recoveryOut: given.recoveryOut,
+        listen: loaded.config.agent,
+      },
       {
         clock: context.clock,
         random: context.random,
         // Before the vault exists: a vault whose sheet could not be written must not come to be.
         beforeCommit: (words, vaultId) => {
-          if (given.recoveryOut !== undefined)
-            createPrivateFile(given.recoveryOut, sheetOf(loaded, name, vaultId, words), 'the recovery sheet');
+          if (given.recoveryOut === undefined) return;
+          if (given.recoveryOut === deadSheet) rmSync(deadSheet, { force: true });
+          createPrivateFile(given.recoveryOut, sheetOf(loaded, name, vaultId, words), 'the recovery sheet');
         },
       },
     );

@@ -1,5 +1,5 @@
 /** Writes the files of a new vault and its first agent. `vault.edge` comes last: it is what makes a folder a data dir. */
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
@@ -43,6 +43,8 @@ export interface NewVault {
   /** A key file of the user's, made when it is not there. */
   readonly keyFile: string | undefined;
   readonly passphrase: string | undefined;
+  /** Where `beforeCommit` puts the recovery sheet, if anywhere. */
+  readonly recoveryOut: string | undefined;
   readonly listen: { readonly listen: string | undefined; readonly advertise: readonly string[] };
 }
 
@@ -66,6 +68,25 @@ const CHUNKER = { name: 'fastcdc-1', min: 128 * 1024, avg: 512 * 1024, max: 2 * 
 const UNFINISHED = 'init.unfinished';
 /** May be there before a vault is: the user's own configuration, and what locking needs. */
 const ALLOWED_BEFORE = new Set(['conf.d', 'lock', 'lost+found', 'run', UNFINISHED]);
+
+/**
+ * The recovery sheet of an `init` that was killed before its vault came to be: it opens nothing, so it may be written over. Undefined when there
+ * is none, or when the file of that name is by now something else.
+ */
+export function unfinishedSheet(dir: DataDir): string | undefined {
+  const [path, vaultId] = (textIfThere(join(dir.path, UNFINISHED)) ?? '').split('\n');
+  if (!path || !vaultId) return undefined;
+  return textIfThere(path)?.includes(vaultId) ? path : undefined;
+}
+
+function textIfThere(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw toEdgeError(error, `reading ${path}`);
+  }
+}
 
 export async function makeVault(vault: NewVault, deps: MakeVaultDeps): Promise<MadeVault> {
   const { dir } = vault;
@@ -158,6 +179,8 @@ async function writeVault(vault: NewVault, { clock, random, beforeCommit }: Make
   index.close();
 
   const words = encodeRecoveryCode(vaultKey, adminSeed);
+  if (vault.recoveryOut !== undefined)
+    await writeFileDurably(join(dir.path, UNFINISHED), Buffer.from(`${vault.recoveryOut}\n${vaultId}`));
   beforeCommit(words, vaultId);
   const descriptor = {
     vaultId,
@@ -187,9 +210,14 @@ async function prepareFolder(dir: DataDir): Promise<void> {
   }
 }
 
+/** What is left of writing the marker itself: an `init` that was killed before there was anything else. */
+function isTemporaryOf(marker: string, name: string): boolean {
+  return name.startsWith(`.${marker}.`) && name.endsWith('.tmp');
+}
+
 /** Refuses a folder that holds anything else: a vault that lost its descriptor must not be built over. */
 async function clearUnfinished(dir: DataDir): Promise<void> {
-  const there = readdirSync(dir.path).filter((name) => !ALLOWED_BEFORE.has(name));
+  const there = readdirSync(dir.path).filter((name) => !ALLOWED_BEFORE.has(name) && !isTemporaryOf(UNFINISHED, name));
   if (there.length === 0) return;
   if (!existsSync(join(dir.path, UNFINISHED))) {
     throw new EdgeError(

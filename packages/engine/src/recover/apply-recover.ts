@@ -114,7 +114,9 @@ async function clearUnfinished(dir: DataDir): Promise<void> {
     });
   }
   const there = await readFolder(dir.path);
-  const foreign = there.filter((name) => !ALLOWED_BEFORE.has(name));
+  // A recovery that was killed while it wrote the marker left a temporary file of it, and nothing else.
+  const isOfMarker = (name: string): boolean => name.startsWith(`.${RECOVERY_MARKER}.`) && name.endsWith('.tmp');
+  const foreign = there.filter((name) => !ALLOWED_BEFORE.has(name) && !isOfMarker(name));
   if (foreign.length === 0) return;
   if (!there.includes(RECOVERY_MARKER)) {
     throw new EdgeError(
