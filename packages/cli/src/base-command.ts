@@ -2,7 +2,8 @@
 
 import type { OperationOutcome } from '@edgestore/agent/operations/operation';
 import type { EdgeError } from '@edgestore/engine/errors';
-import { Command, type Interfaces } from '@oclif/core';
+import type { Interfaces } from '@oclif/core';
+import { Command } from '@oclif/core/command';
 import { runOperation } from './client/run-operation.ts';
 import { globalFlags } from './global-flags.ts';
 import type { Colours } from './output/colour.ts';

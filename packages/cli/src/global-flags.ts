@@ -1,5 +1,5 @@
 /** The flags that every command takes. */
-import { Flags } from '@oclif/core';
+import * as Flags from '@oclif/core/flags';
 
 const GROUP = 'GLOBAL';
 

@@ -12,6 +12,8 @@ export async function start(): Promise<void> {
     const { armFailpointsFrom } = await import('@edgestore/agent/arm-failpoints');
     armFailpointsFrom(process.env);
   }
+  // `bin/run.js` has checked the version; the framework's own check would load a library for it.
+  process.env.OCLIF_DISABLE_ENGINE_WARNING = '1';
   const { main } = await import('./program/main.ts');
   await main(process.argv.slice(2));
 }

@@ -1,6 +1,7 @@
 import type { ResolvedSnapshot } from '@edgestore/agent/operations/snapshot-spec';
 import { EdgeError } from '@edgestore/engine/errors';
-import { Args, Flags } from '@oclif/core';
+import * as Args from '@oclif/core/args';
+import * as Flags from '@oclif/core/flags';
 import { EdgestoreCommand } from '../base-command.ts';
 import { snapshotFlags } from '../program/snapshot-flags.ts';
 import { latestNote } from '../render/resolved.ts';

@@ -1,4 +1,4 @@
-import { Flags } from '@oclif/core';
+import * as Flags from '@oclif/core/flags';
 import { EdgestoreCommand } from '../base-command.ts';
 import { dryRunFlag } from '../global-flags.ts';
 import { readRecoveryText } from '../program/read-recovery-text.ts';

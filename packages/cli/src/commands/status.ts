@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Flags } from '@oclif/core';
+import * as Flags from '@oclif/core/flags';
 import { EdgestoreCommand } from '../base-command.ts';
 import { renderStatus, type StatusData } from '../render/status.ts';
 

@@ -1,4 +1,5 @@
-import { Args, Flags } from '@oclif/core';
+import * as Args from '@oclif/core/args';
+import * as Flags from '@oclif/core/flags';
 import { EdgestoreCommand } from '../base-command.ts';
 import { dryRunFlag } from '../global-flags.ts';
 import { absolutePath } from '../program/absolute-path.ts';

@@ -1,5 +1,5 @@
 /** Which snapshot `latest` is, where there are several roots or agents. */
-import { Flags } from '@oclif/core';
+import * as Flags from '@oclif/core/flags';
 
 export const snapshotFlags = {
   root: Flags.string({ helpValue: 'NAME', summary: 'Which root `latest` is of.' }),

@@ -1,4 +1,4 @@
-import { Args } from '@oclif/core';
+import * as Args from '@oclif/core/args';
 import { EdgestoreCommand } from '../../base-command.ts';
 import { dryRunFlag } from '../../global-flags.ts';
 import { confirm } from '../../program/confirm.ts';

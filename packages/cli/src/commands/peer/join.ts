@@ -1,4 +1,4 @@
-import { Flags } from '@oclif/core';
+import * as Flags from '@oclif/core/flags';
 import { EdgestoreCommand } from '../../base-command.ts';
 import { readToken } from '../../program/read-token.ts';
 import { type JoinData, renderJoin } from '../../render/peers.ts';

@@ -1,4 +1,4 @@
-import { Args } from '@oclif/core';
+import * as Args from '@oclif/core/args';
 import { EdgestoreCommand } from '../../base-command.ts';
 import { dryRunFlag } from '../../global-flags.ts';
 import { type RootRemovedData, renderRootRemoved } from '../../render/roots.ts';

@@ -1,4 +1,5 @@
-import { Args, Flags } from '@oclif/core';
+import * as Args from '@oclif/core/args';
+import * as Flags from '@oclif/core/flags';
 import { EdgestoreCommand } from '../../base-command.ts';
 import { ndjsonFlag } from '../../global-flags.ts';
 import { type DiffData, type DiffItem, renderDiffItem, renderDiffSummary } from '../../render/diff.ts';

@@ -1,4 +1,4 @@
-import { Flags } from '@oclif/core';
+import * as Flags from '@oclif/core/flags';
 import { EdgestoreCommand } from '../../base-command.ts';
 import { renderTierPlan, type TierPlanData } from '../../render/tiers.ts';
 
