@@ -19,7 +19,7 @@ import type { Entry } from '../tree/entry.ts';
 import { applyDemote } from './apply-demote.ts';
 import type { DemoteDeps, TierInput, TierPolicy } from './demote-types.ts';
 import { planDemote } from './plan-demote.ts';
-import { applyRecall, planRecall } from './recall.ts';
+import { applyRecall, planRecall, type RecallDeps } from './recall.ts';
 import { explainTier, tierStatus } from './tier-status.ts';
 
 const sodium = await loadSodium();
@@ -69,7 +69,7 @@ const policy = (more: Partial<TierPolicy> = {}): TierPolicy => ({
 });
 const inputOf = (one: TierPolicy | undefined): TierInput => ({ agent, policyOf: () => one });
 
-function deps(): DemoteDeps & { readonly sessions: OpenedStore['index']['chunks'] } {
+function deps(): DemoteDeps & RecallDeps & { readonly sessions: OpenedStore['index']['chunks'] } {
   const { index } = store;
   const directory: PeerDirectory = {
     members: () => [...peers].map(([id, { site }]) => ({ agent: id, name: id.slice(0, 4), site }) as Member),
@@ -86,7 +86,7 @@ function deps(): DemoteDeps & { readonly sessions: OpenedStore['index']['chunks'
     chunks: store.chunks,
     buckets: new Map([['archive', bucket]]),
     peers: directory,
-    warn: ({ message }) => void warnings.push(message),
+    warn: ({ message }: { message: string }) => void warnings.push(message),
     sessions: index.chunks,
   } as never;
 }
@@ -399,7 +399,7 @@ describe('recall and status', () => {
   it('brings a path back, counts it as read, and finds the packs again without an index', async () => {
     await snapshot(fixture.dir('', [file('a'), fixture.dir('sub', [file('b'), file('c')])]));
     await run(policy());
-    const { body } = store.index.log.snapshots()[0] as { body: never };
+    const { body } = store.index.log.snapshots()[0]!;
     const plan = await planRecall({ body, path: Buffer.from('sub') }, deps());
     expect(plan.chunks.length).toBe(2);
     expect(await applyRecall(plan, deps())).toMatchObject({ chunks: 2, failures: [] });
@@ -424,7 +424,7 @@ describe('recall and status', () => {
     await snapshot(fixture.dir('', [file('a')]));
     await run(policy());
     for await (const { key } of objects.list('')) await objects.delete(key);
-    const { body } = store.index.log.snapshots()[0] as { body: never };
+    const { body } = store.index.log.snapshots()[0]!;
     const plan = await planRecall({ body, path: new Uint8Array(0) }, deps());
     const report = await applyRecall(plan, deps());
     expect(report.chunks).toBe(0);

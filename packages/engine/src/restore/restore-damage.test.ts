@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import type { BadCopy } from '../browse/copy-router.ts';
 import { EdgeError } from '../core/errors.ts';
 import { ChunkKind, toHex } from '../core/ids.ts';
+import { refsOf } from '../testing/refs-of.ts';
 import { setUpRestore } from '../testing/restore-setup.ts';
 import { encodeEntry } from '../tree/encode-entry.ts';
 import { restoreExitCode } from './failure-list.ts';
@@ -36,9 +37,7 @@ test('a damaged chunk without another copy names its file, and leaves nothing of
   const lost = f.file('lost', 'L'.repeat(5000));
   const large = f.file('large', Buffer.alloc(5_000_000, 'x').fill('y', 3_000_000), { chunkBytes: 1_000_000 });
   const root = f.dir('', [f.file('fine', 'F'.repeat(5000)), lost, large]);
-  const ids = new Set(
-    [lost, large].map((entry) => toHex((entry.content as { refs: { id: Uint8Array }[] }).refs[0]!.id)),
-  );
+  const ids = new Set([lost, large].map((entry) => toHex(refsOf(entry)[0]!.id)));
   const source = f.source('peers', 'dc-a', {
     serve: (hex, sealed) => (ids.has(hex) ? sealed.map((byte) => byte ^ 1) : sealed),
   });
@@ -74,7 +73,7 @@ test('a source that cannot be asked is said once, and the next one serves', asyn
 test('when nothing gives a chunk the failure names every source and what it said', async () => {
   const f = fixture();
   const file = f.file('gone', 'G'.repeat(3000));
-  const hex = toHex((file.content as { refs: { id: Uint8Array }[] }).refs[0]!.id);
+  const hex = toHex(refsOf(file)[0]!.id);
   const root = f.dir('', [file]);
   let trees = 0;
   const sources = [

@@ -2,6 +2,7 @@ import fs from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { toHex } from '../core/ids.ts';
+import { refsOf } from '../testing/refs-of.ts';
 import { setUpRestore } from '../testing/restore-setup.ts';
 import type { Entry } from '../tree/entry.ts';
 import { applyRestore } from './apply-restore.ts';
@@ -84,7 +85,7 @@ test('an estimate counts bytes, requests and what is missing, and writes nothing
   });
   expect(plan.estimate!.bytesFrom.local).toBeGreaterThan(1000);
   expect(fs.existsSync(place('out'))).toBe(false);
-  const hex = toHex((big.content as { refs: { id: Uint8Array }[] }).refs[3]!.id);
+  const hex = toHex(refsOf(big)[3]!.id);
   const part = f.source('s3', 'bucket', { has: (id) => id !== hex });
   const missing = await planRestore(inputFor(root, { estimate: true }), deps([part]));
   expect(missing.estimate).toMatchObject({ missingChunks: 1 });
