@@ -61,6 +61,7 @@ export async function startAgent(
   };
   let capture: ReturnType<typeof startCaptureWorker> | undefined;
   let merge: BackgroundWorker | undefined;
+  let replicationWorker: BackgroundWorker | undefined;
   let isFirstTierLook = true;
   let requestStop = (): void => {};
   const stopRequested = new Promise<void>((resolve) => {
@@ -71,6 +72,7 @@ export async function startAgent(
     const socketPath = controlSocketPath(home.dataDir, deps.env);
     const replication = startReplicationWorker({ home, events, metrics, onError });
     started.push(replication);
+    replicationWorker = replication.worker;
     const peerServer = await listenToPeers();
     started.push({ stop: () => jobs.close() });
     const workers: BackgroundWorker[] = [replication.worker, ...startUpkeep()];
@@ -119,7 +121,7 @@ export async function startAgent(
 
   async function listenToPeers(): Promise<PeerServer | undefined> {
     if (config.agent.listen === undefined) return undefined;
-    const { service } = serveHome(home, () => merge?.wake());
+    const { service } = serveHome(home, { onHeld: () => merge?.wake(), onMembers: () => replicationWorker?.wake() });
     const server = await openPeerServer({
       listen: config.agent.listen,
       identity: home.peers.tls,

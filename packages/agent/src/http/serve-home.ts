@@ -22,7 +22,12 @@ export interface ServedHome {
   readonly holder: Holder;
 }
 
-export function serveHome(home: AgentHome, onHeld: () => void): ServedHome {
+/** `onHeld` after something was stored for another agent; `onMembers` when a card may have come that was not known. */
+export function serveHome(
+  home: AgentHome,
+  on: { readonly onHeld: () => void; readonly onMembers: () => void },
+): ServedHome {
+  const { onHeld, onMembers } = on;
   const { engine, peers } = home;
   const { sodium, keys, index, logs, chunks, identity, dataDir } = engine;
   const holder = createHolder({
@@ -52,7 +57,9 @@ export function serveHome(home: AgentHome, onHeld: () => void): ServedHome {
     memberByPin: (pin) => peers.memberByPin(pin),
     mayRecover: (pin) => recovery.mayRead(pin),
     hello: async (hello) => {
+      const before = peers.cards.all().length;
       await peers.heard(hello);
+      if (peers.cards.all().length > before) onMembers();
       return peers.hello();
     },
     hold: (owner, batch) => holder.hold(owner, batch),
@@ -120,7 +127,11 @@ export function serveHome(home: AgentHome, onHeld: () => void): ServedHome {
         if (!known.has(slot.slotId)) await writeFileDurably(dataDir.slotFile(slot.slotId), bytes, 0o600);
       }
     },
-    join: (request, clientPin, remoteAddress) => admitPeer(request, clientPin, remoteAddress, home.inviter),
+    join: async (request, clientPin, remoteAddress) => {
+      const answer = await admitPeer(request, clientPin, remoteAddress, home.inviter);
+      onMembers();
+      return answer;
+    },
     ownCard: () => {
       const own = peers.cards.newestOf(identity.agentId);
       if (own === undefined) throw new EdgeError('E_NOT_FOUND', 'this agent has no card');

@@ -107,6 +107,11 @@ export function startCaptureWorker(deps: {
         },
       });
       watchers.set(root.name, { root, watcher });
+      // What changed after the scan had passed it and before it was watched has no event: one more look, which is cheap.
+      void watcher.ready.then(() => {
+        scheduler.dirty(root.name, clock.monotonicMs());
+        worker.wake();
+      });
     }
   }
 
