@@ -1,24 +1,31 @@
 /** Mends this disk's damage from other copies: the new copy is durable and known before anything else changes. */
 
 import { hash } from 'node:crypto';
+import { rm } from 'node:fs/promises';
 import { asBuffer } from '../core/bytes.ts';
 import { isEdgeError } from '../core/errors.ts';
 import { failpoint } from '../core/failpoint.ts';
-import { type ChunkId, ChunkKind, type PackClass } from '../core/ids.ts';
+import { type ChunkId, ChunkKind, type PackClass, type PackName } from '../core/ids.ts';
 import type { ChunkWriter } from '../core/ports/chunk-store.ts';
+import type { PackRow } from '../core/ports/index.ts';
+import type { ScrubbedPack } from '../pipeline/tasks/scrub-pack.ts';
 import type { ScrubDeps, ScrubFinding } from './scrub-types.ts';
 
 type Finding = { -readonly [Key in keyof ScrubFinding]: ScrubFinding[Key] };
 
 /** Sets `repaired` where a good copy is on this disk again. What has none elsewhere stays a finding. */
-export async function repairChunks(findings: readonly Finding[], deps: ScrubDeps): Promise<void> {
+export async function repairChunks(
+  findings: readonly Finding[],
+  deps: ScrubDeps,
+  readAgain: (pack: Pick<PackRow, 'name' | 'packClass'>) => Promise<ScrubbedPack>,
+): Promise<void> {
   const classOf = new Map(deps.index.packs('').map((pack) => [pack.name, pack.packClass]));
   const own = findings.filter((finding) => finding.store === '');
   if (own.length === 0) return;
   const session = deps.index.beginSession('scrub');
   const writer = deps.chunks.openWriter(session);
   const mended: Finding[] = [];
-  const rewritten: { finding: Finding; ids: ChunkId[] }[] = [];
+  const rewritten: Finding[] = [];
   try {
     for (const finding of own) {
       const packClass = classOf.get(finding.pack) ?? 'data';
@@ -26,19 +33,17 @@ export async function repairChunks(findings: readonly Finding[], deps: ScrubDeps
         if (await mend(writer, finding.chunk, packClass, deps)) mended.push(finding);
         continue;
       }
-      // Only the pack's index is damaged: its good frames move to a new pack.
-      const ids = deps.index.framesOf(finding.pack).map((row) => row.id);
-      const moved: ChunkId[] = [];
-      for (const id of ids) if (await mend(writer, id, packClass, deps)) moved.push(id);
-      if (moved.length > 0) rewritten.push({ finding, ids: moved });
+      // Only the pack's index is damaged: its frames move to a new pack, from wherever they are good.
+      let isWhole = true;
+      for (const { id } of deps.index.framesOf(finding.pack))
+        isWhole = (await mend(writer, id, packClass, deps)) && isWhole;
+      if (isWhole) rewritten.push(finding);
     }
     await writer.flush();
     failpoint('scrub.repaired');
     for (const finding of mended) finding.repaired = true;
-    for (const { finding, ids } of rewritten) {
-      for (const id of ids) deps.index.markBad(id, finding.pack, 'the index of its pack is damaged');
-      finding.repaired = true;
-    }
+    for (const finding of rewritten)
+      finding.repaired = await replacePack(finding.pack, classOf.get(finding.pack)!, deps, readAgain);
     await writer.close();
   } catch (error) {
     await writer.abandon();
@@ -46,6 +51,26 @@ export async function repairChunks(findings: readonly Finding[], deps: ScrubDeps
   } finally {
     deps.index.endSession(session);
   }
+}
+
+/**
+ * All of a pack was written again. The same chunks in the same order make a pack of the same name, which then has replaced the damaged file; in
+ * any other case the old one goes, rows first: a file without rows is only looked at again, rows without a file would be a loss.
+ */
+async function replacePack(
+  name: PackName,
+  packClass: PackClass,
+  deps: ScrubDeps,
+  readAgain: (pack: Pick<PackRow, 'name' | 'packClass'>) => Promise<ScrubbedPack>,
+): Promise<boolean> {
+  const { tail, bad, absent } = await readAgain({ name, packClass });
+  if (tail === undefined && bad.length === 0 && !absent) return true;
+  const ids = deps.index.framesOf(name).map((row) => row.id);
+  const copies = deps.index.locate(ids);
+  if (!copies.every((ones) => ones.some((copy) => copy.store === '' && copy.pack !== name))) return false;
+  deps.index.forgetPack(name);
+  await rm(deps.chunks.packPath(name), { force: true });
+  return true;
 }
 
 /** False when no source has a good copy. */

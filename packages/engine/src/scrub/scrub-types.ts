@@ -29,7 +29,7 @@ export interface ScrubStore {
 }
 
 export interface ScrubDeps {
-  readonly index: Pick<ChunkIndex, 'packs' | 'framesOf' | 'locate' | 'beginSession' | 'endSession'> & {
+  readonly index: Pick<ChunkIndex, 'packs' | 'framesOf' | 'locate' | 'forgetPack' | 'beginSession' | 'endSession'> & {
     markBad(id: ChunkId, pack: PackName, why: string, store?: StoreName): void;
   };
   readonly log: Pick<LogIndex, 'snapshots'>;

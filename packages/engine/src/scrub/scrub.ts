@@ -36,7 +36,7 @@ export async function scrub(input: ScrubInput, deps: ScrubDeps): Promise<ScrubRe
   countCopies(findings, deps);
   // Named before the repair, so that the report says what was in danger.
   const { files, omitted } = await filesTouched(findings, deps);
-  if (input.repair) await repairChunks(findings, deps);
+  if (input.repair) await repairChunks(findings, deps, (pack) => scrubLocal(pack, deps));
   return {
     packs: { total: totals.packs, read: totals.read },
     bytesRead: totals.bytes,
@@ -97,8 +97,8 @@ export async function scrub(input: ScrubInput, deps: ScrubDeps): Promise<ScrubRe
   }
 }
 
-function scrubLocal(pack: PackRow, deps: ScrubDeps): Promise<ScrubbedPack> {
-  const known = deps.index.framesOf(pack.name, pack.store);
+function scrubLocal(pack: Pick<PackRow, 'name' | 'packClass'>, deps: ScrubDeps): Promise<ScrubbedPack> {
+  const known = deps.index.framesOf(pack.name);
   const from = { path: deps.chunks.packPath(pack.name) };
   return deps.pool.run('scrubPack', { name: pack.name, packClass: pack.packClass, from, known });
 }
