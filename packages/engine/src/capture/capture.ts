@@ -19,7 +19,7 @@ import { sameEntry } from './same-entry.ts';
  * an unfinished snapshot). What could not be read is in the report, and keeps its earlier version in the snapshot.
  */
 export async function capture(input: CaptureInput, deps: CaptureDeps): Promise<CaptureReport> {
-  deps.signal?.throwIfAborted();
+  if (deps.signal?.aborted === true) throw new EdgeError('E_INTERRUPTED', 'interrupted before the capture began');
   const startedMs = deps.clock.monotonicMs();
   const startNs = deps.clock.nowNs();
   const source = findRootSource(input.root.path);
@@ -38,7 +38,7 @@ export async function capture(input: CaptureInput, deps: CaptureDeps): Promise<C
     }
     await run.writer.close();
     failpoint('capture.chunks-durable');
-    const isKept = treeUnchanged && input.skipUnchanged === true;
+    const isKept = treeUnchanged && input.skipUnchanged === true && before.body.unfinished !== true;
     const snapshot = isKept ? { hash: before.id, seq: before.seq } : await deps.log.append(run.body(entry));
     failpoint('capture.recorded');
     run.rememberFolders();

@@ -3,7 +3,7 @@ import type { PackClass } from '../core/ids.ts';
 import type { ChunkWriter } from '../core/ports/chunk-store.ts';
 import type { ChunkIndex } from '../core/ports/index.ts';
 import type { BatchChunks } from '../pipeline/chunk-batch.ts';
-import type { SealedChunks } from '../pipeline/seal-chunks.ts';
+import { SEAL_BUFFER_BYTES, type SealedChunks } from '../pipeline/seal-chunks.ts';
 
 export interface ChunkIntakeDeps {
   readonly index: Pick<ChunkIndex, 'claim'>;
@@ -15,10 +15,14 @@ export interface ChunkIntakeDeps {
 /** Ids remembered of chunks that are on their way into packs; beyond, `trim` waits until the index knows them. */
 const REMEMBERED_MAX = 400_000;
 
+/** Buffers kept for workers to seal into. */
+const BUFFERS_KEPT_MAX = 16;
+
 export class ChunkIntake {
   readonly #deps: ChunkIntakeDeps;
   /** Chunks that this run stores: the index does not know them before their pack is durable. Keys are the ids as latin1. */
   #stored = new Set<string>();
+  readonly #buffers: ArrayBuffer[] = [];
   readonly counts = { new: 0, reused: 0, newBytes: 0, storedBytes: 0 };
 
   constructor(deps: ChunkIntakeDeps) {
@@ -83,6 +87,15 @@ export class ChunkIntake {
       );
     }
     await Promise.all(added);
+    // The writer has its own copy by now.
+    if (bytes.buffer.byteLength >= SEAL_BUFFER_BYTES && this.#buffers.length < BUFFERS_KEPT_MAX) {
+      this.#buffers.push(bytes.buffer);
+    }
+  }
+
+  /** Memory for a worker to seal into; it comes back through `store`. */
+  takeBuffer(): ArrayBuffer | undefined {
+    return this.#buffers.pop();
   }
 
   /** True when `trim` should be called as soon as no chunk is between `needed` and `store`. */

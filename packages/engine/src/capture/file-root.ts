@@ -75,7 +75,7 @@ async function read(
   const { deps, lanes, intake, captureSeconds, fail } = run;
   const { pool } = deps;
   const once = async (size: number): Promise<{ outcome: FileOutcome; records: Uint8Array }> => {
-    const small = new SmallFiles({ pool, lanes, intake, base, captureSeconds, fail });
+    const small = new SmallFiles({ pool, lanes, intake, base, captureSeconds, fail, isFailed: () => run.isFailed });
     const large = new LargeFiles({
       pool,
       intake,

@@ -45,6 +45,7 @@ class FolderRoot {
   readonly #finisher: Finisher;
   readonly #walk: FolderWalk;
   #lastUnfinishedMs: number;
+  #walking: Promise<void> = Promise.resolve();
 
   constructor(source: RootSource & { readonly kind: 'folder' }, run: CaptureRun) {
     const { input, deps, fail, lanes, intake, captureSeconds } = run;
@@ -69,7 +70,7 @@ class FolderRoot {
       recall: (pages) => recallFolder(pages, deps),
       fail,
     });
-    this.#small = new SmallFiles({ pool, lanes, intake, base, captureSeconds, fail });
+    this.#small = new SmallFiles({ pool, lanes, intake, base, captureSeconds, fail, isFailed: () => run.isFailed });
     this.#large = new LargeFiles({
       pool,
       intake,
@@ -104,7 +105,8 @@ class FolderRoot {
 
   async capture(): Promise<Entry> {
     const { failed } = this.#run;
-    await Promise.race([this.#walk.run(), failed]);
+    this.#walking = this.#walk.run();
+    await Promise.race([this.#walking, failed]);
     const pages = await Promise.race([this.#rest(), failed]);
     // The pages of the last folders may still be on their way into a pack.
     await Promise.race([this.#run.lanes.idle(), failed]);
@@ -115,6 +117,8 @@ class FolderRoot {
   async stop(): Promise<void> {
     this.#scanner.stop();
     this.#large.resume();
+    // The walk ends by what made the capture fail; that it fails itself is no news.
+    await Promise.allSettled([this.#walking]);
     await this.#run.lanes.idle();
     await this.#large.idle();
     await this.#scanner.idle();

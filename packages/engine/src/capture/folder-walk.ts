@@ -167,7 +167,9 @@ export class FolderWalk {
       const link = isLinked ? inodeKey(words, stat) : undefined;
       const taken = this.#takeFile(node, { index: pending[i]!, at, size: sizeOf(words, stat), link });
       // Most files only join a batch; not waiting for those keeps the walk ahead of the readers.
-      if (taken !== undefined) await taken;
+      if (taken === undefined) continue;
+      await taken;
+      await this.#deps.between();
     }
   }
 

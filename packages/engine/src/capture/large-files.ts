@@ -163,8 +163,14 @@ export class LargeFiles {
     if (needed === undefined) return;
     // The group moves to the worker that seals it; its ids are wanted here afterwards.
     const ids = group.ids.slice();
-    const transfer = [group.bytes.buffer, group.ids.buffer, group.lengths.buffer];
-    const sealed = await pool.run('sealGroup', { group, needed }, { worker: lane, transfer });
+    const into = intake.takeBuffer();
+    const transfer = [
+      group.bytes.buffer,
+      group.ids.buffer,
+      group.lengths.buffer,
+      ...(into === undefined ? [] : [into]),
+    ];
+    const sealed = await pool.run('sealGroup', { group, needed, into }, { worker: lane, transfer });
     await intake.store(sealed, ids, 'data');
   }
 }

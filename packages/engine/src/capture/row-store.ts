@@ -7,13 +7,14 @@ import { joinPath } from '../files/path-bytes.ts';
 
 /** Bytes of rows kept in memory. */
 const MEMORY_BYTES_MAX = 24 << 20;
-const PUT_ROWS_MAX = 2000;
+/** Bytes of rows in one transaction. */
+const PUT_BYTES_MAX = 8 << 20;
 
 export class RowStore {
   readonly #folders: FolderCache;
   readonly #root: string;
   readonly #parking: string;
-  #rows: { readonly path: Uint8Array; readonly value: Uint8Array }[] = [];
+  #rows: Row[] = [];
   #bytes = 0;
   #parked: Uint8Array[] = [];
 
@@ -32,14 +33,7 @@ export class RowStore {
   /** Puts all rows in place, after the record that they belong to. */
   commit(): void {
     this.#put(this.#root, this.#rows);
-    for (let at = 0; at < this.#parked.length; at += PUT_ROWS_MAX) {
-      const paths = this.#parked.slice(at, at + PUT_ROWS_MAX);
-      const rows = paths.flatMap((path) => {
-        const value = this.#folders.get(this.#parking, path)?.value;
-        return value === undefined ? [] : [{ path, value }];
-      });
-      this.#folders.put(this.#root, rows);
-    }
+    this.#put(this.#root, this.#parkedRows());
     this.discard();
   }
 
@@ -50,17 +44,41 @@ export class RowStore {
     this.#parked = [];
   }
 
+  *#parkedRows(): Iterable<Row> {
+    for (const path of this.#parked) yield { path, value: this.#folders.get(this.#parking, path)!.value };
+  }
+
   #park(): void {
+    // What a run that was killed left there is of no use.
+    if (this.#parked.length === 0) this.#folders.clear(this.#parking);
     this.#put(this.#parking, this.#rows);
     for (const { path } of this.#rows) this.#parked.push(path);
     this.#rows = [];
     this.#bytes = 0;
   }
 
-  #put(root: string, rows: readonly { readonly path: Uint8Array; readonly value: Uint8Array }[]): void {
-    for (let at = 0; at < rows.length; at += PUT_ROWS_MAX) this.#folders.put(root, rows.slice(at, at + PUT_ROWS_MAX));
+  #put(root: string, rows: Iterable<Row>): void {
+    let some: Row[] = [];
+    let bytes = 0;
+    for (const row of rows) {
+      some.push(row);
+      bytes += row.value.length + ROW_OVERHEAD_BYTES;
+      if (bytes < PUT_BYTES_MAX) continue;
+      this.#folders.put(root, some);
+      some = [];
+      bytes = 0;
+    }
+    if (some.length > 0) this.#folders.put(root, some);
   }
 }
+
+interface Row {
+  readonly path: Uint8Array;
+  readonly value: Uint8Array;
+}
+
+/** What a row costs beside its bytes, so that many empty ones are no endless transaction. */
+const ROW_OVERHEAD_BYTES = 1024;
 
 /** Removes the rows of a folder and of all below it. */
 export function forgetRows(

@@ -27,7 +27,7 @@ const BATCH_FOLDERS_MAX = 48;
 /** Bytes of cache rows in one message. */
 const BATCH_ROW_BYTES_MAX = 1 << 20;
 /** Entries that are listed and not taken yet: bounds memory when listing is faster than reading. */
-const ENTRIES_AHEAD_MAX = 200_000;
+const ENTRIES_AHEAD_MAX = 50_000;
 const BATCHES_PER_WORKER = 2;
 
 export class Scanner {

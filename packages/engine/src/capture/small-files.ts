@@ -21,6 +21,8 @@ export interface SmallFilesDeps {
   readonly captureSeconds: number;
   /** The first thing that went wrong; everything is given up then. */
   readonly fail: (error: unknown) => void;
+  /** True once something did: nothing is sent any more. */
+  readonly isFailed: () => boolean;
 }
 
 /** A batch is sent when it has so many files or bytes. */
@@ -50,6 +52,10 @@ export class SmallFiles {
     this.#batch = [];
     this.#bytes = 0;
     const worker = await this.#deps.lanes.enter();
+    if (this.#deps.isFailed()) {
+      this.#deps.lanes.leave(worker);
+      return;
+    }
     void this.#process(files, worker)
       .catch(this.#deps.fail)
       .finally(() => this.#deps.lanes.leave(worker));
@@ -76,8 +82,9 @@ export class SmallFiles {
       await pool.run('ingestSeal', { batch }, { worker });
       throw error;
     }
-    const sealing = pool.run('ingestSeal', needed === undefined ? { batch } : { batch, needed }, { worker });
-    const sealed = await sealing;
+    const into = needed === undefined ? undefined : intake.takeBuffer();
+    const request = needed === undefined ? { batch } : { batch, needed, into };
+    const sealed = await pool.run('ingestSeal', request, { worker, transfer: into === undefined ? [] : [into] });
     if (sealed !== undefined) await intake.store(sealed, chunks.ids, 'data');
   }
 }

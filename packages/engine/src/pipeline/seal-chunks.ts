@@ -15,43 +15,50 @@ export interface SealedChunks {
   readonly sha256: Uint8Array<ArrayBuffer>;
 }
 
-let scratch = new Uint8Array(MIB);
+/**
+ * Buffers are handed to the main thread, which gives them back with later requests: memory that is made anew for each batch would keep
+ * the garbage collector busy on both sides.
+ */
+export const SEAL_BUFFER_BYTES = 2.5 * MIB;
 
-/** Seals the chunks for which `needed` is 1. Identical chunks are the caller's to leave out. */
+/** Seals the chunks for which `needed` is 1, into the buffer given when it is large enough. Identical chunks are the caller's to leave out. */
 export function sealChunks(
   sealer: Sealer,
   chunks: readonly PlainChunk[],
   needed: Uint8Array,
   level: number,
+  into?: ArrayBuffer,
 ): SealedChunks {
   const numbers: number[] = [];
-  for (let i = 0; i < chunks.length; i++) if (needed[i] === 1) numbers.push(i);
+  let bound = 0;
+  for (let i = 0; i < chunks.length; i++) {
+    if (needed[i] !== 1) continue;
+    numbers.push(i);
+    bound += sealedBytesMax(chunks[i]!.plain.length);
+  }
+  const buffer = into !== undefined && into.byteLength >= bound ? into : newBuffer(bound);
+  const target = new Uint8Array(buffer);
   const offsets = new Uint32Array(numbers.length);
   const lengths = new Uint32Array(numbers.length);
   const sha256 = new Uint8Array(numbers.length * 32);
   let filled = 0;
   numbers.forEach((number, n) => {
     const { kind, id, plain } = chunks[number]!;
-    filled = reserve(filled, sealedBytesMax(plain.length));
-    const sealed = sealer.sealInto(scratch, filled, kind, id, plain, level, { compress: true });
+    const sealed = sealer.sealInto(target, filled, kind, id, plain, level, { compress: true });
     offsets[n] = filled;
     lengths[n] = sealed.length;
     sha256.set(sealed.sha256, n * 32);
     filled += sealed.length;
   });
-  return { bytes: scratch.slice(0, filled), which: Uint32Array.from(numbers), offsets, lengths, sha256 };
+  return { bytes: target.subarray(0, filled), which: Uint32Array.from(numbers), offsets, lengths, sha256 };
+}
+
+/** Small results get what they need; large ones a buffer that can be used again for any batch. */
+function newBuffer(bound: number): ArrayBuffer {
+  return new ArrayBuffer(bound < SEAL_BUFFER_BYTES / 4 ? bound : Math.max(bound, SEAL_BUFFER_BYTES));
 }
 
 /** The buffers of sealed chunks, for transfer. */
 export function buffersOf(sealed: SealedChunks): ArrayBuffer[] {
   return [sealed.bytes.buffer, sealed.which.buffer, sealed.offsets.buffer, sealed.lengths.buffer, sealed.sha256.buffer];
-}
-
-function reserve(filled: number, length: number): number {
-  if (filled + length > scratch.length) {
-    const grown = new Uint8Array(Math.max(scratch.length * 2, filled + length));
-    grown.set(scratch.subarray(0, filled));
-    scratch = grown;
-  }
-  return filled;
 }

@@ -59,8 +59,21 @@ function once<Value>(load: () => Promise<Value>): () => Promise<Value> {
   };
 }
 
-/** A worker is the composition root of its thread: this is where its chance comes from. */
-const systemRandom: RandomBytes = (length) => randomFillSync(new Uint8Array(length));
+/** A worker is the composition root of its thread: this is where its chance comes from. One call to the system serves many chunks. */
+const systemRandom: RandomBytes = (length) => {
+  if (length > pool.length) return randomFillSync(new Uint8Array(length));
+  if (poolUsed + length > pool.length) {
+    // New memory, as views of the last one may still be in use.
+    pool = randomFillSync(new Uint8Array(RANDOM_POOL_BYTES));
+    poolUsed = 0;
+  }
+  poolUsed += length;
+  return pool.subarray(poolUsed - length, poolUsed);
+};
+
+const RANDOM_POOL_BYTES = 4096;
+let pool = new Uint8Array(RANDOM_POOL_BYTES);
+let poolUsed = RANDOM_POOL_BYTES;
 
 function seededRandom(seed: Uint8Array): RandomBytes {
   let counter = 0;

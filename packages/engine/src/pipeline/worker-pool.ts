@@ -15,7 +15,7 @@ export interface WorkerPoolOptions {
 /** Heap bounds of one worker in MiB: it holds batches outside the heap, and a runaway one must not take the machine's memory. */
 const WORKER_HEAP_MIB_MAX = 512;
 /** What a worker allocates dies at once; a larger nursery only takes memory (three times this much at its fullest). */
-const WORKER_YOUNG_MIB_MAX = 6;
+const WORKER_YOUNG_MIB_MAX = 8;
 
 /** A pool of `size` workers; none runs until the first task, and an idle one does not keep the process alive. */
 export function createWorkerPool(options: WorkerPoolOptions): WorkerPool<PipelineTasks> {

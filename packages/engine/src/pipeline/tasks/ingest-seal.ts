@@ -8,15 +8,20 @@ export interface IngestSealTask {
     readonly batch: number;
     /** 1 for each chunk of the batch that is to be sealed. Absent: none, the batch is only let go. */
     readonly needed?: Uint8Array;
+    /** Memory for the sealed chunks, transferred; comes back with them. */
+    readonly into?: ArrayBuffer | undefined;
   };
   readonly output: SealedChunks | undefined;
 }
 
-export const task: Task<IngestSealTask['input'], IngestSealTask['output']> = async ({ batch, needed }, context) => {
+export const task: Task<IngestSealTask['input'], IngestSealTask['output']> = async (
+  { batch, needed, into },
+  context,
+) => {
   const batches = ChunkBatches.of(context);
   try {
     if (needed === undefined) return { output: undefined };
-    const sealed = sealChunks(await context.sealer(), batches.chunksOf(batch), needed, context.config.level);
+    const sealed = sealChunks(await context.sealer(), batches.chunksOf(batch), needed, context.config.level, into);
     return { output: sealed, transfer: buffersOf(sealed) };
   } finally {
     batches.release(batch);

@@ -9,11 +9,13 @@ export interface SealGroupTask {
     readonly group: ChunkGroup;
     /** 1 for each chunk of the group that is to be sealed. */
     readonly needed: Uint8Array;
+    /** Memory for the sealed chunks, transferred; comes back with them. */
+    readonly into?: ArrayBuffer | undefined;
   };
   readonly output: SealedChunks;
 }
 
-export const task: Task<SealGroupTask['input'], SealGroupTask['output']> = async ({ group, needed }, context) => {
-  const sealed = sealChunks(await context.sealer(), chunksOfGroup(group), needed, context.config.level);
+export const task: Task<SealGroupTask['input'], SealGroupTask['output']> = async ({ group, needed, into }, context) => {
+  const sealed = sealChunks(await context.sealer(), chunksOfGroup(group), needed, context.config.level, into);
   return { output: sealed, transfer: buffersOf(sealed) };
 };
