@@ -1,6 +1,8 @@
 /** Answers: bytes at once, streams with back-pressure, errors as problem documents. */
 import type { ServerResponse } from 'node:http';
 import { EdgeError } from '@edgestore/engine';
+import { IDLE_MS_MAX } from './bounded-body.ts';
+import { IDLE_MS_MAX } from './bounded-body.ts';
 import { PROBLEM_TYPE, problemOf } from './problem.ts';
 
 export function sendBytes(
@@ -42,29 +44,33 @@ export async function sendStream(
   for await (const piece of pieces) {
     if (isFirst) response.writeHead(200, { 'content-type': type, 'cache-control': 'no-store' });
     isFirst = false;
-    await writePieces(response, piece, signal);
+    await writePieces(response, piece, signal, IDLE_MS_MAX);
   }
   if (isFirst) response.writeHead(200, { 'content-type': type, 'cache-control': 'no-store' });
   response.end();
 }
 
-/** Resolves when there is room for more. */
+/** Resolves when there is room for more. A reader that takes nothing for `idleMs` is cut off; without it, it may take its time. */
 export async function writePieces(
   response: ServerResponse,
   pieces: readonly Uint8Array[],
   signal: AbortSignal,
+  idleMs?: number,
 ): Promise<void> {
   let hasRoom = true;
   for (const piece of pieces) hasRoom = response.write(piece);
   if (signal.aborted || response.destroyed) throw new EdgeError('E_STORE', 'the other side went away');
   if (hasRoom) return;
   await new Promise<void>((resolve, reject) => {
+    const timer = idleMs === undefined ? undefined : setTimeout(() => response.destroy(), idleMs);
     const done = (): void => {
+      clearTimeout(timer);
       response.off('drain', done);
       signal.removeEventListener('abort', gone);
       resolve();
     };
     const gone = (): void => {
+      clearTimeout(timer);
       response.off('drain', done);
       reject(new EdgeError('E_STORE', 'the other side went away'));
     };
