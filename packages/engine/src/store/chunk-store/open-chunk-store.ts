@@ -42,7 +42,8 @@ export function openChunkStore(deps: ChunkStoreDeps): ChunkStore {
       deps.index.locate(ids).map((copies) => {
         const copy = copies.find((one) => one.store === '');
         if (copy === undefined) return undefined;
-        return { id: copy.id, keyId: copy.keyId, sealedBytes: copy.sealedBytes, pack: copy.pack, offset: copy.offset };
+        const { id, keyId, sealedBytes, pack, offset, identified } = copy;
+        return { id, keyId, sealedBytes, pack, offset, identified };
       }),
     fetch: (addresses, signal) => fetchFrames(addresses, inner, signal),
     packPath: (pack) => folder.packFile(pack),
