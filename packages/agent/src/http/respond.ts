@@ -2,7 +2,6 @@
 import type { ServerResponse } from 'node:http';
 import { EdgeError } from '@edgestore/engine';
 import { IDLE_MS_MAX } from './bounded-body.ts';
-import { IDLE_MS_MAX } from './bounded-body.ts';
 import { PROBLEM_TYPE, problemOf } from './problem.ts';
 
 export function sendBytes(
