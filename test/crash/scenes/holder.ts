@@ -138,8 +138,13 @@ async function runKillingHolder(pair: Pair, kill: Kill): Promise<KilledRun> {
     const done = await ending;
     const writingMs = firstWrite === undefined ? undefined : lastWrite - firstWrite;
     clearTimeout(timer);
-    if (holder.hasEnded && pair.agent === holder) await pair.startHolder();
-    return { ...done, killed: holder.wasKilled, writingMs, hits: log.hits() };
+    const killed = holder.wasKilled;
+    // What comes now must meet a holder that nothing kills.
+    if (pair.agent === holder) {
+      await pair.killHolder();
+      await pair.startHolder();
+    }
+    return { ...done, killed, writingMs, hits: log.hits() };
   } finally {
     clearTimeout(timer);
     for (const watcher of watchers) watcher.close();
