@@ -125,6 +125,11 @@ test('--progress json ends with a summary; --json keeps stdout to one document',
   expect(JSON.parse(done.stdout)).toMatchObject({ schema: 'edgestore.v1.sync', warnings: [] });
 });
 
+test('a command that is not done in time ends with exit 1 and says so', async () => {
+  expect((await fixture.json(['sync', '--timeout', '1ms'], 1)).error).toMatchObject({ code: 'E_TIMEOUT' });
+  expect((await fixture.run(['status', '--watch', '--timeout', '1s'])).stderr).toContain('not done within 1s');
+});
+
 test('-q says nothing when all went well', async () => {
   expect(await fixture.run(['sync', '-q'])).toMatchObject({ exitCode: 0, stdout: '', stderr: '' });
 });

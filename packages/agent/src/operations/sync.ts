@@ -17,7 +17,7 @@ import type { RootConfig } from '../config/config.ts';
 import { captureChunks } from '../home/capture-chunks.ts';
 import { PROGRAM } from '../program.ts';
 import { openedOf } from './opened.ts';
-import { defineOperation, type OperationContext } from './operation.ts';
+import { defineOperation, type OperationContext, type OperationOutcome } from './operation.ts';
 import { parseMaxDelete } from './parse-max-delete.ts';
 import { recordSettings } from './record-settings.ts';
 import { rootsToSync } from './roots-to-sync.ts';
@@ -78,32 +78,46 @@ export const sync = defineOperation<SyncInput, SyncData>({
   name: 'sync',
   input: input as unknown as z.ZodType<SyncInput>,
   mutates: true,
-  run: async (given, outer) => {
-    const context = given.timeout === undefined ? outer : withTimeout(outer, given.timeout);
-    const roots = await rootsToSync(given.paths, given.dryRun, context);
-    if (!given.dryRun) await recordSettings(context.home);
-    const captured: { root: RootConfig; report: CaptureReport | EdgeError }[] = [];
-    for (const root of roots) captured.push({ root, report: await captureOne(root, given, context, roots.length > 1) });
-    await mergeSmallPacks(context);
-    const waited = await waitForCopies(
-      captured.flatMap(({ report }) => (report instanceof EdgeError ? [] : [report])),
-      given.wait,
-      context,
-    );
-    const data = captured.map(({ root, report }) =>
-      rootData(root, report, waited.isReached ? formatDurabilityLevel(given.wait) : 'local', context),
-    );
-    return { data: { roots: data, dry_run: given.dryRun }, exitCode: exitCodeOf(captured, waited.isReached) };
-  },
+  run: (given, context) =>
+    given.timeout === undefined
+      ? syncRoots(given, context)
+      : withTimeout(context, given.timeout, (timed) => syncRoots(given, timed)),
 });
 
-function withTimeout(context: OperationContext, ms: number): OperationContext {
+async function syncRoots(given: SyncInput, context: OperationContext): Promise<OperationOutcome<SyncData>> {
+  const roots = await rootsToSync(given.paths, given.dryRun, context);
+  if (!given.dryRun) await recordSettings(context.home);
+  const captured: { root: RootConfig; report: CaptureReport | EdgeError }[] = [];
+  for (const root of roots) captured.push({ root, report: await captureOne(root, given, context, roots.length > 1) });
+  await mergeSmallPacks(context);
+  const waited = await waitForCopies(
+    captured.flatMap(({ report }) => (report instanceof EdgeError ? [] : [report])),
+    given.wait,
+    context,
+  );
+  const data = captured.map(({ root, report }) =>
+    rootData(root, report, waited.isReached ? formatDurabilityLevel(given.wait) : 'local', context),
+  );
+  return { data: { roots: data, dry_run: given.dryRun }, exitCode: exitCodeOf(captured, waited.isReached) };
+}
+
+async function withTimeout<T>(
+  context: OperationContext,
+  ms: number,
+  work: (timed: OperationContext) => Promise<T>,
+): Promise<T> {
   const late = new AbortController();
-  const error = new EdgeError('E_TIMEOUT', 'the time was over', {
+  const error = new EdgeError('E_TIMEOUT', 'not done within the time of --timeout', {
     hint: 'Run the command again; it goes on where it stopped.',
   });
-  setTimeout(() => late.abort(error), ms).unref();
-  return { ...context, signal: AbortSignal.any([context.signal, late.signal]) };
+  const timer = setTimeout(() => late.abort(error), ms);
+  try {
+    return await work({ ...context, signal: AbortSignal.any([context.signal, late.signal]) });
+  } catch (thrown) {
+    throw late.signal.aborted && !context.signal.aborted && isEdgeError(thrown, 'E_INTERRUPTED') ? error : thrown;
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** Each sync leaves a pack that is not full; many of them make every later read slower. What was captured is safe whether this works or not. */
