@@ -198,6 +198,12 @@ describe('agents over real HTTPS', () => {
     ]);
   });
 
+  it('members learn of each other, also those that never met', async () => {
+    const idOf = (machine: Machine) => machine.home.engine.identity.agentId;
+    await until(() => dcA.home.peers.members().some((member) => member.agent === idOf(dcB)), 'dc-a knows dc-b');
+    await until(() => dcB.home.peers.members().some((member) => member.agent === idOf(dcA)), 'dc-b knows dc-a');
+  });
+
   it('an invitation works once, not after it expired, and not when it was changed', async () => {
     // A reader: a holder that never runs would be one of the two that are owed copies.
     const token = await invite('reader');

@@ -62,6 +62,7 @@ export async function startAgent(
   let capture: ReturnType<typeof startCaptureWorker> | undefined;
   let merge: BackgroundWorker | undefined;
   let replicationWorker: BackgroundWorker | undefined;
+  let introductions: BackgroundWorker | undefined;
   let isFirstTierLook = true;
   let requestStop = (): void => {};
   const stopRequested = new Promise<void>((resolve) => {
@@ -121,7 +122,13 @@ export async function startAgent(
 
   async function listenToPeers(): Promise<PeerServer | undefined> {
     if (config.agent.listen === undefined) return undefined;
-    const { service } = serveHome(home, { onHeld: () => merge?.wake(), onMembers: () => replicationWorker?.wake() });
+    const { service } = serveHome(home, {
+      onHeld: () => merge?.wake(),
+      onMembers: () => {
+        replicationWorker?.wake();
+        introductions?.wake();
+      },
+    });
     const server = await openPeerServer({
       listen: config.agent.listen,
       identity: home.peers.tls,
@@ -146,32 +153,31 @@ export async function startAgent(
   }
 
   function startUpkeep(): BackgroundWorker[] {
-    const upkeep = [
-      startWorker({
-        name: 'introductions',
-        clock,
-        onError,
-        work: async (signal) => {
-          for (const { name, error } of await home.peers.introduce(signal))
-            log.info({ peer: name, code: error.code }, error.message);
-          return INTRODUCE_MS;
-        },
-      }),
-      startWorker({
-        name: 'tiers',
-        clock,
-        onError,
-        work: async () => {
-          // The first look is not at the start, when everything else wants the disk.
-          if (isFirstTierLook) isFirstTierLook = false;
-          else if (Object.values(home.config.tiering).some((tiering) => tiering.cold !== undefined)) {
-            const operation = await loadOperation('tier.run');
-            jobs.start(operation, parseInput(operation.input, {}));
-          }
-          return TIER_MS;
-        },
-      }),
-    ];
+    introductions = startWorker({
+      name: 'introductions',
+      clock,
+      onError,
+      work: async (signal) => {
+        for (const { name, error } of await home.peers.introduce(signal)) {
+          log.info({ peer: name, code: error.code }, error.message);
+        }
+        return INTRODUCE_MS;
+      },
+    });
+    const tiers = startWorker({
+      name: 'tiers',
+      clock,
+      onError,
+      work: async () => {
+        // The first look is not at the start, when everything else wants the disk.
+        if (isFirstTierLook) isFirstTierLook = false;
+        else if (Object.values(home.config.tiering).some((tiering) => tiering.cold !== undefined)) {
+          const operation = await loadOperation('tier.run');
+          jobs.start(operation, parseInput(operation.input, {}));
+        }
+        return TIER_MS;
+      },
+    });
     merge = startWorker({
       name: 'merge',
       clock,
@@ -182,7 +188,7 @@ export async function startAgent(
         return undefined;
       },
     });
-    upkeep.push(merge);
+    const upkeep = [introductions, tiers, merge];
     started.push({ stop: async () => void (await Promise.all(upkeep.map((worker) => worker.stop()))) });
     return upkeep;
   }

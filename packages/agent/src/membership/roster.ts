@@ -33,7 +33,7 @@ export interface Roster extends PeerDirectory {
   /** Takes the cards that another showed. One that does not verify is a warning and stops nothing. */
   heard(hello: Hello): Promise<void>;
   memberByPin(pin: string): Member | undefined;
-  /** Says hello to the configured peers whose cards are not known yet. Returns what went wrong, by name. */
+  /** Says hello to the configured peers whose cards are not known yet, and to all that have not heard of the newest cards. Returns what went wrong, by name. */
   introduce(signal?: AbortSignal): Promise<readonly { readonly name: string; readonly error: EdgeError }[]>;
   /** The configured peers were changed. */
   reconfigure(peers: readonly PeerConfig[]): void;
@@ -107,6 +107,15 @@ export async function openRoster(input: {
     return answer;
   }
 
+  /** Which cards each member was told of last. */
+  const told = new Map<AgentId, string>();
+  const cardsNow = (): string =>
+    cards
+      .all()
+      .map(({ card }) => `${card.agentId}-${card.incarnation}-${card.number}`)
+      .sort()
+      .join();
+
   const roster: Roster = {
     self: identity.agentId,
     tls,
@@ -137,7 +146,11 @@ export async function openRoster(input: {
         member,
         connection,
         ...(input.limits === undefined ? {} : { limits: input.limits }),
-        hello: async (signal) => void (await greet(connection, signal)),
+        hello: async (signal) => {
+          const now = cardsNow();
+          await greet(connection, signal);
+          told.set(agent, now);
+        },
       });
       links.set(agent, { key, link, connection });
       return link;
@@ -190,6 +203,21 @@ export async function openRoster(input: {
             failed.push({ name: peer.name, error: toEdgeError(error) });
           } finally {
             connection.close();
+          }
+        }),
+      );
+      const now = cardsNow();
+      await Promise.all(
+        roster.members().map(async (member) => {
+          if (told.get(member.agent) === now) return;
+          const link = roster.link(member.agent);
+          const connection = links.get(member.agent)?.connection;
+          if (link === undefined || connection === undefined) return;
+          try {
+            await greet(connection, signal);
+            told.set(member.agent, now);
+          } catch (error) {
+            failed.push({ name: member.name, error: toEdgeError(error) });
           }
         }),
       );
