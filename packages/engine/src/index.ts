@@ -27,7 +27,8 @@ export {
 export * as ids from './core/ids.ts';
 export { type AgentId, type ChunkId, fromHex, type HexId, type RecordHash, toHex, type VaultId } from './core/ids.ts';
 export { CHUNK_SEALED_BYTES_MAX, HOLD_BATCH_ENTRIES_MAX, RECORD_BYTES_MAX } from './core/limits.ts';
-export type { SnapshotRow } from './core/ports/index.ts';
+export type { ChunkStore } from './core/ports/chunk-store.ts';
+export type { KeyValue, SnapshotRow } from './core/ports/index.ts';
 export type { ObjectStore } from './core/ports/object-store.ts';
 export type {
   HoldReply,
@@ -144,4 +145,3 @@ export { openObjectStore } from './store/objects/open-object-store.ts';
 export { createRateLimiter, type RateLimiter } from './store/objects/throttled.ts';
 export { RELEARN } from './store/rebuild.ts';
 export type { Entry } from './tree/entry.ts';
-export type { ChunkStore } from './core/ports/chunk-store.ts';

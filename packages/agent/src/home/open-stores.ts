@@ -4,7 +4,9 @@ import {
   type BucketVault,
   type Clock,
   createBucketSource,
+  EdgeError,
   type Engine,
+  type KeyValue,
   type ObjectStore,
   openBucketPacks,
   openBucketVault,
@@ -52,13 +54,54 @@ export function openStores(
       },
       { clock: deps.clock, random: deps.random, limits: deps.limits, counts: deps.countsOf(name) },
     );
-    const packs = openBucketPacks({ store: objects, vault: keys.vaultId, life });
+    const vault = openBucketVault(objects, keys.vaultId);
+    const packs = refusingStrangers(
+      openBucketPacks({ store: objects, vault: keys.vaultId, life }),
+      name,
+      vault,
+      index.kv,
+    );
     const source = createBucketSource({
       packs,
       locate: (ids) => index.chunks.locate(ids).map((copies) => copies.find((copy) => copy.store === name)),
       markBad: (id, pack, why) => index.chunks.markBad(id, pack, why, name),
     });
-    out.set(name, { name, config, objects, packs, vault: openBucketVault(objects, keys.vaultId), source });
+    out.set(name, { name, config, objects, packs, vault, source });
   }
   return out;
+}
+
+/**
+ * A store that had this vault's descriptor and has none now is not the same store: an archive that is not mounted, an emptied or mistaken bucket. What
+ * is put there would count as a copy. Asked once in the life of a home, before the first pack.
+ */
+function refusingStrangers(packs: BucketPacks, name: string, vault: BucketVault, kv: KeyValue): BucketPacks {
+  let asked: Promise<void> | undefined;
+  async function ask(signal: AbortSignal | undefined): Promise<void> {
+    const wasThere = [`store:${name}`, `store-meta:${name}`].some(
+      (target) => kv.get(`bucket.files.${target}`) !== undefined,
+    );
+    if (!wasThere || (await vault.descriptor(signal)) !== undefined) return;
+    throw new EdgeError(
+      'E_NO_BUCKET',
+      `${vault.label} held this vault before and holds nothing of it now; nothing was put there`,
+      {
+        hint: `Mount it, or correct [stores.${name}]. For a store that is meant to be new, use a new name.`,
+        context: { store: name },
+      },
+    );
+  }
+  return {
+    ...packs,
+    put: async (pack, body, signal) => {
+      asked ??= ask(signal);
+      try {
+        await asked;
+      } catch (error) {
+        asked = undefined;
+        throw error;
+      }
+      await packs.put(pack, body, signal);
+    },
+  };
 }
