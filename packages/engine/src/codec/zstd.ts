@@ -122,7 +122,8 @@ async function withoutProcessHandlers<T>(load: () => Promise<T>): Promise<T> {
   return loaded;
 }
 
-function checkFrame(frame: Uint8Array, plainBytes: number): void {
+/** E_INTEGRITY unless the bytes are exactly one frame that states exactly this content, and asks for no more memory than ours do. */
+export function checkFrame(frame: Uint8Array, plainBytes: number): void {
   const found = readZstdFrame(frame);
   if (found === undefined || found.frameBytes !== frame.length) throw damaged('is not exactly one frame');
   if (found.contentBytes !== plainBytes)

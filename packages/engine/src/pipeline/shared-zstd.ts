@@ -1,10 +1,10 @@
 /**
- * zstd through the library that is part of the running Node.js program, with one compression context kept for a worker's whole life. `node:zlib` makes and
+ * zstd through the library that is part of the running Node.js program, with one context a direction kept for a worker's whole life. `node:zlib` makes and
  * drops a context for each call, which for small files costs three times as much as compressing them. Where the program does not
  * export the library (it does in the builds of nodejs.org), `node:zlib` is used; the frames are the same.
  */
 import koffi from 'koffi';
-import { nativeZstd, type Zstd } from '../codec/zstd.ts';
+import { checkFrame, nativeZstd, type Zstd } from '../codec/zstd.ts';
 import { EdgeError } from '../core/errors.ts';
 
 /** Versions whose calls and parameter numbers are known to be these: zstd promises them for all of 1.x since 1.4. */
@@ -17,6 +17,8 @@ interface ZstdLibrary {
   createContext(): unknown;
   setParameter(context: unknown, parameter: number, value: number): number;
   compress(context: unknown, into: Uint8Array, capacity: number, from: Uint8Array, length: number): number;
+  createDecoder(): unknown;
+  decompress(decoder: unknown, into: Uint8Array, capacity: number, from: Uint8Array, length: number): number;
   isError(code: number): number;
 }
 
@@ -28,6 +30,7 @@ export function sharedZstd(): Zstd {
   const context = library.createContext();
   let level = Number.NaN;
   let scratch = new Uint8Array(256 * 1024);
+  let decoder: unknown;
   return {
     compress(plain, wanted) {
       if (wanted !== level) {
@@ -41,7 +44,18 @@ export function sharedZstd(): Zstd {
       check(library, length);
       return scratch.subarray(0, length);
     },
-    decompress: fallback.decompress,
+    decompress(frame, plainBytes) {
+      checkFrame(frame, plainBytes);
+      if (plainBytes === 0) return fallback.decompress(frame, 0);
+      decoder ??= library.createDecoder();
+      // The library writes no byte beyond what it is given room for.
+      const plain = Buffer.allocUnsafeSlow(plainBytes);
+      const length = library.decompress(decoder, plain, plainBytes, frame, frame.length);
+      if (library.isError(length) !== 0 || length !== plainBytes) {
+        throw new EdgeError('E_INTEGRITY', 'compressed content does not decompress');
+      }
+      return plain;
+    },
   };
 }
 
@@ -54,6 +68,10 @@ function loadLibrary(): ZstdLibrary | undefined {
       setParameter: program.func('size_t ZSTD_CCtx_setParameter(void *context, int parameter, int value)'),
       compress: program.func(
         'size_t ZSTD_compress2(void *context, void *into, size_t capacity, void *from, size_t length)',
+      ),
+      createDecoder: program.func('void *ZSTD_createDCtx()'),
+      decompress: program.func(
+        'size_t ZSTD_decompressDCtx(void *decoder, void *into, size_t capacity, void *from, size_t length)',
       ),
       isError: program.func('unsigned int ZSTD_isError(size_t code)'),
     } as unknown as ZstdLibrary;

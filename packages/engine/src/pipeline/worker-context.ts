@@ -37,7 +37,8 @@ export function createWorkerContext(config: WorkerConfig): WorkerContext {
         import('../codec/open.ts'),
         import('../codec/sodium.ts'),
       ]);
-      return createOpener(await loadSodium(), config.keys);
+      const { sharedZstd } = await import('./shared-zstd.ts');
+      return createOpener(await loadSodium(), config.keys, sharedZstd());
     }),
     chunker: once(async () => {
       const { createChunker } = await import('../chunking/chunker.ts');
