@@ -31,6 +31,8 @@ export class CaptureRun {
   readonly lanes: WorkerLanes;
   /** Folders that are gone, whose cache rows go with the snapshot. */
   readonly forgotten: Uint8Array[] = [];
+  /** Keys of single cache rows that go with the snapshot. */
+  readonly droppedRows: Uint8Array[] = [];
   /** The loss epoch at the start: cache rows of another one are not believed. */
   readonly epoch: number;
   readonly captureSeconds: number;

@@ -7,6 +7,7 @@ import { failpoint } from '../core/failpoint.ts';
 import { CaptureRun } from './capture-run.ts';
 import type { CaptureDeps, CaptureInput, CaptureReport } from './capture-types.ts';
 import { checkDeleteGuard } from './delete-guard.ts';
+import { partsInRow } from './earlier-rows.ts';
 import { foldersInRow, newestSnapshot } from './earlier-snapshot.ts';
 import { captureFileRoot } from './file-root.ts';
 import { captureFolderRoot } from './folder-root.ts';
@@ -42,7 +43,7 @@ export async function capture(input: CaptureInput, deps: CaptureDeps): Promise<C
     const snapshot = isKept ? { hash: before.id, seq: before.seq } : await deps.log.append(run.body(entry));
     failpoint('capture.recorded');
     run.rememberFolders();
-    for (const path of run.forgotten) forgetRows(deps.index.folders, input.root.name, path, foldersInRow);
+    forgetFolders(run);
     failpoint('capture.cached');
     return run.report(snapshot, treeUnchanged, seconds());
   } catch (error) {
@@ -51,6 +52,12 @@ export async function capture(input: CaptureInput, deps: CaptureDeps): Promise<C
   } finally {
     deps.index.chunks.endSession(session);
   }
+}
+
+function forgetFolders({ deps, input, forgotten, droppedRows }: CaptureRun): void {
+  const { folders } = deps.index;
+  for (const path of forgotten) forgetRows(folders, input.root.name, path, { partsInRow, foldersInRow });
+  if (droppedRows.length > 0) folders.delete(input.root.name, droppedRows);
 }
 
 /** Below the floor capture stops before it begins, so that what frees space has room to work (P7). */

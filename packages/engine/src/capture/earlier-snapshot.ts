@@ -7,6 +7,7 @@ import { joinPath } from '../files/path-bytes.ts';
 import { FolderStateReader, STAT_AT, sizeOf, TYPE_CODES } from '../pipeline/folder-state.ts';
 import type { PipelineTasks } from '../pipeline/tasks.ts';
 import { decodeEntry } from '../tree/decode-entry.ts';
+import { partKey } from './earlier-rows.ts';
 
 /** The newest snapshot of the root by this agent; an unfinished one counts. */
 export function newestSnapshot(
@@ -43,28 +44,35 @@ export function splitIds(ids: Uint8Array): Uint8Array[] {
   return Array.from({ length: ids.length / 32 }, (_, i) => ids.slice(i * 32, i * 32 + 32));
 }
 
-/** How much lies in a folder and below it, as far as rows tell: what stands for a folder that cannot be read now. */
+/**
+ * How much lies in a folder and below it, as far as rows tell: what stands for a folder that cannot be read now. `rowOf` is asked by the row's key; with the
+ * folder's pages, or without for another part of it.
+ */
 export async function countBelow(
   path: Uint8Array,
   pages: Uint8Array,
-  rowOf: (path: Uint8Array, pages: Uint8Array) => Promise<Uint8Array | undefined>,
+  rowOf: (key: Uint8Array, pages: Uint8Array | undefined) => Promise<Uint8Array | undefined>,
 ): Promise<{ files: number; dirs: number; others: number; bytes: number }> {
   const counts = { files: 0, dirs: 0, others: 0, bytes: 0 };
   const open = [{ path, pages }];
   while (open.length > 0) {
     const next = open.pop()!;
-    const row = await rowOf(next.path, next.pages);
-    const state = row === undefined ? undefined : FolderStateReader.open(row);
-    while (state?.next() === true) {
-      const { type, at } = state.record;
-      if (type === TYPE_CODES.dir) {
-        counts.dirs++;
-        const ids = decodeEntry(state.encoded()).pages ?? [];
-        open.push({ path: joinPath(next.path, new Uint8Array(state.name())), pages: Buffer.concat(ids) });
-      } else if (type === TYPE_CODES.file) {
-        counts.files++;
-        counts.bytes += sizeOf(state.words, (at + STAT_AT) >> 2);
-      } else counts.others++;
+    let parts = 1;
+    for (let part = 0; part < parts; part++) {
+      const row = await rowOf(partKey(next.path, part), part === 0 ? next.pages : undefined);
+      const state = row === undefined ? undefined : FolderStateReader.open(row);
+      if (part === 0) parts = state?.parts ?? 1;
+      while (state?.next() === true) {
+        const { type, at } = state.record;
+        if (type === TYPE_CODES.dir) {
+          counts.dirs++;
+          const ids = decodeEntry(state.encoded()).pages ?? [];
+          open.push({ path: joinPath(next.path, new Uint8Array(state.name())), pages: Buffer.concat(ids) });
+        } else if (type === TYPE_CODES.file) {
+          counts.files++;
+          counts.bytes += sizeOf(state.words, (at + STAT_AT) >> 2);
+        } else counts.others++;
+      }
     }
   }
   return counts;

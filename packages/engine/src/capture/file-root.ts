@@ -22,7 +22,8 @@ export async function captureFileRoot(source: RootSource & { readonly kind: 'fil
   const believed =
     row !== undefined && input.fullScan !== true && (cached!.epoch === run.epoch || (await rowStored(row, run)));
   const settings = { base, captureSeconds: run.captureSeconds, leftOut: [] };
-  const request = { path: ROOT_PATH, row, readAll: !believed, trusted: believed, only: name };
+  const rows = row === undefined ? [] : [new Uint8Array(row)];
+  const request = { path: ROOT_PATH, rows, isAligned: true, readAll: !believed, trusted: believed, only: name };
   const [reply] = (await deps.pool.run('scan', { settings, folders: [request] })).folders;
   const failure = reply!.failure ?? reply!.failures[0];
   if (failure !== undefined) throw new EdgeError('E_IO', `the file cannot be read: ${failure.message}`);

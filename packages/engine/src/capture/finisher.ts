@@ -22,7 +22,10 @@ export interface FinisherDeps {
 
 /** A folder as it is now. Its state is read from the cache when it has none of its own. */
 export interface FinishJob {
-  readonly path: Uint8Array;
+  /** Of its cache row. */
+  readonly key: Uint8Array;
+  /** Of how many it is the first part; 1 for all others. */
+  readonly parts: number;
   readonly state: Uint8Array | undefined;
   readonly reads: readonly FileRead[];
   readonly updates: readonly EntryUpdate[];
@@ -129,14 +132,15 @@ export class Finisher {
 
   #folderOf(job: FinishJob, records: RecordCopies): FolderToFinish {
     const { folders, rootName } = this.#deps;
-    const state = job.state ?? new Uint8Array(folders.get(rootName, job.path)?.value ?? new Uint8Array(0));
+    const state = job.state ?? new Uint8Array(folders.get(rootName, job.key)?.value ?? new Uint8Array(0));
     const updates = [...job.updates].sort((a, b) => a.index - b.index);
-    return { state, read: records.copy(job), updates };
+    return { parts: job.parts, state, read: records.copy(job), updates };
   }
 }
 
 export function jobOf(node: FolderNode): FinishJob {
-  return { path: node.path, state: node.reply?.state, reads: node.reads, updates: node.updates };
+  const { key, part, reply, reads, updates } = node;
+  return { key, parts: part?.index === 0 ? part.of : 1, state: reply?.state, reads, updates };
 }
 
 /** The records that the updates of some folders need, copied together: the buffers that they lie in have many others. */

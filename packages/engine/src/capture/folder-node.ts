@@ -2,13 +2,21 @@
 import { joinPath } from '../files/path-bytes.ts';
 import type { EntryChange, EntryUpdate } from '../pipeline/finish-folder.ts';
 import type { IgnoreChain } from '../pipeline/ignore-chain.ts';
-import type { ScannedFolder, ScanReply } from '../pipeline/scan-folder.ts';
+import type { NameRange, ScannedFolder, ScanReply } from '../pipeline/scan-types.ts';
+import { type EarlierRows, partKey } from './earlier-rows.ts';
 
 /** A file of the folder that was read: its record (see `FolderState`) lies at `at` in `records`. */
 export interface FileRead {
   readonly index: number;
   readonly at: number;
   readonly records: Uint8Array;
+}
+
+export interface FolderPart {
+  readonly index: number;
+  /** How many there are. */
+  readonly of: number;
+  readonly range: NameRange;
 }
 
 export class FolderNode {
@@ -37,19 +45,39 @@ export class FolderNode {
   readonly updates: EntryUpdate[] = [];
   /** Folders below that are not done. Only what an unfinished snapshot needs. */
   readonly open = new Set<FolderNode>();
+  /** Set on a part of a folder: such a node stands for some of the entries, and its parent for the folder. */
+  readonly part: FolderPart | undefined;
+  /** Of a folder in parts: the pages of each, as far as they are known, and what is remembered of it. */
+  readonly partPages: (readonly Uint8Array[] | undefined)[] = [];
+  earlierRows: EarlierRows | undefined;
+  /** The worker that scanned it. */
+  worker = 0;
 
   constructor(
     parent: FolderNode | undefined,
     scanned: ScannedFolder | undefined,
     ignore: IgnoreChain | undefined,
     earlierPages: Uint8Array | undefined,
+    part?: FolderPart,
   ) {
     this.parent = parent;
+    this.part = part;
     this.scanned = scanned;
     this.ignore = ignore;
     this.earlierPages = earlierPages;
-    this.path = parent === undefined ? new Uint8Array(0) : joinPath(parent.path, scanned!.name);
-    this.depth = parent === undefined ? 0 : parent.depth + 1;
+    if (parent === undefined) this.path = new Uint8Array(0);
+    else this.path = part === undefined ? joinPath(parent.path, scanned!.name) : parent.path;
+    this.depth = parent === undefined ? 0 : parent.depth + (part === undefined ? 1 : 0);
+  }
+
+  /** Key of its cache row. */
+  get key(): Uint8Array {
+    return partKey(this.path, this.part?.index ?? 0);
+  }
+
+  /** Taken in parts: it has no state and no row of its own. */
+  get isSplit(): boolean {
+    return this.reply?.parts !== undefined;
   }
 
   update(index: number, change: EntryChange): void {

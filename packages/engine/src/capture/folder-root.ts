@@ -1,7 +1,7 @@
 /** Captures a root that is a folder: wires scanner, walk, readers and finisher together, and stops them together. */
 import { EdgeError } from '../core/errors.ts';
 import { failpoint } from '../core/failpoint.ts';
-import type { ScanSettings } from '../pipeline/scan-folder.ts';
+import type { ScanSettings } from '../pipeline/scan-types.ts';
 import type { Entry } from '../tree/entry.ts';
 import type { CaptureRun } from './capture-run.ts';
 import { countBelow, recallFolder } from './earlier-snapshot.ts';
@@ -68,6 +68,7 @@ class FolderRoot {
       epoch: run.epoch,
       allStored: (ids) => run.allStored(ids),
       recall: (pages) => recallFolder(pages, deps),
+      dropRow: (key) => run.droppedRows.push(key),
       fail,
     });
     this.#small = new SmallFiles({ pool, lanes, intake, base, captureSeconds, fail, isFailed: () => run.isFailed });
@@ -91,9 +92,9 @@ class FolderRoot {
       finisher: this.#finisher,
       tally: run.tally,
       rows: run.rows,
-      renewRow: (path) => {
-        const row = folders.get(rootName, path);
-        if (row !== undefined) run.rows.add(path, row.value);
+      renewRow: (key) => {
+        const row = folders.get(rootName, key);
+        if (row !== undefined) run.rows.add(key, row.value);
       },
       forgotten: run.forgotten,
       dryRun: input.dryRun === true,
@@ -199,11 +200,13 @@ class FolderRoot {
     const { deps, epoch, input, tally } = this.#run;
     if (node.earlierPages === undefined) return false;
     let isStored = this.#run.allStored(node.earlierPages);
-    const counts = await countBelow(node.path, node.earlierPages, async (path, pages) => {
-      const cached = deps.index.folders.get(input.root.name, path);
-      const row = cached?.value ?? (pages.length === 0 ? undefined : await recallFolder(pages, deps));
+    const counts = await countBelow(node.path, node.earlierPages, async (key, pages) => {
+      const cached = deps.index.folders.get(input.root.name, key);
+      const isEmpty = pages === undefined || pages.length === 0;
+      const row = cached?.value ?? (isEmpty ? undefined : await recallFolder(pages, deps));
       if (row === undefined) {
-        isStored &&= pages.length === 0;
+        // An empty folder has no pages, and may have no row; a part always has one.
+        isStored &&= pages !== undefined && isEmpty;
       } else if (cached?.epoch !== epoch) {
         const { ids } = await deps.pool.run('stateChunks', { rows: [new Uint8Array(row)] });
         isStored &&= ids[0] !== undefined && this.#run.allStored(ids[0]);

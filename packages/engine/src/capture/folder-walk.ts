@@ -9,7 +9,7 @@ import { joinPath } from '../files/path-bytes.ts';
 import type { FinishedFolder } from '../pipeline/finish-folder.ts';
 import { inodeKey, RECORD_HEADER_BYTES, STAT_AT, StateFlag, sizeOf } from '../pipeline/folder-state.ts';
 import { type FileOutcome, SMALL_FILE_BYTES_MAX } from '../pipeline/read-files.ts';
-import type { ScannedFolder } from '../pipeline/scan-folder.ts';
+import type { ScannedFolder } from '../pipeline/scan-types.ts';
 import { splitIds } from './earlier-snapshot.ts';
 import type { FolderNode } from './folder-node.ts';
 import type { SmallFile } from './small-files.ts';
@@ -23,7 +23,7 @@ export interface FolderWalkDeps {
   readonly tally: Tally;
   readonly rows: { add(path: Uint8Array, value: Uint8Array): void };
   /** Writes a folder's cache row again as it is, under the loss epoch of now. */
-  readonly renewRow: (path: Uint8Array) => void;
+  readonly renewRow: (key: Uint8Array) => void;
   /** Folders whose cache rows are to go after the snapshot. */
   readonly forgotten: Uint8Array[];
   /** Only look: files are counted, not read. */
@@ -89,7 +89,7 @@ export class FolderWalk {
 
   /** Hands a finished folder to its parent. */
   finished(node: FolderNode, { row, pages, counts }: FinishedFolder): void {
-    this.#deps.rows.add(node.path, row);
+    this.#deps.rows.add(node.key, row);
     this.#deps.tally.addStored(counts);
     this.#settle(node, pages);
   }
@@ -105,6 +105,12 @@ export class FolderWalk {
     }
     for (const failure of reply.failures) tally.fail(node.path, failure);
     for (const notice of reply.notices) tally.notice(node.path, notice);
+    if (node.isSplit) {
+      const parts = [...node.open];
+      node.waiting += parts.length;
+      this.#release(node);
+      return parts;
+    }
     for (const name of reply.removedDirs) forgotten.push(joinPath(node.path, name));
     tally.addScanned(reply.counts);
     tally.matched += reply.matched;
@@ -145,6 +151,13 @@ export class FolderWalk {
   async #takeUnreadable(node: FolderNode): Promise<void> {
     const { tally, forgotten, keepEarlier } = this.#deps;
     const { failure } = node.reply!;
+    if (node.part !== undefined) {
+      // Its folder went away or broke between two parts: what is known of the part stands, or nothing.
+      if (failure !== undefined) tally.fail(node.path, failure);
+      const isKept = failure !== undefined && node.trusted;
+      this.#settle(node, isKept ? node.rowPages : []);
+      return;
+    }
     if (failure === undefined) {
       if (node.parent === undefined) throw new EdgeError('E_NOT_FOUND', 'the root went away while it was captured');
       tally.vanished(node.path);
@@ -293,6 +306,13 @@ export class FolderWalk {
   /** One thing less to wait for; at the last one the folder is finished. */
   #release(node: FolderNode): void {
     if (--node.waiting > 0) return;
+    if (node.isSplit) {
+      this.#settle(
+        node,
+        node.partPages.flatMap((pages) => pages ?? []),
+      );
+      return;
+    }
     if (this.#deps.dryRun) {
       this.#settle(node, node.rowPages);
       return;
@@ -301,14 +321,19 @@ export class FolderWalk {
       this.#deps.finisher.add(node);
       return;
     }
-    if (node.recheck) this.#deps.renewRow(node.path);
+    if (node.recheck) this.#deps.renewRow(node.key);
     this.#deps.tally.addStored(node.reply!.counts);
     this.#settle(node, node.rowPages);
   }
 
   /** The folder's pages are known: its parent's entry for it follows. */
   #settle(node: FolderNode, pages: readonly Uint8Array[]): void {
-    const { parent, scanned } = node;
+    const { parent, part, scanned } = node;
+    if (part !== undefined) {
+      parent!.partPages[part.index] = pages;
+      this.#leave(node);
+      return;
+    }
     if (parent === undefined) {
       node.status = 'done';
       this.#resolveDone(pages);

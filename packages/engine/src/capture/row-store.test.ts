@@ -53,13 +53,13 @@ test('forgetting a folder takes all rows below it, and no others', () => {
   for (const [path, names] of Object.entries(tree)) {
     cache.put('r', [{ path: Buffer.from(path), value: Buffer.from(names.join()) }]);
   }
-  const dirsOf = (row: Uint8Array): Uint8Array[] =>
+  const foldersInRow = (row: Uint8Array): Uint8Array[] =>
     row.length === 0
       ? []
       : Buffer.from(row)
           .toString()
           .split(',')
           .map((name) => Buffer.from(name));
-  forgetRows(cache, 'r', Buffer.from('a'), dirsOf);
+  forgetRows(cache, 'r', Buffer.from('a'), { foldersInRow, partsInRow: () => 1 });
   expect([...cache.rows.get('r')!.keys()]).toEqual(['ab']);
 });

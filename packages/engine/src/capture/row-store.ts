@@ -4,6 +4,7 @@
  */
 import type { FolderCache } from '../core/ports/index.ts';
 import { joinPath } from '../files/path-bytes.ts';
+import { partKey } from './earlier-rows.ts';
 
 /** Bytes of rows kept in memory. */
 const MEMORY_BYTES_MAX = 24 << 20;
@@ -85,16 +86,21 @@ export function forgetRows(
   folders: FolderCache,
   root: string,
   path: Uint8Array,
-  dirsOf: (row: Uint8Array) => Uint8Array[],
+  read: { partsInRow(row: Uint8Array): number; foldersInRow(row: Uint8Array): Uint8Array[] },
 ): void {
   const open = [path];
   const gone: Uint8Array[] = [];
   while (open.length > 0) {
     const next = open.pop()!;
-    const row = folders.get(root, next);
-    if (row === undefined) continue;
-    gone.push(next);
-    for (const name of dirsOf(row.value)) open.push(joinPath(next, name));
+    let parts = 1;
+    for (let part = 0; part < parts; part++) {
+      const key = partKey(next, part);
+      const row = folders.get(root, key);
+      if (row === undefined) continue;
+      if (part === 0) parts = read.partsInRow(row.value);
+      gone.push(key);
+      for (const name of read.foldersInRow(row.value)) open.push(joinPath(next, name));
+    }
   }
   if (gone.length > 0) folders.delete(root, gone);
 }

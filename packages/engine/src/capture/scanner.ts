@@ -2,9 +2,11 @@
 import type { FolderCache } from '../core/ports/index.ts';
 import type { WorkerPool } from '../core/ports/worker-pool.ts';
 import { FolderStateReader } from '../pipeline/folder-state.ts';
-import type { ScanRequest, ScanSettings } from '../pipeline/scan-folder.ts';
+import type { IgnoreChain } from '../pipeline/ignore-chain.ts';
+import type { NameRange, ScanRequest, ScanSettings } from '../pipeline/scan-types.ts';
 import type { PipelineTasks } from '../pipeline/tasks.ts';
-import { FolderNode } from './folder-node.ts';
+import { type EarlierRow, EarlierRows, partKey, partsInRow } from './earlier-rows.ts';
+import { FolderNode, type FolderPart } from './folder-node.ts';
 import { extendIgnoreChain } from './ignore-chains.ts';
 
 export interface ScannerDeps {
@@ -19,6 +21,8 @@ export interface ScannerDeps {
   readonly allStored: (ids: Uint8Array) => boolean;
   /** What the last snapshot has of a folder that is not in the cache, as a cache row; undefined when that cannot be told. */
   readonly recall: (pages: Uint8Array) => Promise<Uint8Array | undefined>;
+  /** Has a cache row removed with the snapshot. */
+  readonly dropRow: (key: Uint8Array) => void;
   readonly fail: (error: unknown) => void;
 }
 
@@ -29,6 +33,8 @@ const BATCH_ROW_BYTES_MAX = 1 << 20;
 /** Entries that are listed and not taken yet: bounds memory when listing is faster than reading. */
 const ENTRIES_AHEAD_MAX = 50_000;
 const BATCHES_PER_WORKER = 2;
+/** Pages of an earlier snapshot made into one row: at most some 60 MiB, mostly a tenth of that. */
+const RECALL_PAGES_MAX = 64;
 
 export class Scanner {
   readonly #deps: ScannerDeps;
@@ -108,44 +114,103 @@ export class Scanner {
       for (; to < nodes.length && bytes < BATCH_ROW_BYTES_MAX; to++) {
         const request = this.#request(nodes[to]!);
         const ready = request instanceof Promise ? await request : request;
-        bytes += ready.row?.length ?? 0;
+        for (const row of ready.rows) bytes += row.length;
         folders.push(ready);
       }
-      const transfer = folders.flatMap(({ row }) => (row === undefined ? [] : [row.buffer as ArrayBuffer]));
-      const replies = await pool.run('scan', { settings, folders }, { transfer });
+      // The parts of a folder go where its listing is.
+      const worker = nodes[from]!.part === undefined ? pool.leastLoaded() : nodes[from]!.parent!.worker;
+      const transfer = folders.flatMap(({ rows }) => rows.map((row) => row.buffer as ArrayBuffer));
+      const replies = await pool.run('scan', { settings, folders }, { worker, transfer });
       // In reverse, so that the first folder's children end up where they are taken first.
-      for (let i = replies.folders.length - 1; i >= 0; i--) this.#take(nodes[from + i]!, replies.folders[i]!);
+      for (let i = replies.folders.length - 1; i >= 0; i--) this.#take(nodes[from + i]!, replies.folders[i]!, worker);
       from = to;
     }
   }
 
   /** What to ask about a folder, with what is remembered of it. */
   #request(node: FolderNode): ScanRequest | Promise<ScanRequest> {
+    if (node.part !== undefined) return this.#partRequest(node, node.part);
     const { folders, rootName, fullScan, epoch, recall } = this.#deps;
-    const common = { path: node.path, ignore: node.ignore, inode: node.scanned?.inode };
-    const cached = folders.get(rootName, node.path);
+    const { path, ignore, scanned, earlierPages } = node;
+    const common = { path, ignore, inode: scanned?.inode, isAligned: true };
+    const cached = folders.get(rootName, path);
     if (cached === undefined) {
-      const pages = node.earlierPages;
-      if (pages === undefined || pages.length === 0) return { ...common, readAll: true, trusted: false };
-      return recall(pages).then((row) => ({ ...common, row, readAll: true, trusted: false }));
+      const nothing = { ...common, rows: [], readAll: true, trusted: false };
+      if (earlierPages === undefined || earlierPages.length === 0) return nothing;
+      if (earlierPages.length > RECALL_PAGES_MAX * 32) return { ...nothing, inParts: true };
+      return recall(earlierPages).then((row) => (row === undefined ? nothing : { ...nothing, rows: [row] }));
     }
     // In memory of its own, so that it can move to the worker.
     const row = new Uint8Array(cached.value);
-    node.rowPages = FolderStateReader.open(row)?.pageIds() ?? [];
+    const state = FolderStateReader.open(row);
+    if (state !== undefined && state.parts > 1)
+      return { ...common, rows: [], readAll: fullScan, trusted: false, inParts: true };
+    node.rowPages = state?.pageIds() ?? [];
     if (cached.epoch === epoch) {
       node.trusted = true;
-      return { ...common, row, readAll: fullScan, trusted: true };
+      return { ...common, rows: [row], readAll: fullScan, trusted: true };
     }
-    return this.#check(node, row).then((trusted) => ({ ...common, row, readAll: fullScan || !trusted, trusted }));
+    return this.#isStored(row).then((trusted) => {
+      node.trusted = trusted;
+      // Its row is written again, under the epoch of now.
+      node.recheck = true;
+      return { ...common, rows: [row], readAll: fullScan || !trusted, trusted };
+    });
+  }
+
+  async #partRequest(node: FolderNode, { index, of, range }: FolderPart): Promise<ScanRequest> {
+    const folder = node.parent!;
+    folder.earlierRows ??= this.#earlierRows(folder);
+    const rows = await folder.earlierRows.overlapping(range);
+    const isAligned = rows.length === 1 && rows[0]!.part === index && (index > 0 || folder.earlierRows.parts === of);
+    node.trusted = rows.every((row) => row.trusted);
+    node.recheck = rows.some((row) => row.recheck);
+    node.rowPages = isAligned ? (FolderStateReader.open(rows[0]!.row)?.pageIds() ?? []) : [];
+    return {
+      path: node.path,
+      ignore: node.ignore,
+      inode: folder.scanned?.inode,
+      // Copies: a row may reach into the next part, too.
+      rows: rows.map(({ row }) => new Uint8Array(row)),
+      isAligned,
+      range,
+      readAll: this.#deps.fullScan || !node.trusted,
+      trusted: node.trusted,
+    };
+  }
+
+  #earlierRows({ path, earlierPages }: FolderNode): EarlierRows {
+    const { folders, rootName, epoch, recall } = this.#deps;
+    const first = folders.get(rootName, path);
+    if (first === undefined) {
+      const groups: (() => Promise<EarlierRow | undefined>)[] = [];
+      for (let at = 0; at < (earlierPages?.length ?? 0); at += RECALL_PAGES_MAX * 32) {
+        const pages = earlierPages!.subarray(at, at + RECALL_PAGES_MAX * 32);
+        groups.push(async () => {
+          const row = await recall(pages);
+          return row === undefined ? undefined : { row, part: undefined, trusted: false, recheck: false };
+        });
+      }
+      return new EarlierRows(0, groups);
+    }
+    const parts = partsInRow(first.value);
+    const load = async (part: number): Promise<EarlierRow | undefined> => {
+      const cached = folders.get(rootName, partKey(path, part));
+      if (cached === undefined) return undefined;
+      const row = new Uint8Array(cached.value);
+      const recheck = cached.epoch !== epoch;
+      return { row, part, trusted: !recheck || (await this.#isStored(row)), recheck };
+    };
+    return new EarlierRows(
+      parts,
+      Array.from({ length: parts }, (_, part) => () => load(part)),
+    );
   }
 
   /** Whether all that a row of another epoch relies on is still stored. */
-  async #check(node: FolderNode, row: Uint8Array): Promise<boolean> {
+  async #isStored(row: Uint8Array): Promise<boolean> {
     const { ids } = await this.#deps.pool.run('stateChunks', { rows: [row] });
-    node.trusted = ids[0] !== undefined && this.#deps.allStored(ids[0]);
-    // Its row is written again, under the epoch of now.
-    node.recheck = true;
-    return node.trusted;
+    return ids[0] !== undefined && this.#deps.allStored(ids[0]);
   }
 
   /** True when everything found has been listed. */
@@ -158,19 +223,31 @@ export class Scanner {
     while (this.#inFlight > 0) await new Promise<void>((resolve) => this.#idleWaiting.push(resolve));
   }
 
-  #take(node: FolderNode, reply: NonNullable<FolderNode['reply']>): void {
+  #take(node: FolderNode, reply: NonNullable<FolderNode['reply']>, worker: number): void {
     node.reply = reply;
+    node.worker = worker;
     node.status = 'scanned';
     this.#ahead += node.entries;
     const ignore = extendIgnoreChain(node.ignore, node.path, reply.ignoreText);
-    const wasThere = node.earlierPages !== undefined;
+    if (reply.parts !== undefined) this.#split(node, reply.parts, ignore);
+    const earlier = node.part === undefined ? node.earlierPages : node.parent!.earlierPages;
     for (let i = reply.dirs.length - 1; i >= 0; i--) {
       const dir = reply.dirs[i]!;
-      const child = new FolderNode(node, dir, ignore, wasThere && dir.wasThere ? dir.pages : undefined);
+      const child = new FolderNode(node, dir, ignore, earlier !== undefined && dir.wasThere ? dir.pages : undefined);
       node.open.add(child);
       if (!dir.closed) this.#found.push(child);
     }
     this.#waiting.get(node)?.();
     this.#waiting.delete(node);
+  }
+
+  /** Parts are scanned when the walk comes to them: each may have as many entries as are listed ahead. */
+  #split(folder: FolderNode, ranges: readonly NameRange[], ignore: IgnoreChain | undefined): void {
+    for (const [index, range] of ranges.entries()) {
+      folder.open.add(new FolderNode(folder, undefined, ignore, undefined, { index, of: ranges.length, range }));
+    }
+    folder.earlierRows = this.#earlierRows(folder);
+    for (let part = ranges.length; part < folder.earlierRows.parts; part++)
+      this.#deps.dropRow(partKey(folder.path, part));
   }
 }

@@ -1,7 +1,7 @@
 /** The figures of a running capture. */
 import type { ReportWarning } from '../core/ports/progress.ts';
 import { joinPath } from '../files/path-bytes.ts';
-import type { FolderCounts, ItemFailure, ItemNotice } from '../pipeline/scan-folder.ts';
+import type { FolderCounts, ItemFailure, ItemNotice } from '../pipeline/scan-types.ts';
 import { escapeName } from '../policy/escape-name.ts';
 import { type CaptureFailure, FAILURES_LISTED_MAX } from './capture-types.ts';
 

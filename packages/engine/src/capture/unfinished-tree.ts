@@ -1,6 +1,6 @@
 /** The tree of what a first capture has so far: finished folders as they are, the others with what in them is done. */
 import type { FinishedFolder } from '../pipeline/finish-folder.ts';
-import type { FolderCounts } from '../pipeline/scan-folder.ts';
+import type { FolderCounts } from '../pipeline/scan-types.ts';
 import { type FinishJob, jobOf } from './finisher.ts';
 import type { FolderNode } from './folder-node.ts';
 
@@ -28,11 +28,13 @@ export async function makeUnfinishedTree(
   const counts = { files: 0, dirs: 0, others: 0, bytes: 0 };
   for (const level of levels.reverse()) {
     if (level.length === 0) continue;
-    const finished = await finish(level.map((node) => withOpenFolders(node, pagesOf)));
+    const whole = level.filter((node) => !node.isSplit);
+    for (const node of level) if (node.isSplit) pagesOf.set(node, partsOf(node, pagesOf));
+    const finished = whole.length === 0 ? [] : await finish(whole.map((node) => withOpenFolders(node, pagesOf)));
     finished.forEach((folder, i) => {
-      const node = level[i]!;
+      const node = whole[i]!;
       pagesOf.set(node, folder.pages);
-      rows.push({ path: node.path, value: folder.row });
+      rows.push({ path: node.key, value: folder.row });
       for (const key of ['files', 'dirs', 'others', 'bytes'] as const) counts[key] += folder.counts[key];
     });
   }
@@ -48,4 +50,10 @@ function withOpenFolders(node: FolderNode, pagesOf: ReadonlyMap<FolderNode, read
     return pages === undefined ? { index, kind: 'drop' as const } : { index, kind: 'pages' as const, pages };
   });
   return { ...job, updates: [...job.updates, ...updates] };
+}
+
+/** The pages of a folder in parts, as far as there are any. */
+function partsOf(node: FolderNode, pagesOf: ReadonlyMap<FolderNode, readonly Uint8Array[]>): readonly Uint8Array[] {
+  const begun = new Map([...node.open].map((part) => [part.part!.index, pagesOf.get(part)]));
+  return Array.from(node.reply!.parts!, (_, index) => node.partPages[index] ?? begun.get(index) ?? []).flat();
 }

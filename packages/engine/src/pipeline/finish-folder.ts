@@ -16,9 +16,11 @@ import {
   sizeOf,
   TYPE_CODES,
 } from './folder-state.ts';
-import type { FolderCounts } from './scan-folder.ts';
+import type { FolderCounts } from './scan-types.ts';
 
 export interface FolderToFinish {
+  /** Of a folder in parts, how many there are; noted in the first one's row. */
+  readonly parts?: number;
   readonly state: Uint8Array;
   /** Files that were read, ascending: index of the entry, then the offset of its record in the message's records. */
   readonly read: Uint32Array;
@@ -64,7 +66,7 @@ export function finishFolder(
     pages.push(id);
     chunks.push({ kind: ChunkKind.tree, id, plain });
   }
-  writer.start(pages);
+  writer.start(pages, folder.parts);
   const counts = { files: 0, dirs: 0, others: 0, bytes: 0 };
   for (const { name, bytes, type, flags, words, statAt } of kept) {
     for (let i = 0; i < STAT_WORDS; i++) stat[i] = words[statAt + i]!;

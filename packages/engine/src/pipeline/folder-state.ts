@@ -3,7 +3,7 @@
  * folder-cache row and what scanning and finishing a folder hand to each other. A cache in a format of its own, never leaving the
  * machine: bytes that do not decode mean "not cached".
  *
- *     header   magic 'EFS1', entries u32, pages u32, 0 u32; then 32 bytes for each page id
+ *     header   magic 'EFS1', entries u32, pages u32, parts u32; then 32 bytes for each page id
  *     record   name length u16, type u8, flags u8, encoded length u32, stat 48, name, encoded entry, zeros to a multiple of 4
  *     stat     ino u64, size u64, ctime seconds i64 and nanos u32, mtime seconds i64 and nanos u32, device u32 u32
  *
@@ -13,7 +13,7 @@ import { asBuffer } from '../core/bytes.ts';
 import type { EntryType } from '../tree/entry.ts';
 
 const MAGIC = 0x31534645;
-const HEADER_BYTES = 16;
+export const STATE_HEADER_BYTES = 16;
 export const RECORD_HEADER_BYTES = 56;
 export const STAT_WORDS = 12;
 export const STAT_AT = 8;
@@ -53,6 +53,8 @@ export class FolderStateReader {
   readonly words: Uint32Array;
   readonly entries: number;
   readonly pages: number;
+  /** Rows that the folder is in, this one being the first of them; 1 for most. */
+  readonly parts: number;
   /** The record that `next` moved to. One object, used again. */
   readonly record: StateRecord = { at: 0, end: 0, type: 0, flags: 0, nameAt: 0, encodedAt: 0, encodedEnd: 0 };
   #left: number;
@@ -60,10 +62,10 @@ export class FolderStateReader {
   /** Copies the bytes when they do not lie on a word boundary. */
   static open(bytes: Uint8Array): FolderStateReader | undefined {
     const aligned = bytes.byteOffset % 4 === 0 ? bytes : new Uint8Array(bytes);
-    if (aligned.length < HEADER_BYTES || aligned.length % 4 !== 0) return undefined;
+    if (aligned.length < STATE_HEADER_BYTES || aligned.length % 4 !== 0) return undefined;
     const reader = new FolderStateReader(aligned);
     const [magic, entries, pages] = reader.words;
-    if (magic !== MAGIC || HEADER_BYTES + pages! * 32 + entries! * RECORD_HEADER_BYTES > aligned.length)
+    if (magic !== MAGIC || STATE_HEADER_BYTES + pages! * 32 + entries! * RECORD_HEADER_BYTES > aligned.length)
       return undefined;
     return reader;
   }
@@ -73,8 +75,9 @@ export class FolderStateReader {
     this.words = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2);
     this.entries = this.words[1]!;
     this.pages = this.words[2]!;
+    this.parts = Math.max(1, this.words[3]!);
     this.#left = this.entries;
-    this.record.end = HEADER_BYTES + this.pages * 32;
+    this.record.end = STATE_HEADER_BYTES + this.pages * 32;
   }
 
   /** Moves to the next record; false behind the last one, and at bytes that cannot be a record. */
@@ -105,7 +108,7 @@ export class FolderStateReader {
   /** Ids of the pages that the folder was stored as. */
   pageIds(): Uint8Array[] {
     return Array.from({ length: this.pages }, (_, i) => {
-      const at = HEADER_BYTES + i * 32;
+      const at = STATE_HEADER_BYTES + i * 32;
       return new Uint8Array(this.bytes.subarray(at, at + 32));
     });
   }
@@ -127,14 +130,14 @@ export class FolderStateWriter {
     return this.#entries;
   }
 
-  start(pageIds: readonly Uint8Array[] = []): void {
+  start(pageIds: readonly Uint8Array[] = [], parts = 1): void {
     this.#at = 0;
     this.#entries = 0;
-    this.#reserve(HEADER_BYTES + pageIds.length * 32);
+    this.#reserve(STATE_HEADER_BYTES + pageIds.length * 32);
     this.#words[0] = MAGIC;
     this.#words[2] = pageIds.length;
-    this.#words[3] = 0;
-    this.#at = HEADER_BYTES;
+    this.#words[3] = parts;
+    this.#at = STATE_HEADER_BYTES;
     for (const id of pageIds) {
       this.#bytes.set(id, this.#at);
       this.#at += 32;

@@ -28,7 +28,7 @@ export function compileIgnoreChain(
   if (chain === undefined && ownText === undefined) return undefined;
   const names = splitPath(folder);
   let { rules, depth } = compile(chain ?? NO_RULES);
-  if (names.length === 0) {
+  if (names.length === 0 && ownText !== undefined) {
     rules = createIgnoreRules(chain?.exclude ?? [], ownText);
   } else {
     for (; depth < names.length; depth++) {

@@ -4,6 +4,7 @@ import type { Identify } from '../codec/identify.ts';
 import { errnoOf } from '../core/errors.ts';
 import { ChunkKind } from '../core/ids.ts';
 import { MIB } from '../core/limits.ts';
+import { descriptorLimit } from '../files/descriptor-limit.ts';
 import { decodeStatx, STATX_BYTES, statxInto } from '../files/file-stat.ts';
 import { closeFd, openFolder, openForReading } from '../files/open-file.ts';
 import { type Extent, findHoles, readFully, seekTo, willRead } from '../files/read-file.ts';
@@ -73,7 +74,7 @@ export function readFiles(
 ): FileOutcome[] {
   const outcomes: FileOutcome[] = [];
   while (outcomes.length < files.length) {
-    const opened = openAhead(base, folders, files.slice(outcomes.length, outcomes.length + OPEN_AHEAD));
+    const opened = openAhead(base, folders, files.slice(outcomes.length, outcomes.length + openAheadCount));
     try {
       for (const fd of opened) {
         outcomes.push(typeof fd === 'number' ? readFile(fd, files[outcomes.length]!, tools, chunks, records) : fd);
@@ -86,7 +87,14 @@ export function readFiles(
 }
 
 /** Files that are open at a time: the disk fetches all of them while the first is read. */
-const OPEN_AHEAD = 32;
+const OPEN_AHEAD_MAX = 32;
+/** What is left to everything else in the process, and how many workers share the rest. */
+const DESCRIPTORS_RESERVED = 60;
+const DESCRIPTOR_SHARES = 16;
+const openAheadCount = Math.max(
+  1,
+  Math.min(OPEN_AHEAD_MAX, ((descriptorLimit() ?? 1024) - DESCRIPTORS_RESERVED) / DESCRIPTOR_SHARES),
+);
 
 /** A descriptor for each file, or what became of it. Fewer when the process is out of descriptors: those that are open are read first. */
 function openAhead(

@@ -1,5 +1,6 @@
 /** Lists folders and compares them with what is remembered of them. */
-import { type ScanReply, type ScanRequest, type ScanSettings, scanFolder } from '../scan-folder.ts';
+import { scanFolder } from '../scan-folder.ts';
+import type { ScanReply, ScanRequest, ScanSettings } from '../scan-types.ts';
 import type { Task } from '../task.ts';
 
 export interface ScanTask {
