@@ -73,9 +73,10 @@ export async function* cutWindows(
   let entries = 0;
   let refs = 0;
 
+  const ahead = (path: Uint8Array) => filter === undefined || filter(path, true) !== 'skip';
   // The walk asks whether to go into a folder right after it reported it.
   let answer: FilterAnswer = 'take';
-  for await (const step of walkTree(reader, top, { enter: () => answer !== 'skip', signal })) {
+  for await (const step of walkTree(reader, top, { enter: () => answer !== 'skip', ahead, signal })) {
     if (step.step === 'broken') {
       window.broken.push({ path: step.path, error: step.error });
       const folder = stack.find((one) => Buffer.compare(one.path, step.path) === 0);

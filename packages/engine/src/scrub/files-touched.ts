@@ -47,12 +47,14 @@ async function* touchedIn(
   // How many touched entries were seen when each folder on the way down was entered.
   const depths: { readonly entry: Entry; readonly before: number }[] = [];
   let touched = 0;
+  const isClean = (entry: Entry) => (entry.pages ?? []).every((page) => clean.has(toHex(page)));
+  const ahead = (_path: Uint8Array, entry: Entry) => !isClean(entry);
   const enter = (_path: Uint8Array, entry: Entry) => {
-    const isClean = (entry.pages ?? []).every((page) => clean.has(toHex(page)));
-    if (!isClean) depths.push({ entry, before: touched });
-    return !isClean;
+    const toEnter = !isClean(entry);
+    if (toEnter) depths.push({ entry, before: touched });
+    return toEnter;
   };
-  for await (const step of walkTree(reader, top, { enter, signal })) {
+  for await (const step of walkTree(reader, top, { enter, ahead, signal })) {
     if (step.step === 'entry' && (await isTouched(reader, step.entry, lost, signal))) {
       touched++;
       yield step.path;
