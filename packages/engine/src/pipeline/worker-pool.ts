@@ -110,7 +110,13 @@ class Pool implements WorkerPool<PipelineTasks> {
       if (this.#closed) return;
       slot.deaths++;
       const why = cause instanceof Error ? cause.message : `exit ${status}`;
-      this.#failAll(slot, new EdgeError('E_FAILED', `a pipeline worker died (${why})`, { retryable: true, cause }));
+      const hint = /EMFILE|too many open files/i.test(why)
+        ? { hint: 'Raise the limit of open files (ulimit -n) and run the command again.' }
+        : {};
+      this.#failAll(
+        slot,
+        new EdgeError('E_FAILED', `a pipeline worker died (${why})`, { ...hint, retryable: true, cause }),
+      );
     });
     slot.worker = worker;
     return worker;

@@ -3,12 +3,21 @@
  * through a symlink, so nothing planted in the target can lead a write out of it; the cache makes that cheap.
  */
 import { constants } from 'node:fs';
+import { descriptorLimit } from '../../files/descriptor-limit.ts';
 import { AT_FDCWD } from '../../files/libc.ts';
 import { closeFd, openAt, openFolderAt } from '../../files/open-file.ts';
 import type { WorkerContext } from '../worker-context.ts';
 
 /** Open folders kept per worker and target: a depth-first restore stays near, and the usual limit of open files is 1024. */
 const FOLDERS_OPEN_MAX = 64;
+/** For all else that is open in the process: the index, packs, worker threads, and the program's own modules, which load when first used. */
+const DESCRIPTORS_RESERVED = 48;
+/** Workers and targets are few; none of them may take all that the rest needs. */
+const DESCRIPTOR_SHARES = 8;
+const foldersOpenMax = Math.max(
+  1,
+  Math.min(FOLDERS_OPEN_MAX, ((descriptorLimit() ?? 1024) - DESCRIPTORS_RESERVED) / DESCRIPTOR_SHARES),
+);
 const SLASH = 0x2f;
 const KEY = 'extract.folders';
 
@@ -58,7 +67,7 @@ export class FolderCache {
 
   #keep(key: string, fd: number): number {
     this.#open.set(key, fd);
-    if (this.#open.size > FOLDERS_OPEN_MAX) {
+    if (this.#open.size > foldersOpenMax) {
       const [oldest, old] = this.#open.entries().next().value!;
       this.#open.delete(oldest);
       closeFd(old);
