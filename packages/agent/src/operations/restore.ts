@@ -16,6 +16,7 @@ import { z } from 'zod';
 import { type Opened, openedOf } from './opened.ts';
 import { defineOperation, type OperationContext } from './operation.ts';
 import { noteBadCopy } from './reader-deps.ts';
+import { ruleFor } from './root-check-ignore.ts';
 import { findSnapshot, type ResolvedSnapshot, resolved, snapshotFlags, splitSpec } from './snapshot-spec.ts';
 
 export interface RestoreFailureData {
@@ -100,7 +101,8 @@ function inputOf(given: Input, row: SnapshotRow, subpath: Uint8Array, opened: Op
     if (given.target !== undefined) throw new EdgeError('E_USAGE', '--target and --in-place exclude each other');
     if (given.overwrite === undefined)
       throw new EdgeError('E_USAGE', '--in-place needs --overwrite never|if-changed|if-newer|always');
-    return { ...common, target: placeOf(row, subpath), inPlace: { overwrite: given.overwrite, delete: given.delete } };
+    const inPlace = { overwrite: given.overwrite, delete: given.delete };
+    return { ...common, target: placeOf(row, subpath), inPlace, protect: ignoredBy(row, subpath, opened) };
   }
   if (given.target === undefined) {
     // An estimate needs no target; what it would write is the same anywhere.
@@ -110,6 +112,13 @@ function inputOf(given: Input, row: SnapshotRow, subpath: Uint8Array, opened: Op
   if (given.overwrite !== undefined || given.delete)
     throw new EdgeError('E_USAGE', '--overwrite and --delete go with --in-place');
   return { ...common, target: unescapeName(given.target) };
+}
+
+/** With `--delete`: what the root's rules leave out of every snapshot is no extra because of that. */
+function ignoredBy({ body }: SnapshotRow, subpath: Uint8Array, { loaded }: Opened): (path: Uint8Array) => boolean {
+  const exclude = loaded.config.roots.find((root) => root.name === body.root)?.exclude ?? [];
+  const start = subpath.length === 0 ? [] : [Buffer.from(subpath), Buffer.from('/')];
+  return (path) => ruleFor(Buffer.from(body.path), Buffer.concat([...start, path]), exclude) !== null;
 }
 
 /** Where the path of the snapshot was when it was captured. */

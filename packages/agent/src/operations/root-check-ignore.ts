@@ -37,7 +37,11 @@ function check(path: Buffer, loaded: LoadedConfig): CheckIgnoreData['paths'][num
 }
 
 /** Walks down from the root: what leaves out a folder leaves out all that is in it. */
-function ruleFor(root: Buffer, below: Buffer, exclude: readonly string[]): { pattern: string; origin: string } | null {
+export function ruleFor(
+  root: Buffer,
+  below: Buffer,
+  exclude: readonly string[],
+): { pattern: string; origin: string } | null {
   let rules: FolderIgnore = createIgnoreRules(exclude, ignoreFile(root));
   let folder = root;
   const names = split(below);

@@ -113,7 +113,6 @@ async function finishFolders(run: RestoreRun, ended: readonly EndedFolder[]): Pr
     // A folder without write permission cannot be moved out of the partial folder by its owner: those get their metadata after the move.
     const waits = isTop || (target.kind === 'inside' && !folder.path.includes(0x2f));
     const remove = run.removeExtras ? await extrasOf(run, folder) : [];
-    run.counts.removed += remove.length;
     if (waits && remove.length === 0 && target.kind !== 'in-place') continue;
     folders.push({
       path: folder.path,
@@ -127,6 +126,7 @@ async function finishFolders(run: RestoreRun, ended: readonly EndedFolder[]): Pr
     const output = await run.tasks.run(() => run.pool.run('extractFinishFolders', { root: run.root, folders: group }));
     for (const failure of output.failures) run.failures.add(group[failure.index]!.path, failure, false);
     run.counts.ownersKept += output.ownersKept;
+    run.counts.removed += output.removed;
   }
 }
 
@@ -135,9 +135,11 @@ async function extrasOf(run: RestoreRun, folder: EndedFolder): Promise<Uint8Arra
   if (folder.names === undefined) return [];
   const { input, filter } = run.plan;
   const known = new Set(folder.names.map((name) => toHex(name)));
-  const { names, kinds } = await run.tasks.run(() =>
+  const { names, kinds, isSameDevice } = await run.tasks.run(() =>
     run.pool.run('extractList', { root: run.root, path: folder.path }),
   );
+  // What is mounted there was perhaps left out of the capture for that reason.
+  if (!isSameDevice) return [];
   return names.filter((name, i) => {
     // Sockets are never captured, so their absence from the tree says nothing; and our own marker is no extra.
     if (known.has(toHex(name)) || kinds[i] === 'socket') return false;

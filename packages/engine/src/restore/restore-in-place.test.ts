@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import { expect, test } from 'vitest';
 import { setUpRestore } from '../testing/restore-setup.ts';
@@ -157,4 +158,21 @@ test('one file is brought back by its own path', async () => {
   expect(report.failures).toEqual([]);
   expect(fs.readFileSync(place('out/d/a'), 'utf8')).toBe('snap');
   expect(fs.readFileSync(place('out/d/other'), 'utf8')).toBe('mine');
+});
+
+test.runIf(process.getuid?.() === 0)('with delete, what is mounted in the target stays', async () => {
+  const f = fixture();
+  makeOut({ 'mounted/under': { text: '', seconds: 1 }, 'extra/mounted/under': { text: '', seconds: 1 } });
+  const mounts = ['out/mounted', 'out/extra/mounted'].map(place);
+  for (const mount of mounts) {
+    execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', mount]);
+    fs.writeFileSync(`${mount}/precious`, 'kept');
+  }
+  try {
+    const report = await inPlace(f.dir('', [f.dir('mounted', [])]), 'always', true);
+    expect(report.failures).toMatchObject([{ code: 'E_FAILED' }]);
+    for (const mount of mounts) expect(fs.readFileSync(`${mount}/precious`, 'utf8')).toBe('kept');
+  } finally {
+    for (const mount of mounts) execFileSync('umount', [mount]);
+  }
 });

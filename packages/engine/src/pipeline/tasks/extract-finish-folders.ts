@@ -5,7 +5,7 @@ import { removeFileAt } from '../../files/make-entry.ts';
 import type { Task } from '../task.ts';
 import { failureOf } from './extract-files.ts';
 import { folderCacheOf } from './extract-folder-cache.ts';
-import { applyMetaToFd, type ExtractMeta, type ItemFailure, processOwner } from './extract-meta.ts';
+import { applyMetaToFd, type ExtractMeta, type ItemFailure, processOwner, showName } from './extract-meta.ts';
 import { removeTreeAt } from './extract-remove.ts';
 
 export interface FinishFolder {
@@ -19,7 +19,7 @@ export interface FinishFolder {
 
 export interface ExtractFinishFoldersTask {
   readonly input: { readonly root: Uint8Array; readonly folders: readonly FinishFolder[] };
-  readonly output: { readonly failures: readonly ItemFailure[]; readonly ownersKept: number };
+  readonly output: { readonly failures: readonly ItemFailure[]; readonly ownersKept: number; readonly removed: number };
 }
 
 export const task: Task<ExtractFinishFoldersTask['input'], ExtractFinishFoldersTask['output']> = (input, context) => {
@@ -27,11 +27,20 @@ export const task: Task<ExtractFinishFoldersTask['input'], ExtractFinishFoldersT
   const failures: ItemFailure[] = [];
   const self = processOwner();
   let ownersKept = 0;
+  let removed = 0;
   for (const [index, folder] of input.folders.entries()) {
     try {
       const fd = cache.folder(folder.path);
       if (folder.temporaryPrefix !== undefined) removeTemporaries(fd, folder.temporaryPrefix);
-      for (const name of folder.remove ?? []) removeTreeAt(fd, name);
+      for (const name of folder.remove ?? []) {
+        try {
+          removeTreeAt(fd, name);
+          removed++;
+        } catch (error) {
+          const { code, message } = failureOf(index, error);
+          failures.push({ index, code, message: `${showName(name)} was not removed: ${message}` });
+        }
+      }
       if (folder.meta === undefined) continue;
       const { problems, ownerKept } = applyMetaToFd(fd, folder.meta, self);
       for (const problem of problems) failures.push({ index, ...problem });
@@ -40,7 +49,7 @@ export const task: Task<ExtractFinishFoldersTask['input'], ExtractFinishFoldersT
       failures.push(failureOf(index, error));
     }
   }
-  return { output: { failures, ownersKept } };
+  return { output: { failures, ownersKept, removed } };
 };
 
 function removeTemporaries(dir: number, prefix: string): void {

@@ -1,5 +1,6 @@
 /** Removes a folder with all in it, going down through open folders only and never through a symlink. */
-import { errnoOf } from '../../core/errors.ts';
+import { EdgeError, errnoOf } from '../../core/errors.ts';
+import { statFd } from '../../files/file-stat.ts';
 import { listFolder } from '../../files/list-folder.ts';
 import { removeFileAt, removeFolderAt } from '../../files/make-entry.ts';
 import { closeFd, openFolderAt } from '../../files/open-file.ts';
@@ -38,6 +39,10 @@ export function removeTreeAt(dir: number, name: Uint8Array): void {
       return;
     }
     stack.push({ fd, parent, name: child, names: [] });
+    const [here, above] = [statFd(fd), statFd(parent)];
+    if (here.devMajor !== above.devMajor || here.devMinor !== above.devMinor) {
+      throw new EdgeError('E_FAILED', 'another file system is mounted in it; nothing of that is removed');
+    }
     stack.at(-1)!.names.push(...listFolder(fd));
   }
 }
