@@ -1,7 +1,7 @@
 /** The names in a folder that are looked at, and the folder's own rules. */
 import { errnoOf } from '../core/errors.ts';
 import { STATX_BYTES, statxInto } from '../files/file-stat.ts';
-import { listFolder } from '../files/list-folder.ts';
+import { listNames, NameList } from '../files/list-folder.ts';
 import { closeFd, openForReading } from '../files/open-file.ts';
 import { readFully } from '../files/read-file.ts';
 import { IGNORE_FILE_BYTES_MAX, IGNORE_FILE_NAME } from '../policy/ignore-rules.ts';
@@ -9,7 +9,7 @@ import type { ItemFailure, ItemNotice } from './scan-types.ts';
 
 export interface FolderListing {
   /** Sorted by bytes. */
-  readonly names: readonly Buffer[];
+  readonly names: NameList;
   /** Content of the folder's own ignore file. */
   readonly ignoreText: Uint8Array | undefined;
   readonly failures: readonly ItemFailure[];
@@ -27,15 +27,15 @@ const statx = Buffer.alloc(STATX_BYTES);
 export function readListing(dir: number, only: Uint8Array | undefined): FolderListing {
   const failures: ItemFailure[] = [];
   const notices: ItemNotice[] = [];
-  let names = only === undefined ? listFolder(dir) : [Buffer.from(only)];
-  if (only === undefined && names.some((name) => name.equals(CACHE_TAG_NAME))) {
+  let names = only === undefined ? listNames(dir) : NameList.of([only]);
+  if (only === undefined && names.has(CACHE_TAG_NAME)) {
     const start = readStart(dir, CACHE_TAG_NAME, CACHE_TAG_SIGNATURE.length, failures);
     if (start !== undefined && CACHE_TAG_SIGNATURE.equals(start)) {
-      names = [CACHE_TAG_NAME];
+      names = NameList.of([CACHE_TAG_NAME]);
       notices.push({ name: EMPTY, what: 'cache-dir' });
     }
   }
-  const hasRules = only === undefined && names.some((name) => name.equals(IGNORE_NAME));
+  const hasRules = only === undefined && names.has(IGNORE_NAME);
   return { names, ignoreText: hasRules ? readIgnoreFile(dir, failures) : undefined, failures, notices };
 }
 

@@ -11,13 +11,16 @@ const PART_ENTRIES_MIN = 16_384;
 const CUT_MASK = 0x1fff;
 
 /** The parts of a folder of these names, which are sorted; at least one. */
-export function cutIntoParts(names: readonly Uint8Array[]): NameRange[] {
+export function cutIntoParts(names: {
+  readonly length: number;
+  at(index: number): Uint8Array | undefined;
+}): NameRange[] {
   const parts: NameRange[] = [];
   let after: Uint8Array | undefined;
   let count = 0;
   for (let i = 0; i < names.length - 1; i++) {
     count++;
-    const name = names[i]!;
+    const name = names.at(i)!;
     const isCut = count >= PART_ENTRIES_MAX || (count >= PART_ENTRIES_MIN && (hashName(name) & CUT_MASK) === 0);
     if (!isCut) continue;
     const upTo = new Uint8Array(name);

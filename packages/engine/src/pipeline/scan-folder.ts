@@ -1,8 +1,8 @@
 /** Scans one folder: lists it, reads its own rules, and compares it with what is remembered. */
 import { errnoOf } from '../core/errors.ts';
 import { STATX_BYTES, statxInto } from '../files/file-stat.ts';
+import type { NameList } from '../files/list-folder.ts';
 import { closeFd, openFolder } from '../files/open-file.ts';
-import { compareNames } from '../tree/compare-names.ts';
 import { type FolderListing, readListing } from './folder-listing.ts';
 import { cutIntoParts, PART_ENTRIES_MAX } from './folder-parts.ts';
 import { FolderScan } from './folder-scan.ts';
@@ -69,22 +69,9 @@ function scanOpen(settings: ScanSettings, request: ScanRequest, dir: number): Sc
   };
 }
 
-function namesIn(names: readonly Buffer[], { after, upTo }: NameRange): readonly Buffer[] {
-  const from = after === undefined ? 0 : firstAfter(names, after);
-  const to = upTo === undefined ? names.length : firstAfter(names, upTo);
-  return names.slice(from, to);
-}
-
-/** Where in the sorted names the first one greater than this is. */
-function firstAfter(names: readonly Buffer[], name: Uint8Array): number {
-  let from = 0;
-  let to = names.length;
-  while (from < to) {
-    const middle = (from + to) >> 1;
-    if (compareNames(names[middle]!, name) <= 0) from = middle + 1;
-    else to = middle;
-  }
-  return from;
+function namesIn(names: NameList, { after, upTo }: NameRange): Iterable<Buffer> {
+  const from = after === undefined ? 0 : names.firstAfter(after);
+  return names.slice(from, upTo === undefined ? names.length : names.firstAfter(upTo));
 }
 
 function inodeOf(dir: number): string {
