@@ -39,6 +39,7 @@ export type {
   PeerState,
   RecordPlace,
   RecoverySource,
+  VerifiedBytes,
 } from './core/ports/peer.ts';
 export type { Progress, ReportProgress, ReportWarning, Warning } from './core/ports/progress.ts';
 export type { SealedAddress, SealedFrame, SealedMiss, SealedSource } from './core/ports/sealed-source.ts';
@@ -87,6 +88,7 @@ export { encodeRecord, openRecord } from './log/record.ts';
 export type { Head } from './log/record-body.ts';
 export { decodeFrameHeader, encodeFrameHeader, type FrameHeader } from './pack/frame-header.ts';
 export { FRAME_HEADER_BYTES } from './pack/layout.ts';
+export { hashPlaintextsInWorkers } from './pipeline/hash-plaintexts-in-workers.ts';
 export { identifyInWorkers } from './pipeline/identify-in-workers.ts';
 export { escapeName, jsonPath, unescapeName } from './policy/escape-name.ts';
 export { compileGlob } from './policy/glob.ts';

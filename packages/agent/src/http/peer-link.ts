@@ -129,13 +129,13 @@ export function createPeerLink(deps: PeerLinkDeps): PeerLink {
 
     sendSlots: async (slots, signal) => void (await call('POST', '/peer/1/slots', 16, encodeParts(slots), signal)),
 
-    verify: async (nonce, ids, signal) => {
+    verify: async (nonce, ids, of, signal) => {
       const out: (Uint8Array | undefined)[] = [];
       for (let at = 0; at < ids.length; at += IDS_MAX) {
         const part = ids.slice(at, at + IDS_MAX);
         out.push(
           ...decodeVerifyReply(
-            await call('POST', '/peer/1/verify', part.length * 33, encodeVerifyRequest(nonce, part), signal),
+            await call('POST', '/peer/1/verify', part.length * 33, encodeVerifyRequest(nonce, of, part), signal),
             part.length,
           ),
         );

@@ -143,8 +143,8 @@ async function fetch({ message, response, signal }: PeerRequest, service: PeerSe
 }
 
 async function verify({ message, response, signal }: PeerRequest, service: PeerService): Promise<void> {
-  const { nonce, ids } = decodeVerifyRequest(await readBody(message, 32 + ID_LIST_BYTES_MAX));
-  sendBytes(response, encodeVerifyReply(await service.verify(nonce, ids, signal)));
+  const { nonce, of, ids } = decodeVerifyRequest(await readBody(message, 33 + ID_LIST_BYTES_MAX));
+  sendBytes(response, encodeVerifyReply(await service.verify(nonce, ids, of, signal)));
 }
 
 async function records({ response, query }: PeerRequest, service: PeerService): Promise<void> {

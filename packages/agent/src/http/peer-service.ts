@@ -1,5 +1,14 @@
 /** What the peer server answers from. The agent builds it over the engine; tests over memory. */
-import type { AgentId, ChunkId, Head, HoldReply, Member, PeerState, RecordPlace } from '@edgestore/engine';
+import type {
+  AgentId,
+  ChunkId,
+  Head,
+  HoldReply,
+  Member,
+  PeerState,
+  RecordPlace,
+  VerifiedBytes,
+} from '@edgestore/engine';
 import type { FrameItem } from './frame-stream.ts';
 import type { Hello } from './hello.ts';
 
@@ -17,7 +26,13 @@ export interface PeerService {
     ids: readonly ChunkId[],
   ): Promise<readonly ({ readonly sealedBytes: number; readonly keyId: number } | undefined)[]>;
   read(ids: readonly ChunkId[], signal: AbortSignal): AsyncIterable<FrameItem>;
-  verify(nonce: Uint8Array, ids: readonly ChunkId[], signal: AbortSignal): Promise<readonly (Uint8Array | undefined)[]>;
+  /** See `PeerLink.verify`. */
+  verify(
+    nonce: Uint8Array,
+    ids: readonly ChunkId[],
+    of: VerifiedBytes,
+    signal: AbortSignal,
+  ): Promise<readonly (Uint8Array | undefined)[]>;
   state(reader: AgentId | undefined): Promise<PeerState>;
   /** Some records after the place, oldest first, at most about `bytesMax`; none at the end. */
   records(agent: AgentId, after: RecordPlace | undefined, bytesMax: number): Promise<readonly Uint8Array[]>;

@@ -10,6 +10,7 @@ import {
   type PeerState,
   RECORD_BYTES_MAX,
   toHex,
+  type VerifiedBytes,
 } from '@edgestore/engine';
 import { encodeIds, IDS_MAX, readIds } from './id-list.ts';
 
@@ -75,17 +76,22 @@ export function decodeLocations(
   return out;
 }
 
-/** nonce 32 ‖ id list */
-export function encodeVerifyRequest(nonce: Uint8Array, ids: readonly Uint8Array[]): Uint8Array {
-  return Buffer.concat([nonce, encodeIds(ids)]);
+const VERIFIED_BYTES: readonly VerifiedBytes[] = ['sealed', 'plain'];
+
+/** nonce 32 ‖ u8 (0: over the sealed bytes, 1: over the plaintext) ‖ id list */
+export function encodeVerifyRequest(nonce: Uint8Array, of: VerifiedBytes, ids: readonly Uint8Array[]): Uint8Array {
+  return Buffer.concat([nonce, Uint8Array.of(VERIFIED_BYTES.indexOf(of)), encodeIds(ids)]);
 }
 
-export function decodeVerifyRequest(bytes: Uint8Array): { nonce: Uint8Array; ids: Uint8Array[] } {
+export function decodeVerifyRequest(bytes: Uint8Array): { nonce: Uint8Array; of: VerifiedBytes; ids: Uint8Array[] } {
   const reader = new ByteReader(bytes, 'verify request');
   const nonce = reader.bytes(32);
+  const what = reader.u8();
+  const of = VERIFIED_BYTES[what];
+  if (of === undefined) throw formatError('verify request', `bytes of kind ${what}`);
   const ids = readIds(reader);
   reader.end();
-  return { nonce, ids };
+  return { nonce, of, ids };
 }
 
 /** For each id u8 (1: re-read, 0: absent or damaged) ‖ 32 bytes */

@@ -67,8 +67,8 @@ function memoryService(chunks = new Map<string, Uint8Array>()): PeerService & { 
         else yield { type: 'frame', header: { id, keyId: 1, packClass: 'data', sealedBytes: sealed.length }, sealed };
       }
     },
-    verify: async (nonce, ids) =>
-      ids.map((id) => (chunks.has(toHex(id)) ? createHash('sha256').update(nonce).digest() : undefined)),
+    verify: async (nonce, ids, of) =>
+      ids.map((id) => (chunks.has(toHex(id)) ? createHash('sha256').update(nonce).update(of).digest() : undefined)),
     state: async () => ({ heads: [], lastOp: 7, slots: [] }),
     records: async () => [],
     addRecords: never,
@@ -135,10 +135,12 @@ describe('the peer protocol over real TLS', () => {
     for await (const item of link.source.fetch(addresses.slice(0, -1)))
       if ('sealed' in item) got.set(toHex(item.address.id), item.sealed);
     for (const { id, sealed } of chunks) expect(Buffer.from(sealed).equals(got.get(toHex(id))!)).toBe(true);
-    expect((await link.verify(new Uint8Array(32), [chunks[0]!.id, absent])).map((h) => h !== undefined)).toEqual([
-      true,
-      false,
-    ]);
+    const nonce = new Uint8Array(randomBytes(32));
+    for (const of of ['sealed', 'plain'] as const) {
+      const [hash, nothing] = await link.verify(nonce, [chunks[0]!.id, absent], of);
+      expect(Buffer.from(hash!)).toEqual(createHash('sha256').update(nonce).update(of).digest());
+      expect(nothing).toBeUndefined();
+    }
     expect((await link.state()).lastOp).toBe(7);
   });
 

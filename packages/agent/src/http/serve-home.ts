@@ -5,6 +5,7 @@ import {
   decodeSlot,
   EdgeError,
   type Holder,
+  hashPlaintextsInWorkers,
   identifyInWorkers,
   type OutgoingFrame,
   openRecord,
@@ -41,6 +42,7 @@ export function serveHome(
     chunks,
     log: logs,
     identify: identifyInWorkers(engine.pool),
+    hashPlaintexts: hashPlaintextsInWorkers(engine.pool),
     openRecord: (record) => openRecord(sodium, record, keys),
     signKeyOf: (agent, incarnation) => peers.cards.signPublicKey(agent, incarnation),
   });
@@ -97,7 +99,7 @@ export function serveHome(
         }
       }
     },
-    verify: (nonce, ids, signal) => holder.verify(nonce, ids, signal),
+    verify: (nonce, ids, of, signal) => holder.verify(nonce, ids, of, signal),
     state: async (reader) => ({
       heads: logs.agents().map((agent) => ({ agent, head: logs.head(agent)! })),
       lastOp: reader === undefined ? 0 : index.holds.lastOp(reader),

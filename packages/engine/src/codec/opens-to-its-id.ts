@@ -10,18 +10,20 @@ export interface ClassedChunk {
   readonly sealed: Uint8Array;
 }
 
-/** Whether a sealed chunk opens, and to the plaintext that its id names. Of the meta class both kinds are tried. */
+/** Whether a sealed chunk opens, and to the plaintext that its id names. */
 export function opensToItsId(opener: Opener, chunk: ClassedChunk): boolean {
-  const kinds = chunk.packClass === 'data' ? [ChunkKind.data] : [ChunkKind.tree, ChunkKind.list];
-  return kinds.some((kind) => opens(opener, kind, chunk));
+  return openClassed(opener, chunk) !== undefined;
 }
 
-function opens(opener: Opener, kind: ChunkKind, { id, keyId, sealed }: ClassedChunk): boolean {
-  try {
-    opener.open(kind, id, keyId, sealed);
-    return true;
-  } catch (error) {
-    if (isEdgeError(error, 'E_INTEGRITY', 'E_NEWER_FORMAT')) return false;
-    throw error;
+/** The plaintext that the id names; undefined when the chunk does not open to it. Of the meta class both kinds are tried. */
+export function openClassed(opener: Opener, { id, packClass, keyId, sealed }: ClassedChunk): Uint8Array | undefined {
+  const kinds = packClass === 'data' ? [ChunkKind.data] : [ChunkKind.tree, ChunkKind.list];
+  for (const kind of kinds) {
+    try {
+      return opener.open(kind, id, keyId, sealed);
+    } catch (error) {
+      if (!isEdgeError(error, 'E_INTEGRITY', 'E_NEWER_FORMAT')) throw error;
+    }
   }
+  return undefined;
 }

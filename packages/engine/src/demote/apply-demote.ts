@@ -26,7 +26,7 @@ export async function applyDemote(plan: DemotePlan, deps: DemoteDeps, signal?: A
     dropped: { chunks: 0, bytes: 0 },
     kept: { chunks: 0, bytes: 0 },
     freedBytes: 0,
-    notes: new Set(),
+    notes: new Map(),
     verified: [],
     verifiedBytes: 0,
     doneBytes: 0,
@@ -39,7 +39,7 @@ export async function applyDemote(plan: DemotePlan, deps: DemoteDeps, signal?: A
     await dropVerified(state, deps);
   }
   const { moved, dropped, kept, freedBytes, notes } = state;
-  return { moved, dropped, kept, freedBytes, notes: [...notes] };
+  return { moved, dropped, kept, freedBytes, notes: [...notes].map(([note, chunks]) => noteText(note, chunks)) };
 }
 
 interface State {
@@ -47,12 +47,17 @@ interface State {
   readonly dropped: { chunks: number; bytes: number };
   readonly kept: { chunks: number; bytes: number };
   freedBytes: number;
-  readonly notes: Set<string>;
+  /** Each with the chunks that it is about; 0 when it is not about chunks. */
+  readonly notes: Map<string, number>;
   /** Chunks with enough verified copies, not dropped yet. */
   verified: HeldChunk[];
   verifiedBytes: number;
   doneBytes: number;
   readonly totalBytes: number;
+}
+
+function noteText(note: string, chunks: number): string {
+  return chunks === 0 ? note : `${chunks} ${chunks === 1 ? 'chunk' : 'chunks'}: ${note}`;
 }
 
 async function applyPart(
@@ -100,7 +105,8 @@ async function finishGroup(
     const hex = toHex(id);
     return (copies.get(hex) ?? 0) >= Math.max(1, part.copies) && (sites.get(hex)?.size ?? 0) >= Math.max(1, part.sites);
   };
-  await verifyAtPeers(held, { isEnough, count, note: (note) => state.notes.add(note) }, deps, signal);
+  const note = (text: string, chunks = 0): void => void state.notes.set(text, (state.notes.get(text) ?? 0) + chunks);
+  await verifyAtPeers(held, { isEnough, count, note }, deps, signal);
   for (const chunk of held) {
     if (!isEnough(chunk)) continue;
     state.verified.push(chunk);

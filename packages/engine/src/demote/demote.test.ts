@@ -6,7 +6,7 @@ import { loadSodium } from '../codec/sodium.ts';
 import { armFailpoints } from '../core/failpoint.ts';
 import { type ChunkId, packClassOf, toHex } from '../core/ids.ts';
 import type { SealedChunk } from '../core/ports/chunk-store.ts';
-import type { Member, PeerDirectory, PeerLink } from '../core/ports/peer.ts';
+import type { Member, PeerDirectory, PeerLink, VerifiedBytes } from '../core/ports/peer.ts';
 import { learnPacks } from '../store/bucket/learn-packs.ts';
 import { type Bucket, openBucket } from '../store/bucket/open-bucket.ts';
 import { createMemoryObjectStore } from '../store/objects/memory.ts';
@@ -298,19 +298,29 @@ describe('P5', () => {
     const holderId = 'cc'.repeat(16);
 
     function addHolder(
-      how: { readonly id?: string; readonly site?: string; readonly answer?: 'right' | 'wrong' | 'none' | 'down' } = {},
+      how: {
+        readonly id?: string;
+        readonly site?: string;
+        readonly answer?: 'right' | 'wrong' | 'none' | 'down';
+        readonly plain?: 'right' | 'wrong' | 'none';
+      } = {},
     ): void {
-      const { id = holderId, site = 'dc', answer = 'right' } = how;
+      const { id = holderId, site = 'dc', answer = 'right', plain = 'none' } = how;
       const link = {
         agent: id,
         name: `holder in ${site}`,
         site,
         label: 'holder',
         source: fixture.source('peers'),
-        verify: async (nonce: Uint8Array, ids: readonly ChunkId[]) => {
+        verify: async (nonce: Uint8Array, ids: readonly ChunkId[], of: VerifiedBytes) => {
           if (answer === 'down') throw new Error('unreachable');
           return ids.map((one) => {
             if (answer === 'none') return undefined;
+            if (of === 'plain') {
+              if (plain === 'none') return undefined;
+              const opened = fixture.opener.open(1, one, 1, fixture.chunks.get(toHex(one))!.sealed);
+              return sodium.crypto_generichash(32, plain === 'right' ? opened : Buffer.from('else'), nonce);
+            }
             const sealed = Uint8Array.from(fixture.chunks.get(toHex(one))?.sealed ?? []);
             if (answer === 'wrong') sealed[50] = (sealed[50] ?? 0) ^ 1;
             return sodium.crypto_generichash(32, sealed, nonce);
@@ -359,6 +369,51 @@ describe('P5', () => {
       expect((await run(two)).dropped.chunks).toBe(0);
     });
 
+    it('counts copies that were sealed at another time by what is in them, without moving them', async () => {
+      await snapshot(fixture.dir('', [fixture.file('many', random(80_000), { chunkBytes: 1000, mtimeNs: 0n })]));
+      addHolder({ answer: 'wrong', plain: 'right' });
+      const { link } = peers.get(holderId) as { link: PeerLink };
+      const source = fixture.source('peers', 'holder');
+      Object.assign(link, { source });
+      let fetched = 0;
+      const { fetch } = source;
+      source.fetch = (addresses, signal) => {
+        fetched += addresses.length;
+        return fetch(addresses, signal);
+      };
+      const report = await run(two);
+      expect(report.dropped.chunks).toBe(dataIds().length);
+      expect(report.notes).toEqual([]);
+      // The sample.
+      expect(fetched).toBe(1);
+    });
+
+    it('does not count a wrong hash of what is in a copy, and says so', async () => {
+      await snapshot(fixture.dir('', [file('a'), file('b')]));
+      addHolder({ answer: 'wrong', plain: 'wrong' });
+      const report = await run(two);
+      expect(report.dropped.chunks).toBe(0);
+      expect(report.notes.join()).toMatch(/^2 chunks: .*another hash$/);
+    });
+
+    it('does not believe hashes of a peer that cannot give the sample', async () => {
+      await snapshot(fixture.dir('', [file('a')]));
+      addHolder({ answer: 'wrong', plain: 'right' });
+      const { link } = peers.get(holderId) as { link: PeerLink };
+      Object.assign(link, {
+        source: fixture.source('peers', 'holder', { serve: (_, sealed) => Uint8Array.from(sealed).fill(7) }),
+      });
+      expect((await run(two)).dropped.chunks).toBe(0);
+    });
+
+    it('fetches some copies of a peer without the key, and says how many were left', async () => {
+      await snapshot(fixture.dir('', [fixture.file('many', random(80_000), { chunkBytes: 1000, mtimeNs: 0n })]));
+      addHolder({ answer: 'wrong' });
+      const report = await run(two);
+      expect(report.dropped.chunks).toBe(64);
+      expect(report.notes.join()).toMatch(/^16 chunks: .*left to the next run$/);
+    });
+
     it('counts only the chunks that the peer could hash', async () => {
       await snapshot(fixture.dir('', [file('a'), file('b')]));
       const [, lost] = dataIds().map(toHex);
@@ -368,8 +423,8 @@ describe('P5', () => {
       Object.assign(link, {
         source: fixture.source('peers', 'holder', { has: (hex) => hex !== lost }),
         // An old hash of what it no longer has.
-        verify: async (nonce: Uint8Array, ids: readonly ChunkId[]) =>
-          (await right(nonce, ids)).map((answer, i) =>
+        verify: async (nonce: Uint8Array, ids: readonly ChunkId[], of: VerifiedBytes) =>
+          (await right(nonce, ids, of)).map((answer, i) =>
             toHex(ids[i] as ChunkId) === lost ? new Uint8Array(32) : answer,
           ),
       });

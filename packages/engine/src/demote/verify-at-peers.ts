@@ -1,10 +1,14 @@
 /**
  * Verifies copies at peers without moving them: the peer hashes each sealed chunk anew from its disk, keyed with a nonce that it could not know before,
- * and sends one whole frame as a sample.
+ * and sends one whole frame as a sample. A copy that was sealed at another time (by another agent, or before this one was recovered) has other
+ * bytes: of those the peer opens each and hashes what is in it. One without the key cannot; then some are fetched and opened here.
  */
+import { setImmediate } from 'node:timers/promises';
+import { openClassed } from '../codec/opens-to-its-id.ts';
 import { bytesEqual } from '../core/bytes.ts';
 import { isEdgeError, toEdgeError } from '../core/errors.ts';
 import { type AgentId, ChunkKind, type HexId, toHex } from '../core/ids.ts';
+import { MIB } from '../core/limits.ts';
 import type { PeerLink } from '../core/ports/peer.ts';
 import type { SealedAddress } from '../core/ports/sealed-source.ts';
 import type { DemoteDeps, PlannedChunk } from './demote-types.ts';
@@ -18,11 +22,14 @@ export interface CopyCount {
   readonly isEnough: (chunk: HeldChunk) => boolean;
   /** One more verified copy, in this site. */
   readonly count: (chunk: HeldChunk, site: string) => void;
-  readonly note: (note: string) => void;
+  /** What went wrong; the counts of equal notes are added up. */
+  readonly note: (note: string, chunks?: number) => void;
 }
 
-/** Copies of other bytes (the same chunk, sealed by another agent) that are fetched and opened; each costs its transfer. */
-const OTHER_COPIES_MAX = 64;
+/** Copies of other bytes that are fetched and opened at each peer, for each group of chunks; each costs its transfer. */
+const FETCHED_MAX = 64;
+/** Opening a chunk takes about a millisecond: other work of this thread waits no longer than for so many bytes. */
+const OPENED_BYTES = 8 * MIB;
 
 /** Asks peers, those with the most of the chunks first, until every chunk has enough copies or no peer is left. A peer that fails is noted. */
 export async function verifyAtPeers(
@@ -51,15 +58,13 @@ export async function verifyAtPeers(
       continue;
     }
     try {
-      const good = await verifyAtPeer(wanted, link, deps, signal);
+      const good = await verifyAtPeer(wanted, link, copies.note, deps, signal);
       for (const chunk of good) copies.count(chunk, site);
       deps.index.placements.noteVerified(
         agent,
         good.map(({ id }) => id),
         deps.clock.nowNs(),
       );
-      if (good.length < wanted.length)
-        copies.note(`${link.name} could not show ${wanted.length - good.length} chunks that it gave a receipt for`);
     } catch (error) {
       signal?.throwIfAborted();
       copies.note(`copies at ${link.name} could not be verified: ${toEdgeError(error).message}`);
@@ -67,16 +72,24 @@ export async function verifyAtPeers(
   }
 }
 
+type Note = CopyCount['note'];
+
+/** The chunks of which this peer showed a good copy now; what became of the others is noted. */
 async function verifyAtPeer(
   wanted: readonly HeldChunk[],
   link: PeerLink,
+  note: Note,
   deps: DemoteDeps,
   signal: AbortSignal | undefined,
 ): Promise<HeldChunk[]> {
+  const noteSome = (chunks: number, text: string): void => {
+    if (chunks > 0) note(text, chunks);
+  };
   const nonce = deps.random(32);
   const answers = await link.verify(
     nonce,
     wanted.map(({ id }) => id),
+    'sealed',
     signal,
   );
   const same: HeldChunk[] = [];
@@ -87,13 +100,80 @@ async function verifyAtPeer(
     if (bytesEqual(answer, deps.sodium.crypto_generichash(32, chunk.sealed, nonce))) same.push(chunk);
     else other.push(chunk);
   }
-  // Whoever answers without having the bytes would have to have this one too.
-  const sample = same[Math.floor((deps.random(1)[0] as number) * (same.length / 256))];
-  if (sample !== undefined && (await fetchGood([sample], link, deps, signal)).length === 0) {
+  noteSome(
+    wanted.length - same.length - other.length,
+    `${link.name} gave a receipt, but has no copy any more or cannot read it`,
+  );
+  await requireSample(same, link, deps, signal);
+
+  const opened = await verifyPlaintexts(other, link, deps, signal);
+  noteSome(opened.wrong.length, `the copy at ${link.name} is not the chunk: it answered another hash`);
+  await requireSample(opened.equal, link, deps, signal);
+
+  const tried = opened.unknown.slice(0, FETCHED_MAX);
+  const fetched = await fetchGood(tried, link, deps, signal);
+  noteSome(tried.length - fetched.length, `the copy at ${link.name} is damaged: it does not open`);
+  noteSome(
+    opened.unknown.length - tried.length,
+    `${link.name} has a copy that was sealed at another time and did not open it; to fetch and open more was left to the next run`,
+  );
+  return [...same, ...opened.equal, ...fetched];
+}
+
+/** Whoever answers without having the bytes would have to have this one too. */
+async function requireSample(
+  shown: readonly HeldChunk[],
+  link: PeerLink,
+  deps: DemoteDeps,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  if (shown.length === 0) return;
+  const sample = shown[Math.floor((deps.random(1)[0] as number) * (shown.length / 256))] as HeldChunk;
+  if ((await fetchGood([sample], link, deps, signal)).length === 0)
     throw new Error(`it does not give chunk ${toHex(sample.id).slice(0, 8)}, although it hashed it`);
+}
+
+interface ComparedPlaintexts {
+  readonly equal: readonly HeldChunk[];
+  readonly wrong: readonly HeldChunk[];
+  /** Not to be compared: the peer has no key, or a copy does not open. */
+  readonly unknown: readonly HeldChunk[];
+}
+
+/** Asks with a nonce of its own, so that no answer can be made from an earlier one. */
+async function verifyPlaintexts(
+  chunks: readonly HeldChunk[],
+  link: PeerLink,
+  deps: DemoteDeps,
+  signal: AbortSignal | undefined,
+): Promise<ComparedPlaintexts> {
+  const equal: HeldChunk[] = [];
+  const wrong: HeldChunk[] = [];
+  const unknown: HeldChunk[] = [];
+  if (chunks.length === 0) return { equal, wrong, unknown };
+  const nonce = deps.random(32);
+  const answers = await link.verify(
+    nonce,
+    chunks.map(({ id }) => id),
+    'plain',
+    signal,
+  );
+  let openedBytes = 0;
+  for (const [i, chunk] of chunks.entries()) {
+    const answer = answers[i];
+    const plain = answer === undefined ? undefined : openClassed(deps.opener, { ...chunk, packClass: 'data' });
+    if (answer === undefined || plain === undefined) {
+      unknown.push(chunk);
+      continue;
+    }
+    (bytesEqual(answer, deps.sodium.crypto_generichash(32, plain, nonce)) ? equal : wrong).push(chunk);
+    openedBytes += plain.length;
+    if (openedBytes < OPENED_BYTES) continue;
+    openedBytes = 0;
+    await setImmediate();
+    signal?.throwIfAborted();
   }
-  // A copy that another agent sealed has other bytes; only opening it tells.
-  return [...same, ...(await fetchGood(other.slice(0, OTHER_COPIES_MAX), link, deps, signal))];
+  return { equal, wrong, unknown };
 }
 
 /** Those of which the peer gives a frame that opens to the chunk. */

@@ -14,6 +14,7 @@ import type { ExtractListTask } from './tasks/extract-list.ts';
 import type { ExtractOthersTask } from './tasks/extract-others.ts';
 import type { ExtractVerifyTask } from './tasks/extract-verify.ts';
 import type { FinishFoldersTask } from './tasks/finish-folders.ts';
+import type { HashPlaintextsTask } from './tasks/hash-plaintexts.ts';
 import type { IdentifyTask } from './tasks/identify.ts';
 import type { IngestLargeTask } from './tasks/ingest-large.ts';
 import type { IngestReadTask } from './tasks/ingest-read.ts';
@@ -37,6 +38,7 @@ export type PipelineTasks = {
   extractVerify: ExtractVerifyTask;
   scrubPack: ScrubPackTask;
   finishFolders: FinishFoldersTask;
+  hashPlaintexts: HashPlaintextsTask;
   identify: IdentifyTask;
   ingestLarge: IngestLargeTask;
   ingestRead: IngestReadTask;
@@ -66,6 +68,7 @@ export const TASK_LOADERS: TaskLoaders = {
   extractVerify: () => import('./tasks/extract-verify.ts'),
   scrubPack: () => import('./tasks/scrub-pack.ts'),
   finishFolders: () => import('./tasks/finish-folders.ts'),
+  hashPlaintexts: () => import('./tasks/hash-plaintexts.ts'),
   identify: () => import('./tasks/identify.ts'),
   ingestLarge: () => import('./tasks/ingest-large.ts'),
   ingestRead: () => import('./tasks/ingest-read.ts'),

@@ -91,6 +91,7 @@ function linkTo(
     chunks: holder.chunks,
     log: holder.logs,
     identify: identifyWith(opener),
+    hashPlaintexts: undefined,
     openRecord: (record) => openRecord(sodium, record, keys),
     signKeyOf: () => undefined,
     floorBytes: 0,
@@ -135,7 +136,7 @@ function linkTo(
     records: (agent, at) => holder.logs.read(agent, { after: at }),
     sendRecords: (records) => around('records', () => held.addRecords(as, records)),
     sendSlots: async () => {},
-    verify: (nonce, ids) => held.verify(nonce, ids),
+    verify: (nonce, ids, of) => held.verify(nonce, ids, of),
   };
 }
 

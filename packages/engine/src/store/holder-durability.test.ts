@@ -38,6 +38,7 @@ beforeEach(async () => {
     chunks: store.chunks,
     log: store.logs,
     identify: undefined,
+    hashPlaintexts: undefined,
     openRecord: undefined,
     signKeyOf: () => undefined,
     floorBytes: 0,

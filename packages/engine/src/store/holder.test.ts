@@ -13,6 +13,7 @@ import type { SnapshotBody } from '../log/record-body.ts';
 import { fixtureKeys, type OwnerFixture, ownerFixture } from '../testing/owner-fixture.ts';
 import { realClock } from '../testing/real-clock.ts';
 import { FIXTURE_VAULT, type OpenedStore, openStore, readable, temporaryFolder } from '../testing/store-fixture.ts';
+import { hashPlaintextsWith } from './hash-plaintexts.ts';
 import { createHolder, type Holder, type HoldOwner } from './holder.ts';
 import { identifyWith } from './identify-frames.ts';
 
@@ -50,6 +51,7 @@ async function open(blind = false): Promise<void> {
     chunks: store.chunks,
     log: store.logs,
     identify: blind ? undefined : identifyWith(createOpener(sodium, keys)),
+    hashPlaintexts: blind ? undefined : hashPlaintextsWith(sodium, createOpener(sodium, keys)),
     openRecord: blind ? undefined : (record) => openRecord(sodium, record, keys),
     signKeyOf: () => undefined,
     floorBytes: 0,
@@ -245,18 +247,31 @@ describe('frames', () => {
     const nonce = new Uint8Array(32).fill(8);
     const wanted = chunks.map((chunk) => sodium.crypto_generichash(32, chunk.bytes, nonce));
     const unknown = new Uint8Array(32);
-    expect(await holder.verify(nonce, [...chunks.map((chunk) => chunk.id), unknown])).toEqual([...wanted, undefined]);
+    const ids = chunks.map((chunk) => chunk.id);
+    expect(await holder.verify(nonce, [...ids, unknown], 'sealed')).toEqual([...wanted, undefined]);
+    const plain = chunks.map((_, i) =>
+      sodium.crypto_generichash(32, Buffer.from(`text ${ChunkKind.data} ${i}`), nonce),
+    );
+    expect(await holder.verify(nonce, [...ids, unknown], 'plain')).toEqual([...plain, undefined]);
     const [address] = await store.chunks.locate([chunks[1]!.id]);
     const path = store.chunks.packPath(address!.pack!);
     const bytes = readFileSync(path);
     bytes[address!.offset! + 40] = bytes[address!.offset! + 40]! ^ 4;
     writeFileSync(path, bytes);
-    const [first, second] = await holder.verify(
-      nonce,
-      chunks.map((chunk) => chunk.id),
-    );
+    const [first, second] = await holder.verify(nonce, ids, 'sealed');
     expect(first).toEqual(wanted[0]);
     expect(second).not.toEqual(wanted[1]);
+    expect(await holder.verify(nonce, ids, 'plain')).toEqual([plain[0], undefined, plain[2]]);
+    await reopen(true);
+    expect(await holder.verify(nonce, ids, 'plain')).toEqual([undefined, undefined, undefined]);
+  });
+
+  test('what is in trees and lists is hashed, too', async () => {
+    const chunks = [...texts(2, owner, ChunkKind.tree), ...texts(2, owner, ChunkKind.list)];
+    await give(chunks, 1);
+    const nonce = new Uint8Array(32).fill(9);
+    const ids = chunks.map((chunk) => chunk.id);
+    expect(await holder.verify(nonce, ids, 'plain')).not.toContain(undefined);
   });
 });
 

@@ -2,16 +2,17 @@
  * The holder's side of replication: keeps what other agents of the vault ask to hold. The order is DESIGN's: batch → hold log, fsync, index → what is
  * missing → frames, verified, into packs, fsync, index → receipt. Records come last. Every call may be sent again: nothing is done twice.
  */
+import type { ClassedChunk } from '../codec/opens-to-its-id.ts';
 import type { Sodium } from '../codec/sodium.ts';
 import { bytesEqual } from '../core/bytes.ts';
 import type { Clock } from '../core/clock.ts';
 import { EdgeError } from '../core/errors.ts';
 import { failpoint } from '../core/failpoint.ts';
-import { type AgentId, type ChunkId, toHex, type VaultId } from '../core/ids.ts';
-import { FREE_SPACE_FLOOR_BYTES } from '../core/limits.ts';
+import { type AgentId, type ChunkId, type HexId, toHex, type VaultId } from '../core/ids.ts';
+import { FREE_SPACE_FLOOR_BYTES, MIB } from '../core/limits.ts';
 import type { ChunkStore } from '../core/ports/chunk-store.ts';
 import type { ChunkIndex, ChunkLocation } from '../core/ports/index.ts';
-import type { HoldReply, OutgoingFrame } from '../core/ports/peer.ts';
+import type { HoldReply, OutgoingFrame, VerifiedBytes } from '../core/ports/peer.ts';
 import { type HoldBatch, holdBatchHash, verifyHoldBatch } from '../log/hold-batch.ts';
 import { encodeReceipt } from '../log/receipt.ts';
 import type { HashedEnvelope } from '../log/record.ts';
@@ -19,6 +20,7 @@ import type { Head, RecordBody } from '../log/record-body.ts';
 import { addRecords } from './add-records.ts';
 import { requireFreeSpace } from './chunk-store/free-space.ts';
 import type { DataDir } from './data-dir.ts';
+import type { HashPlaintexts } from './hash-plaintexts.ts';
 import { appendHoldBatch } from './hold-log.ts';
 import { refuseStaleBatch } from './hold-rules.ts';
 import type { IdentifyFrames } from './identify-frames.ts';
@@ -49,8 +51,13 @@ export interface Holder {
   ): Promise<Uint8Array>;
   /** Appends records of the owner's log, oldest first, and answers its head here. E_FORK, E_DENIED, E_INTEGRITY; E_FAILED where one is missing in between. */
   addRecords(owner: HoldOwner, records: readonly Uint8Array[]): Promise<Head>;
-  /** BLAKE2b-256 keyed with the nonce over each sealed chunk, re-read from the local packs; undefined where it is absent or damaged. */
-  verify(nonce: Uint8Array, ids: readonly ChunkId[], signal?: AbortSignal): Promise<(Uint8Array | undefined)[]>;
+  /** See `PeerLink.verify`. Re-reads from the local packs. */
+  verify(
+    nonce: Uint8Array,
+    ids: readonly ChunkId[],
+    of: VerifiedBytes,
+    signal?: AbortSignal,
+  ): Promise<(Uint8Array | undefined)[]>;
 }
 
 export interface HolderDeps {
@@ -70,6 +77,8 @@ export interface HolderDeps {
   readonly log: LogStore;
   /** Opens frames and says which are what their ids name; undefined on a blind holder. */
   readonly identify: IdentifyFrames | undefined;
+  /** Opens chunks and hashes what is in them; undefined on a blind holder. */
+  readonly hashPlaintexts: HashPlaintexts | undefined;
   /** Opens a verified record; undefined on a blind holder. */
   readonly openRecord: ((record: Uint8Array) => RecordBody) | undefined;
   /** The log key of an earlier incarnation, from its card. */
@@ -90,6 +99,8 @@ export interface HolderHoldIndex {
 
 /** Batches whose frames may still come, kept so that `receive` knows what to expect; an older one is sent again by its owner. */
 const OPEN_BATCHES_MAX = 16;
+/** Sealed bytes that are opened at a time for `verify`. */
+const OPENED_BYTES = 16 * MIB;
 
 export function createHolder(deps: HolderDeps): Holder {
   const open = new Map<string, OpenBatch>();
@@ -139,7 +150,8 @@ export function createHolder(deps: HolderDeps): Holder {
         );
       }),
     addRecords: (owner, records) => inTurn(owner, () => addRecords(owner, records, deps)),
-    verify: (nonce, ids, signal) => keyedHashes(nonce, ids, deps, signal),
+    verify: (nonce, ids, of, signal) =>
+      of === 'sealed' ? sealedHashes(nonce, ids, deps, signal) : plainHashes(nonce, ids, deps, signal),
   };
 }
 
@@ -236,7 +248,7 @@ function receiptFor({ batch, hash }: OpenBatch, deps: HolderDeps): Uint8Array {
   );
 }
 
-async function keyedHashes(
+async function sealedHashes(
   nonce: Uint8Array,
   ids: readonly ChunkId[],
   deps: HolderDeps,
@@ -248,5 +260,38 @@ async function keyedHashes(
     if ('sealed' in outcome)
       hashes.set(toHex(outcome.address.id), deps.sodium.crypto_generichash(32, outcome.sealed, nonce));
   }
+  return ids.map((id) => hashes.get(toHex(id)));
+}
+
+async function plainHashes(
+  nonce: Uint8Array,
+  ids: readonly ChunkId[],
+  deps: HolderDeps,
+  signal: AbortSignal | undefined,
+): Promise<(Uint8Array | undefined)[]> {
+  const { hashPlaintexts } = deps;
+  if (hashPlaintexts === undefined) return ids.map(() => undefined);
+  const hashes = new Map<HexId, Uint8Array>();
+  let group: ClassedChunk[] = [];
+  let bytes = 0;
+  const hashGroup = async (): Promise<void> => {
+    signal?.throwIfAborted();
+    const answers = await hashPlaintexts(nonce, group);
+    for (const [i, answer] of answers.entries()) if (answer !== undefined) hashes.set(toHex(group[i]!.id), answer);
+    group = [];
+    bytes = 0;
+  };
+  const classOf = new Map(
+    deps.index.chunks.locate(ids).flatMap((copies) => copies.map((copy) => [toHex(copy.id), copy.packClass] as const)),
+  );
+  const addresses = (await deps.chunks.locate(ids, signal)).filter((address) => address !== undefined);
+  for await (const outcome of deps.chunks.fetch(addresses, signal)) {
+    if (!('sealed' in outcome)) continue;
+    const { id, keyId } = outcome.address;
+    group.push({ id, keyId, packClass: classOf.get(toHex(id)) ?? 'data', sealed: outcome.sealed });
+    bytes += outcome.sealed.length;
+    if (bytes >= OPENED_BYTES) await hashGroup();
+  }
+  if (group.length > 0) await hashGroup();
   return ids.map((id) => hashes.get(toHex(id)));
 }

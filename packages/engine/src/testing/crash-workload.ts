@@ -68,6 +68,7 @@ async function run(path: string, first: number, end: number, tell: (line: string
     chunks: store.chunks,
     log: store.logs,
     identify: identifyWith(createOpener(sodium, fixtureKeys())),
+    hashPlaintexts: undefined,
     openRecord: (record) => openRecord(sodium, record, fixtureKeys()),
     signKeyOf: () => undefined,
     floorBytes: 0,

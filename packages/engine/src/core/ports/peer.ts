@@ -35,11 +35,20 @@ export interface PeerLink {
   /** Hands over key slots (public files; each opens the vault key with a secret); the peer keeps those it lacks. */
   sendSlots(slots: readonly Uint8Array[], signal?: AbortSignal): Promise<void>;
   /**
-   * BLAKE2b-256 keyed with `nonce` (32 bytes) over each sealed chunk, re-read from the medium for this call; undefined where the copy is
-   * absent or damaged. With it the caller verifies a copy without moving it (P5).
+   * BLAKE2b-256 keyed with `nonce` (32 bytes) over each chunk, re-read from the medium for this call; undefined where the copy is absent or
+   * damaged. With it the caller verifies a copy without moving it (P5). `sealed` is over the bytes as they lie there; `plain` over what they
+   * open to, for copies that were sealed at another time, and undefined also where the holder has no key.
    */
-  verify(nonce: Uint8Array, ids: readonly ChunkId[], signal?: AbortSignal): Promise<(Uint8Array | undefined)[]>;
+  verify(
+    nonce: Uint8Array,
+    ids: readonly ChunkId[],
+    of: VerifiedBytes,
+    signal?: AbortSignal,
+  ): Promise<(Uint8Array | undefined)[]>;
 }
+
+/** Which bytes of a chunk `verify` hashes. */
+export type VerifiedBytes = 'sealed' | 'plain';
 
 export interface HoldReply {
   /** Positions in the batch of chunks to send, ascending. */
