@@ -24,8 +24,12 @@ const TRACED = 'fsync,fdatasync,rename,renameat,renameat2,write,writev,pwrite64,
 /** More than a page of SQLite, which is what is looked into. */
 const DATA_BYTES = 4200;
 
-export function isStraceInstalled(): boolean {
-  return spawnSync('strace', ['-V'], { stdio: 'ignore' }).status === 0;
+/** Why nothing can be traced here; undefined when it can. */
+export function whyNoStrace(): string | undefined {
+  const tried = spawnSync('strace', ['-f', '-o', '/dev/null', 'true'], { encoding: 'utf8' });
+  if (tried.error !== undefined) return 'strace is not installed (EDGESTORE_TEST_INSTALL=1 installs it)';
+  // A container may forbid it.
+  return tried.status === 0 ? undefined : `strace cannot trace here: ${tried.stderr.trim()}`;
 }
 
 export function installStrace(): void {
@@ -33,7 +37,8 @@ export function installStrace(): void {
     stdio: ['ignore', 2, 2],
     env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
   });
-  if (done.status !== 0 || !isStraceInstalled()) throw new Error('strace could not be installed');
+  const why = done.status === 0 ? whyNoStrace() : 'apt-get could not install strace';
+  if (why !== undefined) throw new Error(why);
 }
 
 /** Runs `edgestore ARGS…` to its end, which must be a good one. */

@@ -7,19 +7,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { pseudoRandom } from '../support/hostile-tree.ts';
-import { installStrace, isStraceInstalled, parseTrace, traceEdgestore } from './strace.ts';
+import { installStrace, parseTrace, traceEdgestore, whyNoStrace } from './strace.ts';
 import { Vault } from './vault.ts';
 import { writeOrder } from './write-order.ts';
 
-if (!isStraceInstalled() && process.env.EDGESTORE_TEST_INSTALL === '1') installStrace();
-const canTrace = process.platform === 'linux' && isStraceInstalled();
-if (!canTrace) {
-  process.stderr.write(
-    'SKIPPED: strace is not installed (EDGESTORE_TEST_INSTALL=1 installs it); the order of system calls is not looked at.\n',
-  );
-}
+if (whyNoStrace() !== undefined && process.env.EDGESTORE_TEST_INSTALL === '1') installStrace();
+const reason = process.platform === 'linux' ? whyNoStrace() : 'only Linux has strace';
+if (reason !== undefined) process.stderr.write(`SKIPPED: ${reason}; the order of system calls is not looked at.\n`);
 
-describe.skipIf(!canTrace)('system calls of the real program', () => {
+describe.skipIf(reason !== undefined)('system calls of the real program', () => {
   const vaults: Vault[] = [];
   afterEach(() => {
     for (const vault of vaults.splice(0)) vault.remove();
