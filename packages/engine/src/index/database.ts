@@ -31,6 +31,8 @@ export interface OpenedDatabase {
 const APPLICATION_ID = 0x45444749;
 /** Pages of the index kept in memory. */
 const CACHE_KIB = 16 * 1024;
+/** Pages of temporary tables kept in memory. */
+const TEMPORARY_CACHE_KIB = 32 * 1024;
 /** Checking every page takes about a second for each 400 MiB: larger files are checked only after they were not closed properly. */
 const ALWAYS_CHECKED_BYTES = 4 * 1024 * 1024;
 /** File systems on which WAL's shared memory or locks do not hold: NFS, SMB, CIFS, 9P, FUSE is not among them (it may be local). */
@@ -153,6 +155,8 @@ function assertDurable(db: Db, path: string): void {
   }
   db.pragma(`cache_size = -${CACHE_KIB}`);
   db.pragma('temp_store = FILE');
+  // Claims of a running session lie in a temporary table: room for about a million before any of it is written.
+  db.pragma(`temp.cache_size = -${TEMPORARY_CACHE_KIB}`);
 }
 
 function refuseForeign(db: Db, vault: VaultId): void {
