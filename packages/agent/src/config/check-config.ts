@@ -1,7 +1,7 @@
 /** Rules between values: references to names that exist, ages in order, roots that do not overlap. */
 import { posix } from 'node:path';
+import { nearestName } from '@edgestore/engine/nearest-name';
 import type { Config, Origin } from './config.ts';
-import { nearestName } from './nearest-name.ts';
 import type { ConfigProblem } from './parse-config-file.ts';
 
 export function checkConfig(config: Config, origins: ReadonlyMap<string, Origin>): ConfigProblem[] {

@@ -1,8 +1,9 @@
 /** One file: text to checked values, with every problem and its line. */
+
+import { nearestName } from '@edgestore/engine/nearest-name';
 import { parse, TomlError } from 'smol-toml';
 import type { z } from 'zod';
 import { findKeyPositions, type KeyPositions, lineOf } from './key-positions.ts';
-import { nearestName } from './nearest-name.ts';
 import { type ConfigFile, configFileSchema, knownKeys } from './schema.ts';
 import type { ConfigText } from './search-config.ts';
 

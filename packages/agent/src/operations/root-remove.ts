@@ -1,8 +1,8 @@
 /** `root remove`: takes the root out of the configuration; its snapshots stay. */
 import { EdgeError } from '@edgestore/engine';
+import { nearestName } from '@edgestore/engine/nearest-name';
 import { z } from 'zod';
 import { removeConfigItem } from '../config/config-items.ts';
-import { nearestName } from '../config/nearest-name.ts';
 import { openedOf } from './opened.ts';
 import { defineOperation } from './operation.ts';
 import { recordSettings } from './record-settings.ts';

@@ -1,7 +1,7 @@
 /** Which command the words of the command line name. */
 
-import { nearestName } from '@edgestore/agent/nearest-name';
 import { EdgeError } from '@edgestore/engine/errors';
+import { nearestName } from '@edgestore/engine/nearest-name';
 import { globalFlagNamed } from '../global-flags.ts';
 
 export type FoundCommand =

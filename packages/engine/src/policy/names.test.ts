@@ -44,4 +44,6 @@ test('a mistyped name finds the one that was meant, and nonsense finds none', ()
   expect(nearestName('Storage-Class', keys)).toBe('storage_class');
   expect(nearestName('zzzzzzz', keys)).toBeUndefined();
   expect(nearestName('x', ['ab', 'cd'])).toBeUndefined();
+  expect(nearestName('x', ['y'])).toBeUndefined();
+  expect(nearestName('snap', ['sync', 'snapshot list'])).toBe('snapshot list');
 });

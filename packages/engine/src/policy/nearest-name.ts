@@ -1,35 +1,36 @@
-/** Longer names are compared by their beginnings: a hint is not worth more. */
-const LENGTH_MAX = 64;
-
 /**
- * The candidate that somebody probably meant by a mistyped name, or undefined when none is close: at most a third of the characters differ (two at
- * least). Ignores case.
+ * The known name that somebody probably meant by a mistyped one, or undefined when none is close: at most a third of the characters differ (one at
+ * least), or one name is the beginning of the other. Ignores case.
  */
-export function nearestName(name: string, candidates: Iterable<string>): string | undefined {
-  const wanted = name.slice(0, LENGTH_MAX).toLowerCase();
+export function nearestName(typed: string, known: readonly string[]): string | undefined {
   let best: string | undefined;
-  let bestDistance = Math.max(2, Math.floor(wanted.length / 3)) + 1;
-  for (const candidate of candidates) {
-    const distance = levenshtein(wanted, candidate.slice(0, LENGTH_MAX).toLowerCase());
-    // A one-letter name is two changes away from everything.
-    if (distance < bestDistance && distance < Math.max(wanted.length, candidate.length)) {
-      best = candidate;
+  let bestDistance = Math.max(1, Math.floor(typed.length / 3)) + 1;
+  for (const name of known) {
+    const distance = editDistance(typed.toLowerCase(), name.toLowerCase());
+    // A one-letter name is one change away from every other.
+    if (distance < bestDistance && distance < Math.max(typed.length, name.length)) {
+      best = name;
       bestDistance = distance;
     }
   }
-  return best;
+  return best ?? known.find((name) => typed.length >= 3 && (name.startsWith(typed) || typed.startsWith(name)));
 }
 
-/** Insertions, deletions and replacements from one text to the other (Levenshtein 1966), by rows. */
-function levenshtein(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+/** Optimal string alignment distance. */
+function editDistance(a: string, b: string): number {
+  // Long input is never near a short name, and a quadratic table of it would only cost time.
+  if (Math.abs(a.length - b.length) > 8 || a.length > 80) return Number.POSITIVE_INFINITY;
+  const rows: number[][] = [Array.from({ length: b.length + 1 }, (_, j) => j)];
   for (let i = 1; i <= a.length; i++) {
-    const next = [i];
+    const row = [i];
     for (let j = 1; j <= b.length; j++) {
-      const replaced = row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(replaced, row[j]! + 1, next[j - 1]! + 1));
+      const cost = a[i - 1] === b[j - 1] ? 0 : 1;
+      let value = Math.min(row[j - 1]! + 1, rows[i - 1]![j]! + 1, rows[i - 1]![j - 1]! + cost);
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1])
+        value = Math.min(value, rows[i - 2]![j - 2]! + 1);
+      row.push(value);
     }
-    row = next;
+    rows.push(row);
   }
-  return row[b.length]!;
+  return rows[a.length]![b.length]!;
 }
