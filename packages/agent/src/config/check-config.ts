@@ -74,6 +74,8 @@ export function unusedKeys(config: Config): string[] {
       if (tiering[key] !== undefined) out.push(`tiering.${name}.${key === 'warmTo' ? 'warm_to' : key}`);
     }
   }
+  for (const [name, replication] of Object.entries(config.replication))
+    if (replication.deadAfterMs !== undefined) out.push(`replication.${name}.dead_after`);
   for (const [name, store] of Object.entries(config.stores))
     if (store.lock !== undefined) out.push(`stores.${name}.lock`);
   return out;

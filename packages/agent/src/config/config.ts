@@ -54,7 +54,7 @@ export interface ReplicationConfig {
   readonly sites: number;
   /** A `[stores.<name>]` that counts as one copy and one site. */
   readonly store: string | undefined;
-  readonly deadAfterMs: number;
+  readonly deadAfterMs: number | undefined;
 }
 
 export interface PeerConfig {

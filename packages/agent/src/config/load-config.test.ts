@@ -71,6 +71,15 @@ upload = "50Mbit/s"
     expect(files).toEqual([]);
   });
 
+  it('names keys that have no effect yet, when they are there', () => {
+    const unused = (text: string) => load(text).warnings.map(({ message }) => message.split(' ')[0]);
+    expect(unused('[replication.default]\ncopies = 1\n')).toEqual([]);
+    expect(unused('[replication.default]\ndead_after = "24h"\n[limits]\nmemory = "1GiB"\n')).toEqual([
+      'limits.memory',
+      'replication.default.dead_after',
+    ]);
+  });
+
   it('starts with a byte order mark without harm', () => {
     expect(load('\uFEFF[agent]\nname = "shop"\n').config.agent.name).toBe('shop');
   });

@@ -105,7 +105,7 @@ export function mergeConfig(files: readonly ConfigFile[]): Config {
         copies: r.copies ?? 2,
         sites: r.sites ?? Math.min(2, r.copies ?? 2),
         store: r.store,
-        deadAfterMs: r.dead_after ?? 24 * HOUR_MS,
+        deadAfterMs: r.dead_after,
       }),
     ),
     peers: files

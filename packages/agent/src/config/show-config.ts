@@ -21,7 +21,7 @@ const DEFAULTS: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
     max_delete: '50% and more than 100',
     one_file_system: false,
   },
-  replication: { copies: 2, sites: 2, dead_after: '24h' },
+  replication: { copies: 2, sites: 2 },
   peers: { weight: 1 },
   tiering: { hot: '30d', warm: '90d', match: [], pin: [] },
 };
