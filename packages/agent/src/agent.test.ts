@@ -382,6 +382,9 @@ describe('agents over real HTTPS', () => {
     writeFileSync(file, old.replace('settle = "200ms"', 'settle = "300ms"'));
     expect((await run<{ changed: string[] }>(shop, 'agent.reload')).data.changed).toEqual(['roots.files.settle']);
     expect(shop.home.config.roots[0]!.settleMs).toBe(300);
+    // What recover would write back is the new one.
+    const { log, identity } = { ...shop.home.engine, log: shop.home.engine.index.log };
+    expect(log.settingsOf(identity.agentId)?.configJson).toContain('300');
   });
 
   it('a second agent on the data dir, and a second command, are told who has it', async () => {

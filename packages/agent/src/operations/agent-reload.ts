@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { AgentReloadData } from './agent-data.ts';
 import { requireRunning } from './agent-status.ts';
 import { defineOperation } from './operation.ts';
+import { recordSettings } from './record-settings.ts';
 
 /** These are read when the agent starts. */
 const AT_START = [
@@ -22,6 +23,7 @@ export const agentReload = defineOperation<object, AgentReloadData>({
   run: async (_input, context) => {
     requireRunning(context);
     const changed = await context.home.reload();
+    await recordSettings(context.home);
     for (const key of changed.filter((one) => AT_START.includes(one))) {
       context.warn({ code: 'W_NEEDS_RESTART', message: `${key} takes effect when the agent starts again` });
     }

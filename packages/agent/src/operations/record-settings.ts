@@ -5,7 +5,12 @@ import { unescapeName } from '@edgestore/engine';
 import { configWithoutSecrets } from '../config/show-config.ts';
 import type { AgentHome } from '../home/agent-home.ts';
 
-export async function recordSettings(home: AgentHome): Promise<void> {
+/** Whoever changes the configuration, and each capture, asks for it; one at a time, so that nothing is recorded twice. */
+export function recordSettings(home: AgentHome): Promise<void> {
+  return home.turns.run('settings', () => recordIfChanged(home));
+}
+
+async function recordIfChanged(home: AgentHome): Promise<void> {
   const { engine, loaded, replicator } = home;
   const settings = {
     agentName: engine.identity.name,
