@@ -21,9 +21,12 @@ export async function initScene(): Promise<Scene> {
       await edgestoreJson(init);
       await vault.sync();
       await vault.lastRestores('after a killed init');
-      await edgestoreJson(['key', 'check-recovery', '--recovery-file', vault.sheet, ...vault.at]);
     },
-    finish: () => vault.everythingRestores(),
+    finish: async () => {
+      // The sheet that lies there is that of the vault that came to be, not of one that was killed.
+      await edgestoreJson(['key', 'check-recovery', '--recovery-file', vault.sheet, ...vault.at]);
+      await vault.everythingRestores();
+    },
     remove: () => vault.remove(),
   };
 }
