@@ -98,10 +98,14 @@ test('recover from the bucket, on an empty machine, with only the sheet', async 
 });
 
 test('what a bucket that was only a cold tier lacks is said: exit 3', async () => {
-  writeFileSync(config, readFileSync(config, 'utf8').replace(/\[replication[\s\S]*/, ''));
-  await new Promise((resolve) => setTimeout(resolve, 1200));
-  writeFileSync(join(fixture.tree, 'young'), 'not yet cold\n');
+  // Pinned, and not merely young: how fast this machine is must not decide what is cold.
+  const coldTierOnly = readFileSync(config, 'utf8')
+    .replace(/\[replication[\s\S]*/, '')
+    .replace('cold = ', 'pin = ["pinned"]\ncold = ');
+  writeFileSync(config, coldTierOnly);
+  writeFileSync(join(fixture.tree, 'pinned'), 'never moved\n');
   await json(['sync']);
+  await new Promise((resolve) => setTimeout(resolve, 1200));
   await json(['tier', 'run']);
   expect(inBucket().some((name) => name.endsWith('.seg'))).toBe(true);
   expect((await json(['status'])).data.findings.map((finding: { code: string }) => finding.code)).toContain(

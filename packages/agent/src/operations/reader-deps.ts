@@ -7,11 +7,11 @@ export function readerDeps({ engine, sources }: Opened, { warn }: Pick<Operation
   return { sources, opener: engine.opener, warn, onBadCopy: (bad) => noteBadCopy(bad, engine) };
 }
 
-/** A copy of this agent's own store is marked; other stores look after theirs. */
+/** A copy on this agent's own disk is marked; a bucket's source marks its own, and peers look after theirs. */
 export function noteBadCopy(
   bad: Parameters<NonNullable<ChunkReaderDeps['onBadCopy']>>[0],
   engine: Opened['engine'],
 ): void {
   const pack = bad.address.pack;
-  if (pack !== undefined && bad.source.kind !== 'peers') engine.index.chunks.markBad(bad.address.id, pack, bad.detail);
+  if (pack !== undefined && bad.source.kind === 'local') engine.index.chunks.markBad(bad.address.id, pack, bad.detail);
 }

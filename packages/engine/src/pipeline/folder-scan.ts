@@ -5,6 +5,7 @@ import { readLinkAt } from '../files/make-entry.ts';
 import { procPath } from '../files/open-file.ts';
 import { joinPath } from '../files/path-bytes.ts';
 import { readXattrs } from '../files/xattr.ts';
+import { isPartialName } from '../policy/partial-name.ts';
 import { decodeEntry } from '../tree/decode-entry.ts';
 import { encodeEntry } from '../tree/encode-entry.ts';
 import type { Entry, PosixMeta } from '../tree/entry.ts';
@@ -133,7 +134,7 @@ export class FolderScan {
     }
     const modeType = statx.readUInt16LE(28) >> 12;
     const type = TYPE_OF_MODE[modeType];
-    if (matcher?.(name, type === TYPE_CODES.dir) === true) return;
+    if (isPartialName(name) || matcher?.(name, type === TYPE_CODES.dir) === true) return;
     if (type === undefined) {
       this.#notices.push({ name: new Uint8Array(name), what: modeType === SOCKET_MODE ? 'socket' : 'unknown-kind' });
       return;

@@ -5,10 +5,10 @@ import { EdgeError } from '../core/errors.ts';
 import { toHex } from '../core/ids.ts';
 import type { FinishFolder } from '../pipeline/tasks/extract-finish-folders.ts';
 import type { OtherItem } from '../pipeline/tasks/extract-others.ts';
+import { PARTIAL_PREFIX } from '../policy/partial-name.ts';
 import type { Entry } from '../tree/entry.ts';
 import type { PreparedWindow } from './prepare-window.ts';
 import type { RestoreRun } from './restore-run.ts';
-import { PARTIAL_PREFIX } from './target-rules.ts';
 import type { EndedFolder, RestoreWindow, WindowItem } from './windows.ts';
 
 /** First names of hard-linked entries, by hex key: where later names link to. */

@@ -8,10 +8,10 @@ import type { WorkerPool } from '../core/ports/worker-pool.ts';
 import type { KeepRule } from '../pipeline/tasks/extract-check.ts';
 import type { Collision } from '../pipeline/tasks/extract-files.ts';
 import type { PipelineTasks } from '../pipeline/tasks.ts';
+import { PARTIAL_PREFIX } from '../policy/partial-name.ts';
 import { createFailureList, type FailureList } from './failure-list.ts';
 import { createGate, createStopSwitch, type Gate, type StopSwitch } from './gate.ts';
 import type { RestoreDeps, RestorePlan } from './restore-types.ts';
-import { PARTIAL_PREFIX } from './target-rules.ts';
 import { itemPath, type WindowItem } from './windows.ts';
 
 export interface RestoreRun {

@@ -4,11 +4,9 @@ import { lstat, readdir, realpath, stat } from 'node:fs/promises';
 import { EdgeError, errnoOf, toEdgeError } from '../core/errors.ts';
 import { toHex } from '../core/ids.ts';
 import { escapeName } from '../policy/escape-name.ts';
+import { PARTIAL_PREFIX } from '../policy/partial-name.ts';
 import { readMarker } from './marker.ts';
 import type { RestoreInput, TargetPlan } from './restore-types.ts';
-
-/** All names that a restore makes for itself begin so; a capture leaves them out. */
-export const PARTIAL_PREFIX = '.edgestore-partial-';
 
 /**
  * E_USAGE for `/`, for anything above, below or equal to a `keepOut` path, and for a target that is no folder; E_TARGET_NOT_EMPTY for a fresh
