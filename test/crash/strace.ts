@@ -17,6 +17,8 @@ export interface Syscall {
   readonly to: string;
   /** What was written, as far as strace keeps it. */
   readonly data: Buffer;
+  /** Where in the file, of a write that says so. */
+  readonly offset: number | undefined;
   readonly failed: boolean;
 }
 
@@ -96,6 +98,7 @@ function parseCall(text: string, start: number, end: number): Syscall {
     path: isByName ? (strings[0]?.toString('latin1') ?? '') : (descriptor?.[2] ?? ''),
     to: name.startsWith('rename') ? (strings[1]?.toString('latin1') ?? '') : '',
     data: isByName ? Buffer.alloc(0) : Buffer.concat(strings),
+    offset: name === 'pwrite64' ? Number(/, (\d+)\)\s*= -?\d+/.exec(text)?.[1]) : undefined,
     failed: Number(result) < 0,
   };
 }

@@ -55,6 +55,8 @@ export function writeOrder(input: WriteOrderInput): WriteOrder {
     if (sync === undefined) problems.push(`${short(append.path)} was not fsynced after the append`);
     else if (acknowledged !== undefined && sync.end > acknowledged.start)
       problems.push(`stdout acknowledged before ${short(append.path)} was fsynced`);
+    if (append.offset === 0 && firstSync(dirname(append.path), append.end, acknowledged?.start) === undefined)
+      problems.push(`the folder of ${short(append.path)}, which is new, was not fsynced`);
   }
 
   const lastAppend = appends.at(-1);
