@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { createOpener, type Opener } from './codec/open.ts';
 import { loadSodium, type Sodium } from './codec/sodium.ts';
 import type { Clock, RandomBytes } from './core/clock.ts';
-import { EdgeError, errnoOf, toEdgeError } from './core/errors.ts';
+import { EdgeError, errnoOf, isEdgeError, toEdgeError } from './core/errors.ts';
 import type { ChunkStore } from './core/ports/chunk-store.ts';
 import type { ReportProgress, ReportWarning } from './core/ports/progress.ts';
 import type { WorkerPool } from './core/ports/worker-pool.ts';
@@ -76,7 +76,9 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   await requireDataDir(dataDir);
   const sodium = await loadSodium();
   const vaultBytes = await readRequired(dataDir.vaultFile, 'the vault descriptor');
-  const { descriptor, keys } = openVaultDescriptor(sodium, vaultBytes, options.vaultKey);
+  const { descriptor, keys } = namingFile(dataDir.vaultFile, () =>
+    openVaultDescriptor(sodium, vaultBytes, options.vaultKey),
+  );
   const identity = decodeIdentity(await readRequired(dataDir.identityFile, "the agent's identity"));
   await cleanDataDir(dataDir);
   const opener = createOpener(sodium, keys);
@@ -157,11 +159,9 @@ async function recordOpener(
   const signers = new Map<string, Uint8Array>();
   for (const name of await readFolder(dataDir.cardsDir)) {
     if (!name.endsWith('.card')) continue;
-    const card = verifyCard(
-      sodium,
-      await readRequired(join(dataDir.cardsDir, name), `the card ${name}`),
-      vault.adminPublicKey,
-    );
+    const file = join(dataDir.cardsDir, name);
+    const bytes = await readRequired(file, `the card ${name}`);
+    const card = namingFile(file, () => verifyCard(sodium, bytes, vault.adminPublicKey));
     signers.set(`${card.agentId}-${card.incarnation}`, card.signPublicKey);
   }
   signers.set(`${identity.agentId}-${identity.incarnation}`, publicKeyOf(sodium, identity.signSeed));
@@ -181,6 +181,23 @@ async function recordOpener(
     verifyRecord(sodium, record, signer);
     return openRecord(sodium, record, keys);
   };
+}
+
+/** Damage of a file with its path and the way out. */
+function namingFile<Result>(path: string, read: () => Result): Result {
+  try {
+    return read();
+  } catch (error) {
+    if (!isEdgeError(error, 'E_FORMAT', 'E_INTEGRITY', 'E_NEWER_FORMAT')) throw error;
+    throw new EdgeError(error.code, `${path}: ${error.message}`, {
+      hint:
+        error.code === 'E_NEWER_FORMAT'
+          ? (error.hint ?? '')
+          : 'Bring the file back from a copy of the data dir, or run `edgestore recover` into a new one.',
+      context: { ...error.context, path },
+      cause: error,
+    });
+  }
 }
 
 async function readRequired(path: string, what: string): Promise<Uint8Array> {

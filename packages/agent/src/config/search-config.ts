@@ -78,6 +78,7 @@ function readConfigFile(file: string): ConfigText | undefined {
     throw new EdgeError(
       'E_CONFIG',
       `${file} has ${bytes.length} bytes; a configuration has at most ${CONFIG_BYTES_MAX}`,
+      { hint: 'Is it the right file? Check --config and EDGESTORE_CONFIG.' },
     );
   }
   try {

@@ -2,8 +2,10 @@
  * An opened data dir with everything that an operation may use: configuration, engine, peers, stores, replication. The command line opens one for a
  * single command, the agent keeps one for its life; the operations see no difference.
  */
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
 import {
   type Clock,
   createRateLimiter,
@@ -11,6 +13,8 @@ import {
   createStoreCounts,
   type DataDir,
   dataDirAt,
+  decodeCard,
+  EdgeError,
   type Engine,
   formatTimeNs,
   lockDataDir,
@@ -118,11 +122,27 @@ export async function openAgentHome(input: OpenAgentHomeInput): Promise<AgentHom
       ...(input.signal === undefined ? {} : { signal: input.signal }),
     });
     opened.push(engine);
+    await requireOwnLog(engine);
     return await assembleHome(loaded, vaultKey, engine, input, opened, closeAll);
   } catch (error) {
     await closeAll();
     throw error;
   }
+}
+
+/**
+ * An agent is made with its first record. When even that is gone, and the index with it, nothing else tells that there were snapshots: going on
+ * would begin a second log under the same name, which others refuse as a fork. Only a reader may have none.
+ */
+async function requireOwnLog({ log, dataDir, identity }: Engine): Promise<void> {
+  if (log.head() !== undefined) return;
+  const card = dataDir.cardFile(identity.agentId, identity.incarnation);
+  if (existsSync(card) && decodeCard(await readFile(card)).role === 'reader') return;
+  const folder = join(dataDir.logDir, identity.agentId);
+  throw new EdgeError('E_INTEGRITY', `the log of this agent is missing: ${folder}`, {
+    hint: 'Nothing was changed. Put the folder back from a copy, or recover from a peer or the bucket (`edgestore recover`).',
+    context: { path: folder },
+  });
 }
 
 async function assembleHome(

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   type DataDir,
+  EdgeError,
   loadSodium,
   readFolder,
   requireDataDir,
@@ -15,6 +16,13 @@ import {
 export async function unlockVault(dataDir: DataDir, secret: SlotSecret): Promise<Uint8Array> {
   await requireDataDir(dataDir);
   const slots = (await readSlots(dataDir)).map((slot) => slot.bytes);
+  if (slots.length === 0) {
+    // No secret opens a vault without slots: that is a loss, and no wrong passphrase.
+    throw new EdgeError('E_INTEGRITY', `the vault has no key slots: nothing is in ${dataDir.slotsDir}`, {
+      hint: 'Bring the slots back from a copy of the data dir or from the bucket, or run `edgestore recover` into a new one.',
+      context: { path: dataDir.slotsDir },
+    });
+  }
   const { vaultKey } = await unlockWithSlots(await loadSodium(), slots, secret);
   return vaultKey;
 }

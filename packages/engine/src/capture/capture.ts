@@ -4,6 +4,8 @@
  */
 import { EdgeError, toEdgeError } from '../core/errors.ts';
 import { failpoint } from '../core/failpoint.ts';
+import { FREE_SPACE_FLOOR_BYTES } from '../core/limits.ts';
+import { formatBytes } from '../policy/units.ts';
 import { CaptureRun } from './capture-run.ts';
 import type { CaptureDeps, CaptureInput, CaptureReport } from './capture-types.ts';
 import { checkDeleteGuard } from './delete-guard.ts';
@@ -64,10 +66,15 @@ function forgetFolders({ deps, input, forgotten, droppedRows }: CaptureRun): voi
 async function requireSpace({ chunks, dataDir }: CaptureDeps): Promise<void> {
   const { belowFloor, freeBytes } = await chunks.freeSpace();
   if (!belowFloor) return;
-  throw new EdgeError('E_NO_SPACE', `only ${freeBytes} bytes are free for packs at ${dataDir.packDir}`, {
-    hint: 'Free some space there and run the command again; nothing that was acknowledged is lost.',
-    context: { free_bytes: freeBytes },
-  });
+  const floor = formatBytes(FREE_SPACE_FLOOR_BYTES);
+  throw new EdgeError(
+    'E_NO_SPACE',
+    `only ${formatBytes(freeBytes)} are free at ${dataDir.packDir}; below ${floor} nothing new is stored`,
+    {
+      hint: 'Free some space there and run the command again; nothing that was acknowledged is lost.',
+      context: { free_bytes: freeBytes, floor_bytes: FREE_SPACE_FLOOR_BYTES },
+    },
+  );
 }
 
 function guard({ input, before, tally, removed }: CaptureRun): void {

@@ -84,9 +84,17 @@ async function readOrSalvage(
     );
     return undefined;
   } catch (error) {
-    if (!isEdgeError(error, 'E_INTEGRITY', 'E_NEWER_FORMAT')) throw error;
+    if (isEdgeError(error, 'E_NEWER_FORMAT')) {
+      // Going on without its chunks would show whole snapshots as lost, and store all of it again beside it.
+      throw new EdgeError('E_NEWER_FORMAT', `${path}: ${error.message}`, {
+        ...(error.hint === undefined ? {} : { hint: error.hint }),
+        context: { path },
+        cause: error,
+      });
+    }
+    if (!isEdgeError(error, 'E_INTEGRITY')) throw error;
     problems.push(error);
-    return isEdgeError(error, 'E_INTEGRITY') ? salvage(path, deps) : undefined;
+    return salvage(path, deps);
   }
 }
 
