@@ -8,7 +8,7 @@ import { runOperation } from './client/run-operation.ts';
 import { globalFlags } from './global-flags.ts';
 import type { Colours } from './output/colour.ts';
 import { plainJson, resultDocument } from './output/envelope.ts';
-import type { Session } from './program/session.ts';
+import { READER_LEFT, type Session } from './program/session.ts';
 
 export interface TextContext {
   readonly colours: Colours;
@@ -130,6 +130,8 @@ export abstract class EdgestoreCommand extends Command {
  * meant.
  */
 function exitOf(signal: AbortSignal, exitCode: number): number {
-  const { code, exitCode: interrupted } = (signal.aborted ? signal.reason : {}) as Partial<EdgeError>;
+  const { code, message, exitCode: interrupted } = (signal.aborted ? signal.reason : {}) as Partial<EdgeError>;
+  // The reader may leave after the last piece was handed over, when nothing is left to stop.
+  if (message === READER_LEFT) return exitCode;
   return code === 'E_INTERRUPTED' || code === 'E_TERMINATED' ? (interrupted ?? exitCode) : exitCode;
 }

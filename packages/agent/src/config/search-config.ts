@@ -46,8 +46,12 @@ export function findItemConfigs(dataDir: string): ConfigText[] {
   try {
     names = readdirSync(folder);
   } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return [];
-    throw new EdgeError('E_CONFIG', `the folder ${folder} cannot be read`, { cause: error });
+    // A data dir that is a file is no data dir; whoever needs one says so.
+    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return [];
+    throw new EdgeError('E_CONFIG', `the folder ${folder} cannot be read: ${errnoOf(error) ?? error}`, {
+      hint: 'Run this as the user that the data dir belongs to.',
+      cause: error,
+    });
   }
   const out: ConfigText[] = [];
   for (const name of names.filter((n) => n.endsWith('.toml') && !n.startsWith('.')).sort()) {

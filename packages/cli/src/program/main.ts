@@ -8,7 +8,7 @@ import { errorDocument } from '../output/envelope.ts';
 import { findCommand } from './find-command.ts';
 import { recoverArguments } from './raw-arguments.ts';
 import { refuseSecrets } from './refuse-secrets.ts';
-import { Session } from './session.ts';
+import { READER_LEFT, Session } from './session.ts';
 import { usageError } from './usage-error.ts';
 
 /** Runs the command and ends the process with its exit code. */
@@ -61,7 +61,7 @@ async function dispatch(argv: readonly string[], session: Session): Promise<numb
 function reportFailure(thrown: unknown, session: Session, options: readonly string[]): number {
   // What was thrown because of an interruption is the interruption, whatever it looks like by now.
   const error = usageError(session.signal.aborted ? session.signal.reason : thrown);
-  if (error.message === 'the reader of stdout left') return 0;
+  if (error.message === READER_LEFT) return 0;
   if (session.show.json) void session.stdout.write(errorDocument(error, error.exitCode, session.warnings));
   else
     session.error(

@@ -15,6 +15,9 @@ export interface ShowOptions {
   readonly progress: ProgressMode;
 }
 
+/** The message of the abort that `| head` causes; it is the end of a listing, and no failure. */
+export const READER_LEFT = 'the reader of stdout left';
+
 export class Session {
   readonly env: NodeJS.ProcessEnv;
   readonly stdout: OutputStream = openOutputStream(process.stdout);
@@ -63,7 +66,7 @@ export class Session {
 
   /** The reader of stdout has gone: a listing has no use any more. */
   stopWhenReaderLeaves(): void {
-    this.stdout.onClosed(() => this.#abort.abort(new EdgeError('E_INTERRUPTED', 'the reader of stdout left')));
+    this.stdout.onClosed(() => this.#abort.abort(new EdgeError('E_INTERRUPTED', READER_LEFT)));
   }
 
   coloursOf(stream: 'stdout' | 'stderr'): Colours {
