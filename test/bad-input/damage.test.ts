@@ -1,0 +1,209 @@
+/** Damaged files of a data dir: which command says what, and that what was acknowledged comes back wherever its bytes are still there. */
+import { existsSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { contentsOf, flipBit, largestFile, makeSite, type Site, setByte } from './site.ts';
+
+let site: Site;
+beforeAll(async () => {
+  site = await makeSite();
+});
+afterAll(() => site.remove());
+
+const largestPack = (dataDir: string): string => largestFile(join(dataDir, 'packs'));
+const logOf = (dataDir: string): string => largestFile(join(dataDir, 'log'));
+const indexOf = (dataDir: string): string => join(dataDir, 'index.sqlite');
+
+describe('a damaged pack', () => {
+  test.each([
+    ['flipped', (pack: string) => flipBit(pack, 400_000)],
+    ['truncated', (pack: string) => truncateSync(pack, 600_000)],
+  ])(
+    '%s: the other files come back, exit 3 names the lost one; scrub is 20; a new sync heals it',
+    async (what, damage) => {
+      const dataDir = site.copy();
+      const pack = largestPack(dataDir);
+      damage(pack);
+      const scrub = await site.json(dataDir, ['scrub', '--all'], 20);
+      expect(JSON.stringify(scrub.data.findings)).toContain(pack.match(/([0-9a-f]{64})\.pack$/)![1]);
+      expect(JSON.stringify(scrub.data)).toContain('large');
+      const { data } = await site.json(dataDir, ['restore', 'latest', '--target', site.at(`${what}-part`)], 3);
+      expect(data.failures.map((failure: { path: string }) => failure.path)).toContain('large');
+      expect(data.failures[0].code).toBe('E_INTEGRITY');
+      for (const name of ['a.txt', 'sub/b.txt']) {
+        // Small chunks may lie behind the cut.
+        if (!data.failures.some((failure: { path: string }) => failure.path === name))
+          expect(readFileSync(join(site.at(`${what}-part`), name))).toEqual(readFileSync(join(site.tree, name)));
+      }
+      expect(existsSync(join(site.at(`${what}-part`), 'large'))).toBe(false);
+      const cat = await site.run(dataDir, ['cat', 'latest:large']);
+      expect([cat.exitCode, cat.stderr]).toEqual([7, expect.stringMatching(/chunk [0-9a-f]{8}/)]);
+      await site.json(dataDir, ['sync', '--full-scan']);
+      await site.restores(dataDir);
+    },
+  );
+
+  test('gone: said when the data dir is opened; a restore names what is lost; a new sync heals it', async () => {
+    const dataDir = site.copy();
+    rmSync(largestPack(dataDir));
+    const first = await site.json(dataDir, ['snapshot', 'list']);
+    expect(JSON.stringify(first.warnings)).toMatch(/gone from .*packs/);
+    const { data } = await site.json(dataDir, ['restore', 'latest', '--target', site.at('gone-part')], 3);
+    expect(data.failures.map((failure: { path: string }) => failure.path)).toContain('large');
+    await site.json(dataDir, ['sync', '--full-scan']);
+    await site.json(dataDir, ['scrub', '--all']);
+    await site.restores(dataDir);
+  });
+});
+
+describe('a damaged index', () => {
+  test.each([
+    ['flipped in its header', (file: string) => flipBit(file, 5)],
+    ['truncated to a page', (file: string) => truncateSync(file, 4096)],
+    ['no database', (file: string) => writeFileSync(file, 'not a database'.repeat(1000))],
+  ])('%s: rebuilt with a warning that says where the old one is', async (_, damage) => {
+    const dataDir = site.copy();
+    damage(indexOf(dataDir));
+    const listed = await site.json(dataDir, ['snapshot', 'list']);
+    expect(listed.data.snapshots).toHaveLength(1);
+    expect(listed.warnings[0].message).toMatch(/index could not be used .* moved to .*index\.sqlite\.corrupt-/);
+    await site.restores(dataDir);
+    expect((await site.json(dataDir, ['sync', '--full-scan'])).data.roots[0].bytes.new).toBe(0);
+  });
+
+  test.each([
+    ['empty', (file: string) => writeFileSync(file, '')],
+    ['missing', (file: string) => rmSync(file)],
+  ])('%s: rebuilt', async (_, damage) => {
+    const dataDir = site.copy();
+    damage(indexOf(dataDir));
+    await site.restores(dataDir);
+  });
+});
+
+describe('a damaged log', () => {
+  const refusal = { exit: 7, code: 'E_INTEGRITY', hint: /Nothing was changed.*recover/ } as const;
+  test.each([
+    ['flipped', (file: string) => flipBit(file, 600)],
+    ['truncated', (file: string) => truncateSync(file, 1000)],
+    ['emptied', (file: string) => truncateSync(file, 0)],
+    ['removed', (file: string) => rmSync(file)],
+  ])('%s: nothing is written after it, and the file put back is as before', async (_, damage) => {
+    const dataDir = site.copy();
+    const log = logOf(dataDir);
+    const good = readFileSync(log);
+    damage(log);
+    const folder = log.slice(0, log.lastIndexOf('/'));
+    await site.refuses(dataDir, ['sync'], { ...refusal, message: new RegExp(`log .*${folder}`) });
+    expect((await site.run(dataDir, ['restore', 'latest', '--target', site.at('never')])).exitCode).toBe(7);
+    expect(existsSync(site.at('never'))).toBe(false);
+    writeFileSync(log, good, { mode: 0o600 });
+    await site.restores(dataDir);
+  });
+
+  test('without an index to compare with, a flipped record is still found, and a log that is gone is no new vault', async () => {
+    const dataDir = site.copy();
+    const log = logOf(dataDir);
+    const good = readFileSync(log);
+    rmSync(indexOf(dataDir));
+    flipBit(log, 600);
+    await site.refuses(dataDir, ['sync'], { ...refusal, message: new RegExp(`log .*${log}`) });
+    rmSync(log);
+    rmSync(indexOf(dataDir), { force: true });
+    await site.refuses(dataDir, ['sync'], { ...refusal, message: /log .*missing/ });
+    writeFileSync(log, good, { mode: 0o600 });
+    await site.restores(dataDir);
+  });
+});
+
+describe('damaged keys and identity', () => {
+  test('slots: 7 and not 12, and the recovery code still opens the vault elsewhere', async () => {
+    const dataDir = site.copy();
+    const slots = join(dataDir, 'slots');
+    for (const name of readdirSync(slots)) flipBit(join(slots, name), 150);
+    await site.refuses(dataDir, ['ls', 'latest'], {
+      exit: 7,
+      code: 'E_INTEGRITY',
+      message: /key slot .*damaged/,
+      hint: /not a wrong passphrase/,
+    });
+    for (const name of readdirSync(slots)) flipBit(join(slots, name), 150);
+    await site.restores(dataDir);
+  });
+
+  test('no slots at all', async () => {
+    const dataDir = site.copy();
+    rmSync(join(dataDir, 'slots'), { recursive: true });
+    const done = await site.json(dataDir, ['ls', 'latest'], 7);
+    expect(done.error.message).toContain(join(dataDir, 'slots'));
+    expect(done.error.hint).toMatch(/recover|copy/);
+  });
+
+  test.each([
+    ['vault.edge', 60, /vault\.edge/],
+    ['agent/identity.edge', 100, /identity/],
+    ['key', 30, /key file/],
+  ])('%s flipped: 7, named, with a way out; undone, all is there', async (name, offset, message) => {
+    const dataDir = site.copy();
+    flipBit(join(dataDir, name), offset);
+    const hint = /copy|recover/;
+    const document = await site.json(dataDir, ['sync'], 7);
+    expect(document.error).toMatchObject({
+      exit: 7,
+      message: expect.stringMatching(message),
+      hint: expect.stringMatching(hint),
+    });
+    flipBit(join(dataDir, name), offset);
+    await site.restores(dataDir);
+  });
+
+  test('a card flipped: 7, with its file', async () => {
+    const dataDir = site.copy();
+    const card = largestFile(join(dataDir, 'cards'));
+    flipBit(card, 100);
+    const { error } = await site.json(dataDir, ['sync'], 7);
+    expect(error.message).toContain(card);
+    expect(error.hint).toMatch(/copy|recover/);
+    flipBit(card, 100);
+    await site.restores(dataDir);
+  });
+});
+
+describe('a newer format: 16, and nothing is changed', () => {
+  const newer = {
+    exit: 16,
+    code: 'E_NEWER_FORMAT',
+    message: /newer edgestore/,
+    hint: /newer edgestore; nothing was changed/,
+  } as const;
+  test.each([
+    ['vault', (dataDir: string) => [join(dataDir, 'vault.edge'), 8] as const],
+    ['record', (dataDir: string) => [logOf(dataDir), 12] as const],
+  ])('%s', async (_, where) => {
+    const dataDir = site.copy();
+    const [file, offset] = where(dataDir);
+    const was = readFileSync(file)[offset]!;
+    setByte(file, offset, 9);
+    const before = contentsOf(dataDir);
+    await site.refuses(dataDir, ['sync'], newer);
+    await site.refuses(dataDir, ['ls', 'latest'], newer);
+    const after = contentsOf(dataDir);
+    for (const map of [before, after])
+      for (const name of [...map.keys()]) if (/index\.sqlite|^lock$/.test(name)) map.delete(name);
+    expect(after).toEqual(before);
+    setByte(file, offset, was);
+    await site.restores(dataDir);
+  });
+
+  test('an unknown pack found while the index is rebuilt', async () => {
+    const dataDir = site.copy();
+    const pack = largestPack(dataDir);
+    setByte(pack, 8, 9);
+    rmSync(indexOf(dataDir));
+    const before = readFileSync(pack);
+    await site.refuses(dataDir, ['sync'], { ...newer, message: new RegExp(`${pack}.*newer edgestore`) });
+    expect(readFileSync(pack)).toEqual(before);
+    setByte(pack, 8, 1);
+    await site.restores(dataDir);
+  });
+});

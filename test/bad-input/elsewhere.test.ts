@@ -1,0 +1,207 @@
+/** What is wrong at the other end: buckets that are missing, forbidden or down, and peers that are not who they should be. */
+import type { ChildProcess } from 'node:child_process';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { finished, startEdgestore, waitUntil } from '../support/edgestore-process.ts';
+import { freePort } from '../support/free-port.ts';
+import { newBucket, type S3ForTests, s3ForTests } from '../support/s3-for-tests.ts';
+import { flipBit, makeSite, type Site, withEnvironment } from './site.ts';
+
+let site: Site;
+let s3: S3ForTests;
+const running: { readonly child: ChildProcess; readonly ended: Promise<unknown> }[] = [];
+beforeAll(async () => {
+  site = await makeSite();
+  mkdirSync(site.at('s3'));
+  s3 = await s3ForTests(site.at('s3'));
+});
+afterAll(async () => {
+  for (const { child, ended } of running) {
+    child.kill('SIGTERM');
+    await ended;
+  }
+  await s3?.stop();
+  site.remove();
+});
+
+describe('a bucket', () => {
+  const keys = (pair: S3ForTests['keys']) => ({
+    env: { AWS_ACCESS_KEY_ID: pair.accessKeyId, AWS_SECRET_ACCESS_KEY: pair.secretAccessKey, AWS_REGION: 'us-east-1' },
+  });
+  const config = (bucket: string, endpoint = s3.endpoint): string[] => {
+    const file = site.at('bucket.toml');
+    writeFileSync(
+      file,
+      `[stores.far]\nurl = "s3://${bucket}/p"\nendpoint = "${endpoint}"\npath_style = true\n[replication.default]\ncopies = 1\nsites = 1\nstore = "far"\n`,
+    );
+    return ['-c', file];
+  };
+  const recover = (bucket: string, endpoint = s3.endpoint): string[] => [
+    'recover',
+    '--from',
+    `s3://${bucket}/p`,
+    '--endpoint',
+    endpoint,
+    '--recovery-file',
+    site.sheet,
+  ];
+
+  test('missing: 10, named, and nothing is made here', async () => {
+    await site.refuses(
+      site.at('new'),
+      recover('no-such-bucket'),
+      { exit: 10, code: 'E_NO_BUCKET', message: /no-such-bucket/, hint: /bucket/i },
+      keys(s3.keys),
+    );
+    const waited = await site.json(
+      site.copy(),
+      ['sync', '--wait', 's3', '--timeout', '5s', ...config('no-such-bucket')],
+      5,
+      keys(s3.keys),
+    );
+    expect(JSON.stringify(waited)).toContain('no-such-bucket');
+  });
+
+  test('forbidden: 14, with what is not allowed; with the right keys all goes on', async () => {
+    const bucket = await newBucket(s3);
+    await site.refuses(
+      site.at('new'),
+      recover(bucket),
+      { exit: 14, code: 'E_DENIED', message: new RegExp(bucket), hint: /./ },
+      keys(s3.otherKeys),
+    );
+    site.keepSecret(s3.keys.secretAccessKey);
+    site.keepSecret(s3.otherKeys.secretAccessKey);
+    const dataDir = site.copy();
+    const denied = await site.json(
+      dataDir,
+      ['sync', '--wait', 's3', '--timeout', '5s', ...config(bucket)],
+      5,
+      keys(s3.otherKeys),
+    );
+    expect(JSON.stringify(denied)).toMatch(/denied|forbidden|refused|not allowed/i);
+    await site.restores(dataDir);
+    const done = await site.json(dataDir, ['sync', '--wait', 's3', ...config(bucket)], 0, keys(s3.keys));
+    expect(done.data.roots[0].durability).toBe('s3');
+  });
+
+  test('at an endpoint that is down: 1, in bounded time, and what is here is safe', async () => {
+    const nobody = `http://127.0.0.1:${await freePort()}`;
+    const { error } = await site.json(site.at('new'), recover('bucket', nobody), 1, keys(s3.keys));
+    expect(error.message).toContain('127.0.0.1');
+    const dataDir = site.copy();
+    const waited = await site.json(
+      dataDir,
+      ['sync', '--wait', 's3', '--timeout', '5s', ...config('bucket', nobody)],
+      5,
+      keys(s3.keys),
+    );
+    expect(waited.data.roots[0].durability).toBe('local');
+    await site.restores(dataDir);
+  });
+});
+
+describe('a peer', () => {
+  let holderDir: string;
+  let holderConfig: string[];
+  let owner: string;
+  let ownerConfig: string[];
+  let address: string;
+
+  const listening = async (name: string, rest = ''): Promise<string[]> => {
+    const file = site.at(`${name}.toml`);
+    writeFileSync(file, `[agent]\nlisten = "127.0.0.1:${await freePort()}"\n${rest}`);
+    return ['-c', file];
+  };
+  const start = async (dataDir: string, config: readonly string[]) => {
+    const child = startEdgestore(['agent', 'run', ...config, '--data-dir', dataDir], withEnvironment(site.folder, {}));
+    const agent = { child, ended: finished(child) };
+    running.push(agent);
+    await waitUntil('the agent answers', 60_000, async () =>
+      (await site.run(dataDir, ['agent', 'status', ...config])).exitCode === 0 ? true : undefined,
+    );
+    return agent;
+  };
+  const stop = async (agent: (typeof running)[number]) => {
+    agent.child.kill('SIGTERM');
+    await agent.ended;
+    running.splice(running.indexOf(agent), 1);
+  };
+  /** A holder of the vault of `from`, joined and stopped again. */
+  const makeHolder = async (
+    from: string,
+    fromConfig: readonly string[],
+    dataDir: string,
+    config: readonly string[],
+  ) => {
+    const inviter = await start(from, fromConfig);
+    const { data } = await site.json(from, ['peer', 'invite', '--role', 'holder', ...fromConfig]);
+    const token = `${dataDir}.token`;
+    writeFileSync(token, data.token, { mode: 0o600 });
+    await site.json(dataDir, ['peer', 'join', '--token-file', token, '--name', 'dc', '--site', 'dc', ...config]);
+    await stop(inviter);
+  };
+
+  beforeAll(async () => {
+    owner = site.copy();
+    holderDir = site.at('holder');
+    ownerConfig = await listening('owner', '[replication.default]\ncopies = 1\nsites = 1\n');
+    holderConfig = await listening('holder');
+    await makeHolder(owner, ownerConfig, holderDir, holderConfig);
+    address = readFileSync(holderConfig[1]!, 'utf8').match(/"(.*)"/)![1]!;
+  });
+
+  test('that is not there: 5 with --wait in bounded time; the copy here is safe', async () => {
+    const { data } = await site.json(owner, ['sync', '--wait', 'peers=1', '--timeout', '5s', ...ownerConfig], 5);
+    expect(data.roots[0]).toMatchObject({ durability: 'local', copies: { peers: [] } });
+    expect((await site.json(owner, ['peer', 'list', ...ownerConfig])).data.peers[0].reachable).toBe(false);
+    await site.json(site.at('new'), ['recover', '--from', `https://${address}`, '--recovery-file', site.sheet], 1);
+    await site.restores(owner);
+  });
+
+  test('with a damaged hold log says so, and still serves and keeps what it has', async () => {
+    const holder = await start(holderDir, holderConfig);
+    await site.json(owner, ['sync', '--wait', 'peers=1', ...ownerConfig]);
+    await stop(holder);
+    const holds = readdirSync(join(holderDir, 'holds')).map((name) => join(holderDir, 'holds', name));
+    expect(holds).toHaveLength(1);
+    const good = readFileSync(holds[0]!);
+    flipBit(holds[0]!, 200);
+    const status = await site.json(holderDir, ['status', ...holderConfig]);
+    expect(JSON.stringify(status.warnings) + JSON.stringify(status.data)).toMatch(/hold/);
+    const again = await start(holderDir, holderConfig);
+    // The owner's own packs are gone: everything has to come from this holder.
+    const bare = site.at('bare');
+    await site.json(bare, ['recover', '--from', `https://${address}`, '--recovery-file', site.sheet]);
+    await site.restores(bare, { args: ['--from', 'peers'] });
+    await stop(again);
+    writeFileSync(holds[0]!, good, { mode: 0o600 });
+  });
+
+  test('with another certificate, or of another vault: 14, and it gets nothing', async () => {
+    const stranger = site.at('stranger');
+    await site.json(stranger, ['init', '--recovery-out', site.at('stranger.sheet')]);
+    // It listens where the holder was.
+    const impostor = await start(stranger, holderConfig);
+    const shown = await site.json(owner, ['peer', 'show', 'dc', ...ownerConfig]);
+    expect(shown.data.peer).toMatchObject({ reachable: false });
+    expect(JSON.stringify(shown)).toMatch(/certificate|key/);
+    const { data } = await site.json(
+      owner,
+      ['sync', '--wait', 'peers=1', '--timeout', '5s', '--full-scan', ...ownerConfig],
+      5,
+    );
+    expect(data.roots[0].copies.peers).toEqual([]);
+    const other = site.at('stranger-client');
+    await site.refuses(other, ['recover', '--from', `https://${address}`, '--recovery-file', site.sheet], {
+      exit: 14,
+      code: 'E_DENIED',
+      message: /./,
+      hint: /./,
+    });
+    await stop(impostor);
+    await site.restores(owner);
+    rmSync(stranger, { recursive: true });
+  });
+});

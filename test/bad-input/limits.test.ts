@@ -1,0 +1,174 @@
+/** Limits of the machine: no space, no permission, no descriptors. What was acknowledged stays, and with room everything goes on. */
+import { spawnSync } from 'node:child_process';
+import { chmodSync, cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { differences, manifestOf } from '../oracle/manifest.ts';
+import { cleanEnvironment, EDGESTORE_BIN } from '../support/edgestore-process.ts';
+import { pseudoRandom } from '../support/hostile-tree.ts';
+import { makeSite, runWithDescriptors, type Site, withEnvironment } from './site.ts';
+
+const isRoot = process.getuid?.() === 0;
+let site: Site;
+const mounted: string[] = [];
+beforeAll(async () => {
+  site = await makeSite();
+});
+afterAll(() => {
+  for (const folder of mounted.reverse()) spawnSync('umount', [folder]);
+  site.remove();
+});
+
+/** A small file system; undefined, said aloud, where nobody may mount one. */
+function smallDisk(name: string, mib: number): { readonly folder: string; grow(mib: number): void } | undefined {
+  const folder = site.at(name);
+  mkdirSync(folder);
+  const mount = (options: string) => spawnSync('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', folder]).status === 0;
+  if (!isRoot || !mount(`size=${mib}m`)) {
+    process.stderr.write(`SKIPPED: no small file system can be mounted at ${folder} (needs root).\n`);
+    return undefined;
+  }
+  mounted.push(folder);
+  return { folder, grow: (size) => void mount(`remount,size=${size}m`) };
+}
+
+describe('no space', () => {
+  test('for the data dir: 15, what was acknowledged stays and restores; with room it goes on', async (context) => {
+    const disk = smallDisk('small', 110);
+    if (disk === undefined) return context.skip();
+    const dataDir = join(disk.folder, 'data');
+    cpSync(site.vault, dataDir, { recursive: true });
+    chmodSync(dataDir, 0o700);
+    const more = site.at('more');
+    mkdirSync(more);
+    for (let i = 0; i < 30; i++) writeFileSync(join(more, `file-${i}`), pseudoRandom(1_000_000, i + 100));
+    const refusal = {
+      exit: 15,
+      code: 'E_NO_SPACE',
+      message: /free at .*small\/data\/packs; below \d+ MiB/,
+      hint: /Free some space/,
+    };
+    // Stopped while it runs, then before it begins.
+    await site.json(dataDir, ['sync', more], 15);
+    await site.refuses(dataDir, ['sync', more], refusal);
+    await site.restores(dataDir);
+    expect((await site.json(dataDir, ['snapshot', 'list'])).data.snapshots).toHaveLength(1);
+    disk.grow(400);
+    await site.json(dataDir, ['sync', more]);
+    const back = site.at('more-back');
+    await site.json(dataDir, ['restore', 'latest', '--root', 'more', '--target', back]);
+    expect(differences(manifestOf(more), manifestOf(back))).toEqual([]);
+
+    // Nothing left at all: what only reads still works.
+    spawnSync('dd', ['if=/dev/zero', `of=${join(disk.folder, 'fill')}`, 'bs=1M']);
+    await site.refuses(dataDir, ['sync', site.tree], { ...refusal, message: /free at/ });
+    await site.restores(dataDir);
+    rmSync(join(disk.folder, 'fill'));
+    await site.json(dataDir, ['sync', site.tree]);
+  });
+
+  test('for the index alone: 15, and with room it is built', async (context) => {
+    const disk = smallDisk('tiny', 2);
+    if (disk === undefined) return context.skip();
+    const dataDir = join(disk.folder, 'data');
+    cpSync(site.vault, dataDir, { recursive: true });
+    chmodSync(dataDir, 0o700);
+    rmSync(join(dataDir, 'index.sqlite'));
+    spawnSync('dd', ['if=/dev/zero', `of=${join(disk.folder, 'fill')}`, 'bs=4k']);
+    await site.refuses(dataDir, ['ls', 'latest'], {
+      exit: 15,
+      code: 'E_NO_SPACE',
+      message: /tiny\/data/,
+      hint: /Free some space/,
+    });
+    rmSync(join(disk.folder, 'fill'));
+    await site.restores(dataDir);
+  });
+
+  test('at the target: 15, and the same command goes on when there is some', async (context) => {
+    const disk = smallDisk('target', 1);
+    if (disk === undefined) return context.skip();
+    writeFileSync(join(disk.folder, 'taken'), Buffer.alloc(500_000));
+    const target = join(disk.folder, 'back');
+    await site.refuses(site.vault, ['restore', 'latest', '--target', target], {
+      exit: 15,
+      code: 'E_NO_SPACE',
+      message: /no space left at the target .*target\/back/,
+      hint: /same command again/,
+    });
+    disk.grow(10);
+    await site.json(site.vault, ['restore', 'latest', '--target', target]);
+    expect(differences(site.expected, manifestOf(target))).toEqual([]);
+  });
+});
+
+test('what cannot be read: 3, named; its earlier version is kept, and it is no deletion', async () => {
+  const home = site.at('user');
+  mkdirSync(join(home, 'tree', 'closed'), { recursive: true });
+  writeFileSync(join(home, 'tree', 'secret'), 'version one\n');
+  writeFileSync(join(home, 'tree', 'closed', 'inner'), 'inside\n');
+  writeFileSync(join(home, 'tree', 'open'), 'open\n');
+  if (isRoot) {
+    spawnSync('chown', ['-R', '65534:65534', home]);
+    chmodSync(site.folder, 0o755);
+  }
+  const env = cleanEnvironment(withEnvironment(home, { env: { EDGESTORE_DATA_DIR: join(home, 'data') } }).env);
+  const asUser = (...args: string[]) => {
+    // Root reads everything, so that it becomes somebody else first.
+    const become = isRoot
+      ? ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', process.execPath]
+      : [process.execPath];
+    const done = spawnSync(become[0]!, [...become.slice(1), EDGESTORE_BIN, ...args, '--json'], {
+      env,
+      encoding: 'utf8',
+      cwd: home,
+    });
+    return { status: done.status, data: JSON.parse(done.stdout).data };
+  };
+  expect(asUser('init', '--recovery-out', join(home, 'sheet')).status).toBe(0);
+  expect(asUser('sync', join(home, 'tree')).status).toBe(0);
+  writeFileSync(join(home, 'tree', 'secret'), 'version two\n');
+  writeFileSync(join(home, 'tree', 'open'), 'open two\n');
+  chmodSync(join(home, 'tree', 'secret'), 0);
+  chmodSync(join(home, 'tree', 'closed'), 0);
+  const second = asUser('sync');
+  expect(second.status).toBe(3);
+  const [root] = second.data.roots;
+  expect(root.files).toMatchObject({ removed: 0 });
+  expect(root.failures.map((failure: { path: string; code: string }) => [failure.path, failure.code]).sort()).toEqual([
+    ['closed', 'EACCES'],
+    ['secret', 'EACCES'],
+  ]);
+  chmodSync(join(home, 'tree', 'closed'), 0o755);
+  const back = join(home, 'back');
+  expect(asUser('restore', 'latest', '--target', back).status).toBe(0);
+  const cat = (name: string): string => spawnSync('cat', [join(back, name)], { encoding: 'utf8' }).stdout;
+  spawnSync('chmod', ['-R', 'u+rwX', back]);
+  expect([cat('secret'), cat('closed/inner'), cat('open')]).toEqual(['version one\n', 'inside\n', 'open two\n']);
+});
+
+test.each([64, 28])('with %i descriptors: it works, or says what is short; no crash, nothing lost', async (limit) => {
+  const dataDir = site.copy();
+  const many = site.at(`many-${limit}`);
+  for (let i = 0; i < 400; i++) {
+    mkdirSync(join(many, `folder-${i % 80}`), { recursive: true });
+    writeFileSync(join(many, `folder-${i % 80}`, `${i}`), `${i}`);
+  }
+  const back = site.at(`many-back-${limit}`);
+  for (const args of [
+    ['sync', many],
+    ['restore', 'latest', '--root', `many-${limit}`, '--target', back],
+  ]) {
+    const done = runWithDescriptors(site, limit, dataDir, args);
+    expect(done.signal).toBeUndefined();
+    if (limit === 64) expect([args[0], done.exitCode, done.stderr]).toEqual([args[0], 0, '']);
+    else if (done.exitCode !== 0) {
+      expect(done.exitCode).toBe(1);
+      expect(done.stderr).toMatch(/ulimit -n/);
+      // With enough of them the same command goes through.
+      await site.json(dataDir, args);
+    }
+  }
+  expect(differences(manifestOf(many), manifestOf(back))).toEqual([]);
+  await site.restores(dataDir);
+});
