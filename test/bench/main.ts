@@ -5,7 +5,7 @@
  * runs lie on a fresh ext4 in a loop file, because some machines' own file systems hide the tools' differences. Read the ratios.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -63,7 +63,11 @@ function sampleTree(kind: 'tree' | 'file'): string {
   const dir = join(tmpdir(), `edgestore-bench-${kind}-${options.files}-${options.mib}`);
   if (!existsSync(dir)) say(`making ${dir}`);
   const script = fileURLToPath(new URL('../../scripts/bench-tree.mjs', import.meta.url));
-  const args = [script, dir, '--mib', options.mib, ...(kind === 'file' ? ['--one-file'] : ['--files', options.files])];
+  if (kind === 'file') mkdirSync(dir, { recursive: true });
+  const args =
+    kind === 'file'
+      ? [script, join(dir, 'one-file'), '--mib', options.mib, '--one-file']
+      : [script, dir, '--mib', options.mib, '--files', options.files];
   const made = spawnSync(process.execPath, args, { encoding: 'utf8' });
   if (made.status !== 0) fail(`making the sample failed: ${made.stderr}`);
   return dir;
