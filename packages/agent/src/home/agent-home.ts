@@ -170,7 +170,6 @@ async function assembleHome(
   const storesOf = (config: Config): Map<string, OpenStore> =>
     openStores(config.stores, engine, { clock, random, limits, countsOf });
   let stores = storesOf(loaded.config);
-  await relearnStores(engine, stores, input);
   const { adminPublicKey } = vault;
   const peers = await openRoster({
     dataDir,
@@ -185,6 +184,9 @@ async function assembleHome(
     warn,
   });
   opened.push(peers);
+  // A reader has nothing of its own there: it was recovered to read what another agent stored.
+  const isReader = peers.cards.newestOf(identity.agentId)?.card.role === 'reader';
+  await relearnStores(engine, stores, isReader ? undefined : identity.agentId, input);
   const sources = (): SealedSource[] => [
     engine.chunks,
     ...peers.members().flatMap((member) => peers.link(member.agent)?.source ?? []),

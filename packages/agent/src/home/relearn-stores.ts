@@ -1,5 +1,6 @@
 /** After an index was built from the disk alone: asks the buckets what lies there, so that nothing that was moved counts as lost. */
 import {
+  type AgentId,
   type Engine,
   learnPacks,
   RELEARN,
@@ -11,14 +12,15 @@ import type { OpenStore } from './open-stores.ts';
 
 /**
  * Does nothing when every store was asked since the index was built. A store that cannot be asked is warned of and asked again the next time; until
- * then its chunks are not known, and a sync stores them again rather than rely on them.
+ * then its chunks are not known, and a sync stores them again rather than rely on them. `agent`: whose packs; of all agents when undefined.
  */
 export async function relearnStores(
-  engine: Pick<Engine, 'index' | 'identity' | 'clock'>,
+  engine: Pick<Engine, 'index' | 'clock'>,
   stores: ReadonlyMap<string, OpenStore>,
+  agent: AgentId | undefined,
   deps: { readonly warn: ReportWarning; readonly progress?: ReportProgress; readonly signal?: AbortSignal },
 ): Promise<void> {
-  const { index, identity, clock } = engine;
+  const { index, clock } = engine;
   const built = index.kv.get(RELEARN);
   if (built === undefined) return;
   for (const [name, store] of stores) {
@@ -28,7 +30,7 @@ export async function relearnStores(
     try {
       const learned = await learnPacks(
         { name, label, packs: store.packs },
-        identity.agentId,
+        agent,
         {
           index: index.chunks,
           nowNs: clock.nowNs(),

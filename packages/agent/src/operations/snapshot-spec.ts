@@ -97,7 +97,8 @@ export function findAgent(typed: string, { engine: { identity }, members }: Open
   );
 }
 
-function latest({ root, at }: SnapshotSpec, agent: string, { engine }: Opened): SnapshotRow {
+function latest({ root, at }: SnapshotSpec, agent: string, opened: Opened): SnapshotRow {
+  const { engine } = opened;
   const untilNs = at === undefined ? undefined : parseTime(at, engine.clock.nowNs());
   const all = engine.index.log.snapshots({ agent }).filter((row) => !row.branch);
   const rows = all.filter(
@@ -116,10 +117,18 @@ function latest({ root, at }: SnapshotSpec, agent: string, { engine }: Opened): 
   const of = root === undefined ? '' : ` of root ${JSON.stringify(root)}`;
   const before = at === undefined ? '' : ` at or before ${at}`;
   throw new EdgeError('E_NOT_FOUND', `there is no snapshot${of}${before}`, {
-    hint: known.length === 0 ? 'Nothing was captured yet: edgestore sync' : `Roots with snapshots: ${known.join(', ')}`,
+    hint: known.length === 0 ? hintWithoutOwn(opened) : `Roots with snapshots: ${known.join(', ')}`,
   });
 }
 
 function shown(row: SnapshotRow): string {
   return `${row.id.slice(0, 12)} (${row.body.root}, ${formatTimeNs(row.body.timeNs)})`;
+}
+
+/** A machine that was recovered to read only, or just joined, has none of its own. */
+function hintWithoutOwn({ engine, nameOf }: Opened): string {
+  const agents = new Set(engine.index.log.snapshots().map((row) => row.agent));
+  if (agents.size === 0) return 'Nothing was captured yet: edgestore sync';
+  const names = [...agents].map((agent) => nameOf(agent) ?? agent.slice(0, 8));
+  return `Agents with snapshots: ${names.join(', ')}; say which with --agent NAME.`;
 }

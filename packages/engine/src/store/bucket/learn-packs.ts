@@ -23,12 +23,12 @@ export interface LearnPacksDeps {
 }
 
 /**
- * Adds the packs of one agent (all its lives) that the index does not know, and forgets those that are gone. Throws when the bucket cannot be asked:
+ * Adds the packs of one agent (all its lives; of all agents when undefined) that the index does not know, and forgets those that are gone. Throws when the bucket cannot be asked:
  * then nothing is said to be gone. Can be cut off at any moment and begun again.
  */
 export async function learnPacks(
   bucket: Pick<Bucket, 'name' | 'label' | 'packs'>,
-  agent: AgentId,
+  agent: AgentId | undefined,
   deps: LearnPacksDeps,
   signal?: AbortSignal,
 ): Promise<LearnedPacks> {
