@@ -54,7 +54,7 @@ export const FAILPOINTS_OF = {
     'restore.window-prepared',
     'restore.window-written',
   ],
-  'restore inside': ['restore.entry-renamed'],
+  'restore inside': ['restore.entry-renamed', 'restore.moved-out'],
   recover: [
     'recover.before-commit',
     'recover.begun',

@@ -62,6 +62,7 @@ export const FAILPOINT_NAMES = [
   'restore.entry-renamed',
   'restore.marked-renaming',
   'restore.marker-removed',
+  'restore.moved-out',
   'restore.renamed',
   'restore.target-begun',
   'restore.window-finished',

@@ -8,7 +8,7 @@ import { escapeName } from '../policy/escape-name.ts';
 import { metaOf } from './finish-window.ts';
 import { type Marker, readMarker, writeMarker } from './marker.ts';
 import type { RestoreRun } from './restore-run.ts';
-import { join, markerIn, splitTarget } from './target-rules.ts';
+import { besideOf, join, markerIn, splitTarget } from './target-rules.ts';
 
 /** Makes the place where entries are created, and the marker, before anything else. */
 export async function beginTarget(run: RestoreRun): Promise<void> {
@@ -84,11 +84,31 @@ export async function finishTarget(run: RestoreRun): Promise<void> {
   await syncFolder(splitTarget(target.target).parent);
   // The marker goes last of all in the partial folder: without it, what is left there would be nobody's.
   await rmdirIfThere(target.tree);
-  await rm(Buffer.from(markerIn(target.partial)), { force: true });
-  await rmdirIfThere(target.partial);
-  // Taking the partial folder away has touched the time of the folder that it was in.
-  if (target.kind === 'inside') await finishTop(run, true);
+  let partial = target.partial;
+  if (target.kind === 'inside') {
+    // In one step, and with its marker: stopped here, the next run finds it beside the target as after a rename, and ends what is left.
+    partial = await moveOut(target.partial, besideOf(target.target, target.id));
+    // Taking the partial folder away has touched the time of the folder that it was in.
+    if (partial !== target.partial) await finishTop(run, true);
+  }
+  failpoint('restore.moved-out');
+  await rm(Buffer.from(markerIn(partial)), { force: true });
+  await rmdirIfThere(partial);
+  if (target.kind === 'inside' && partial === target.partial) await finishTop(run, true);
   failpoint('restore.marker-removed');
+}
+
+/** The new place; the old one where the target is a mount point or its folder may not be written to. */
+async function moveOut(from: Uint8Array, to: Uint8Array): Promise<Uint8Array> {
+  try {
+    await rename(Buffer.from(from), Buffer.from(to));
+    return to;
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === 'EXDEV' || errno === 'EACCES' || errno === 'EPERM' || errno === 'EROFS' || errno === 'EBUSY')
+      return from;
+    throw toEdgeError(error, `moving ${escapeName(from)} away`);
+  }
 }
 
 /** Lets go of open folders in all workers; one of them writes the file system out. */

@@ -1,6 +1,6 @@
 /** Decides how a target is filled, and refuses the targets that a restore must not touch. Changes nothing. */
 import { createHash } from 'node:crypto';
-import { lstat, readdir, realpath, stat } from 'node:fs/promises';
+import { lstat, readdir, realpath, rmdir, stat } from 'node:fs/promises';
 import { EdgeError, errnoOf, toEdgeError } from '../core/errors.ts';
 import { toHex } from '../core/ids.ts';
 import { escapeName } from '../policy/escape-name.ts';
@@ -23,8 +23,7 @@ export async function planTarget(input: RestoreInput, keepOut: readonly string[]
     return { kind: 'in-place', target, partial, tree: target, resume: (await readMarker(partial)) !== undefined, id };
   }
 
-  const { parent, name } = splitTarget(target);
-  const beside = join(parent, Buffer.concat([Buffer.from('.'), name, Buffer.from(`.${PARTIAL_PREFIX.slice(1)}${id}`)]));
+  const beside = besideOf(target, id);
   const inside = join(target, `${PARTIAL_PREFIX}${id}`);
   const there = await statIfThere(target);
   if (there === undefined) {
@@ -49,6 +48,9 @@ export async function planTarget(input: RestoreInput, keepOut: readonly string[]
   const others = names.filter((one) => !one.equals(Buffer.from(insideName)));
   if (others.length > 0 && marker?.step !== 'renaming') {
     const stopped = others.find((one) => one.toString('latin1').startsWith(PARTIAL_PREFIX));
+    // A run that was stopped at its very last step has left its folder, empty and without a marker.
+    await removeIfEmpty(beside);
+    await removeIfEmpty(inside);
     throw new EdgeError('E_TARGET_NOT_EMPTY', `the target is not empty: ${escapeName(target)}`, {
       hint:
         stopped === undefined
@@ -57,6 +59,21 @@ export async function planTarget(input: RestoreInput, keepOut: readonly string[]
     });
   }
   return { kind: 'inside', target, partial: inside, tree: join(inside, 'tree'), resume: marker !== undefined, id };
+}
+
+/** The partial folder's place beside the target: in the same folder, and so on the same file system unless the target is a mount point. */
+export function besideOf(target: Uint8Array, id: string): Uint8Array {
+  const { parent, name } = splitTarget(target);
+  return join(parent, Buffer.concat([Buffer.from('.'), name, Buffer.from(`.${PARTIAL_PREFIX.slice(1)}${id}`)]));
+}
+
+async function removeIfEmpty(folder: Uint8Array): Promise<void> {
+  try {
+    await rmdir(Buffer.from(folder));
+  } catch (error) {
+    if (!['ENOENT', 'ENOTEMPTY', 'EEXIST', 'ENOTDIR', 'EACCES', 'EPERM', 'EROFS'].includes(errnoOf(error) ?? ''))
+      throw error;
+  }
 }
 
 /** The same for the same snapshot, subpath and target, so that a second run finds what the first one left. */
