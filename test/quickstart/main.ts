@@ -33,6 +33,7 @@ const { values: options } = parseArgs({
 });
 const tree = realpathSync(options.tree ?? fileURLToPath(new URL('../../node_modules', import.meta.url)));
 const base = mkdtempSync(join(tmpdir(), 'edgestore-quickstart-'));
+const CACHEDIR_SIGNATURE = 'Signature: 8a477f597d28d172789f06886806bc55';
 const report = new Report();
 const cleanUps: (() => Promise<unknown> | unknown)[] = [];
 const interrupted = new AbortController();
@@ -304,8 +305,6 @@ function cacheFolders(folder: string): string[] {
     )
     .map((name) => Buffer.from(dirname(name)).toString('latin1'));
 }
-
-const CACHEDIR_SIGNATURE = 'Signature: 8a477f597d28d172789f06886806bc55';
 
 function folderBytes(folder: string): number {
   let bytes = 0;
