@@ -1,6 +1,4 @@
 import { crashTests } from './crash-tests.ts';
-import { interruptedScene, mergeScene, syncScene } from './scenes/sync.ts';
+import { syncScene } from './scenes/sync.ts';
 
 crashTests('sync', syncScene);
-crashTests('merge', mergeScene);
-crashTests('interrupted', interruptedScene);

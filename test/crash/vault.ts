@@ -11,10 +11,9 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { manifestOf } from '../oracle/manifest.ts';
 import { edgestoreJson, runEdgestore } from '../support/edgestore-process.ts';
 import { pseudoRandom } from '../support/hostile-tree.ts';
-import { Journal, restoresExactly } from './journal.ts';
+import { Journal, restoresExactly, treeOf } from './journal.ts';
 import type { KilledRun } from './kill.ts';
 
 export interface SyncData {
@@ -26,7 +25,7 @@ interface SnapshotList {
 }
 
 /** Snapshots that a killed sync recorded but did not tell of: so many are restored at the end. */
-const UNTOLD_RESTORED = 4;
+const UNTOLD_RESTORED = 2;
 
 export class Vault {
   readonly base = mkdtempSync(join(tmpdir(), 'edgestore-crash-'));
@@ -74,7 +73,7 @@ export class Vault {
 
   /** Syncs to the end and notes what was acknowledged. */
   async sync(...args: readonly string[]): Promise<void> {
-    const manifest = manifestOf(this.root);
+    const manifest = treeOf(this.root);
     const { roots } = await edgestoreJson<SyncData>(['sync', this.root, ...this.at, ...args]);
     this.acknowledge(roots[0]?.snapshot, manifest);
   }
@@ -83,7 +82,7 @@ export class Vault {
     return edgestoreJson<SyncData>(['sync', root, ...this.at]);
   }
 
-  acknowledge(snapshot: string | undefined, manifest = manifestOf(this.root)): void {
+  acknowledge(snapshot: string | undefined, manifest = treeOf(this.root)): void {
     if (snapshot === undefined) throw new Error('a sync acknowledged nothing');
     this.journal.note(snapshot, manifest);
   }

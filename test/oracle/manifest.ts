@@ -12,6 +12,8 @@ export type Manifest = Map<string, string>;
 export interface ManifestOptions {
   /** Compare owners too; only root can give files away, so others leave it out. Default: whether we are root. */
   readonly owners?: boolean;
+  /** False where the tree is known to have no extended attributes: looking for them costs a process. */
+  readonly xattrs?: boolean;
   /** Entries (paths relative to the root, latin1) that are left out, e.g. sockets. */
   readonly skip?: (path: string) => boolean;
 }
@@ -22,7 +24,7 @@ export function manifestOf(root: string | Buffer, options: ManifestOptions = {})
   const base = Buffer.isBuffer(root) ? root : Buffer.from(root);
   const manifest: Manifest = new Map();
   const linkGroups = new Map<string, string>();
-  const xattrs = xattrsBelow(base);
+  const xattrs = options.xattrs === false ? new Map<string, string>() : xattrsBelow(base);
   const pending: Buffer[] = [Buffer.alloc(0)];
   while (pending.length > 0) {
     const relative = pending.pop() as Buffer;

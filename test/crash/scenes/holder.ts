@@ -1,10 +1,10 @@
 /** Copies at another agent: the holder is killed while the owner sends, the owner while it sends, and the holder while it builds its index again. */
 import { mkdirSync, readdirSync, rmSync, watch } from 'node:fs';
 import { join } from 'node:path';
-import { manifestOf } from '../../oracle/manifest.ts';
 import { edgestoreJson, finished, startEdgestore } from '../../support/edgestore-process.ts';
 import { freePorts } from '../../support/free-port.ts';
 import { AgentProcess } from '../agent-process.ts';
+import { treeOf } from '../journal.ts';
 import { FailpointLog, failpointEnvironment, type Kill, type KilledRun, runAndKill } from '../kill.ts';
 import type { Scene } from '../scene.ts';
 import { toldBy, Vault } from '../vault.ts';
@@ -91,11 +91,11 @@ export async function holderScene(): Promise<Scene> {
   const pair = new Pair();
   await pair.make();
   await pair.killHolder();
-  let manifest = manifestOf(pair.vault.root);
+  let manifest = treeOf(pair.vault.root);
   return {
     arrange: async () => {
       pair.vault.edit();
-      manifest = manifestOf(pair.vault.root);
+      manifest = treeOf(pair.vault.root);
     },
     run: (kill) => runKillingHolder(pair, kill),
     check: async (run) => {

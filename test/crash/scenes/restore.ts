@@ -1,8 +1,9 @@
 /** `restore`: the same command again goes on where it was killed, and leaves nothing behind. */
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { differences, manifestOf } from '../../oracle/manifest.ts';
+import { differences } from '../../oracle/manifest.ts';
 import { runEdgestore } from '../../support/edgestore-process.ts';
+import { treeOf } from '../journal.ts';
 import { runAndKill } from '../kill.ts';
 import type { Scene } from '../scene.ts';
 import { mustHaveWorked, Vault } from '../vault.ts';
@@ -40,7 +41,7 @@ async function sceneOf(isThere: boolean): Promise<Scene> {
         if (again.exitCode !== 0 && again.exitCode !== 2)
           throw new Error(`the second restore ended with ${again.exitCode}\n${again.stdout}${again.stderr}`);
       }
-      const found = differences(wanted, manifestOf(target), 5);
+      const found = differences(wanted, treeOf(target), 5);
       if (found.length > 0) throw new Error(`what was restored is different\n${found.join('\n')}`);
       const left = readdirSync(place).filter((name) => name !== 'out');
       if (left.length > 0) throw new Error(`left behind beside the target: ${left.join(', ')}`);

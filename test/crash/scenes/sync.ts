@@ -1,26 +1,26 @@
 /** `sync`: of changes, with a merge of small packs, and interrupted on its first run. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { manifestOf } from '../../oracle/manifest.ts';
 import { pseudoRandom } from '../../support/hostile-tree.ts';
+import { treeOf } from '../journal.ts';
 import { runAndKill } from '../kill.ts';
 import type { Scene } from '../scene.ts';
 import { mustHaveWorked, toldBy, Vault } from '../vault.ts';
 
 /** Every so many killed runs one is run to its end, so that there is something new that must not be lost. */
-const ACKNOWLEDGE_EVERY = 3;
+const ACKNOWLEDGE_EVERY = 4;
 
 /** State that grows from run to run; with time the small packs of earlier runs are merged. */
 export async function syncScene(): Promise<Scene> {
   const vault = new Vault();
   await vault.make();
-  let manifest = manifestOf(vault.root);
+  let manifest = treeOf(vault.root);
   let turns = 0;
   return {
     arrange: async () => {
       if (++turns % ACKNOWLEDGE_EVERY === 0) await vault.sync();
       vault.edit();
-      manifest = manifestOf(vault.root);
+      manifest = treeOf(vault.root);
     },
     run: (kill) =>
       runAndKill({
@@ -85,7 +85,7 @@ export async function interruptedScene(): Promise<Scene> {
     mkdirSync(folder, { recursive: true });
     writeFileSync(join(folder, `file ${i}`), pseudoRandom(100_000 + i * 100, 7000 + i));
   }
-  const manifest = manifestOf(large);
+  const manifest = treeOf(large);
   return {
     arrange: async () => vault.backTo('before'),
     run: (kill) =>
