@@ -1,5 +1,6 @@
 /** Chunk ids: HMAC-SHA-256(id key, SHA-256(kind ‖ plaintext)). See docs/formats/sealed-chunk.md. */
 import { createHash, hash } from 'node:crypto';
+import { bytesOfLatin1 } from '../core/bytes.ts';
 import type { ChunkId, ChunkKind } from '../core/ids.ts';
 import type { VaultKeys } from '../keys/vault-keys.ts';
 
@@ -17,6 +18,7 @@ const DIGEST_BYTES = 32;
  */
 export function createIdentifier(idKey: Uint8Array): Identify {
   const prefixed = Buffer.alloc(1 + ONE_SHOT_BYTES_MAX);
+  const kindByte = new Uint8Array(1);
   const inner = Buffer.alloc(BLOCK_BYTES + DIGEST_BYTES, 0x36);
   const outer = Buffer.alloc(BLOCK_BYTES + DIGEST_BYTES, 0x5c);
   for (let at = 0; at < idKey.length; at++) {
@@ -25,17 +27,17 @@ export function createIdentifier(idKey: Uint8Array): Identify {
   }
 
   return (kind, plain) => {
-    let digest: Uint8Array;
+    // Digests pass as strings: each as memory of its own costs more than hashing so few bytes.
     if (plain.length <= ONE_SHOT_BYTES_MAX) {
       prefixed[0] = kind;
       prefixed.set(plain, 1);
-      digest = hash('sha256', prefixed.subarray(0, 1 + plain.length), 'buffer');
+      inner.write(hash('sha256', prefixed.subarray(0, 1 + plain.length), 'binary'), BLOCK_BYTES, 'latin1');
     } else {
-      digest = createHash('sha256').update(Uint8Array.of(kind)).update(plain).digest();
+      kindByte[0] = kind;
+      inner.write(createHash('sha256').update(kindByte).update(plain).digest('binary'), BLOCK_BYTES, 'latin1');
     }
-    inner.set(digest, BLOCK_BYTES);
-    outer.set(hash('sha256', inner, 'buffer'), BLOCK_BYTES);
-    return hash('sha256', outer, 'buffer');
+    outer.write(hash('sha256', inner, 'binary'), BLOCK_BYTES, 'latin1');
+    return bytesOfLatin1(hash('sha256', outer, 'binary'));
   };
 }
 

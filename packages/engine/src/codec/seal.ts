@@ -1,5 +1,6 @@
 /** Turns a plaintext chunk into a sealed chunk: compress where it helps, pad, encrypt, bind to vault, key, kind and id. */
 import { hash } from 'node:crypto';
+import { bytesOfLatin1 } from '../core/bytes.ts';
 import type { RandomBytes } from '../core/clock.ts';
 import { EdgeError } from '../core/errors.ts';
 import type { ChunkId, ChunkKind } from '../core/ids.ts';
@@ -63,7 +64,7 @@ export function createSealer(sodium: Sodium, keys: VaultKeys, random: RandomByte
     throw new EdgeError('E_FAILED', `the key table lacks its current key ${keys.currentKeyId}`);
   const associatedData = createAssociatedData(keys.vaultId, generation.keyId);
   const deriveNonce = createNonceDerivation(sodium, generation.nonceKey, random);
-  const header = Buffer.alloc(SEALED_HEADER_BYTES);
+  let scratch = Buffer.alloc(256 * 1024);
 
   const write = (
     target: Uint8Array,
@@ -74,22 +75,26 @@ export function createSealer(sodium: Sodium, keys: VaultKeys, random: RandomByte
     level: number,
     { stored, codec }: Stored,
   ): Uint8Array => {
-    header.writeUInt32LE(plainBytes, 0);
-    header.writeUInt32LE(stored.length, 4);
-    header.writeUInt8(codec, 8);
     const written = SEALED_HEADER_BYTES + stored.length;
+    const messageBytes = padme(written);
+    if (scratch.length < messageBytes) scratch = Buffer.alloc(messageBytes);
+    scratch.writeUInt32LE(plainBytes, 0);
+    scratch.writeUInt32LE(stored.length, 4);
+    scratch.writeUInt8(codec, 8);
+    scratch.set(stored, SEALED_HEADER_BYTES);
+    scratch.fill(0, written, messageBytes);
     const nonce = deriveNonce(id, codec, level, stored);
     target.set(nonce, offset);
     const length = encryptInto(
       sodium,
       target,
       offset + NONCE_BYTES,
-      [header, stored, new Uint8Array(padme(written) - written)],
+      scratch.subarray(0, messageBytes),
       associatedData(kind, id),
       nonce,
       generation.sealingKey,
     );
-    return hash('sha256', target.subarray(offset, offset + NONCE_BYTES + length), 'buffer');
+    return bytesOfLatin1(hash('sha256', target.subarray(offset, offset + NONCE_BYTES + length), 'binary'));
   };
 
   return {
@@ -147,7 +152,7 @@ function createNonceDerivation(
     input.writeUInt8(codec, 56);
     input.writeUInt8(level & 0xff, 57);
     input.writeUInt32LE(stored.length, 58);
-    input.set(hash('sha256', stored, 'buffer'), 62);
+    input.write(hash('sha256', stored, 'binary'), 62, 'latin1');
     return sodium.crypto_generichash(NONCE_BYTES, input, nonceKey);
   };
 }

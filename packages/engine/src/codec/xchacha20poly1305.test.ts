@@ -24,9 +24,9 @@ test('the test vector of the XChaCha draft (appendix A.3.1)', () => {
 });
 
 test("both routes give libsodium's bytes and open each other's, for any length and associated data", () => {
-  const lengths = fc.oneof(fc.nat(200), fc.constantFrom(8191, 8192, 8193, 65_537));
+  const lengths = fc.oneof(fc.nat(200), fc.constantFrom(3071, 3072, 3073, 65_537));
   fc.assert(
-    fc.property(lengths, fc.nat(100), fc.nat(50), (length, adLength, cutAt) => {
+    fc.property(lengths, fc.nat(100), (length, adLength) => {
       const [message, associatedData, nonce, key] = [length, adLength, 24, 32].map((n) => randomBytes(n)) as [
         Buffer,
         Buffer,
@@ -35,9 +35,8 @@ test("both routes give libsodium's bytes and open each other's, for any length a
       ];
       const theirs = sodium.crypto_aead_xchacha20poly1305_ietf_encrypt(message, associatedData, null, nonce, key);
       for (const route of routes) {
-        const parts = [message.subarray(0, cutAt), message.subarray(cutAt)];
         const ours = new Uint8Array(length + 16);
-        expect(encryptInto(sodium, ours, 0, parts, associatedData, nonce, key, route)).toBe(ours.length);
+        expect(encryptInto(sodium, ours, 0, message, associatedData, nonce, key, route)).toBe(ours.length);
         expect(Buffer.compare(ours, theirs)).toBe(0);
         expect(Buffer.compare(decrypt(sodium, theirs, associatedData, nonce, key, route)!, message)).toBe(0);
       }

@@ -2,6 +2,7 @@
 import { Worker } from 'node:worker_threads';
 import { EdgeError, toEdgeError } from '../core/errors.ts';
 import type { WorkerPool } from '../core/ports/worker-pool.ts';
+import { keepMallocSmall } from '../files/malloc.ts';
 import type { PipelineTasks } from './tasks.ts';
 import type { WorkerConfig } from './worker-config.ts';
 import type { ErrorParts, TaskReply, TaskRequest } from './worker-messages.ts';
@@ -89,6 +90,7 @@ class Pool implements WorkerPool<PipelineTasks> {
   #workerOf(slot: Slot): Worker {
     if (slot.worker !== undefined) return slot.worker;
     if (slot.deaths > 1) throw new EdgeError('E_FAILED', 'a pipeline worker died twice; it is not started again');
+    keepMallocSmall();
     const file = import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js';
     const worker = new Worker(new URL(file, import.meta.url), {
       workerData: this.#config,

@@ -12,6 +12,7 @@ import type { FrameRow } from '../../core/ports/index.ts';
 import { FRAME_HEADER_BYTES } from '../../pack/layout.ts';
 import { createPackBuilder, type PackBuilder } from '../../pack/pack-builder.ts';
 import { removeIfThere, writeFully } from '../durable-write.ts';
+import { leaveCache } from './page-cache.ts';
 import type { PackFolder } from './pack-folder.ts';
 
 /** Small frames are gathered into writes of this size; two such buffers, so that filling goes on while one is being written. */
@@ -115,6 +116,7 @@ class Writer implements PackFileWriter {
       await this.#writing;
       failpoint('pack.tail-written');
       await this.#file.sync();
+      leaveCache(this.#file.fd, finished.bytes);
       await this.#close();
       failpoint('pack.synced');
       await this.#folder.publish(this.#path, finished.name);

@@ -1,0 +1,26 @@
+/** What the kernel keeps in memory of the packs that were just written. */
+import koffi from 'koffi';
+import { PACK_LOCAL_BYTES_TARGET } from '../../core/limits.ts';
+
+const FADV_DONTNEED = 4;
+
+const fadvise = koffi
+  .load(null)
+  .func('int posix_fadvise(int fd, int64_t offset, int64_t length, int advice)') as unknown as (
+  fd: number,
+  offset: number,
+  length: number,
+  advice: number,
+) => number;
+
+/** Packs of a run that fills them are nearly this long. */
+const BULK_BYTES_MIN = PACK_LOCAL_BYTES_TARGET / 2;
+
+/**
+ * Lets the kernel use the memory of a durable pack's pages for the next one. A large run would otherwise push what the machine works with
+ * out of memory, and pay for new pages with each pack. Small packs stay: replication sends them in a moment.
+ */
+export function leaveCache(fd: number, packBytes: number): void {
+  // Only advice: where it is not taken, nothing is lost.
+  if (packBytes >= BULK_BYTES_MIN) fadvise(fd, 0, 0, FADV_DONTNEED);
+}
