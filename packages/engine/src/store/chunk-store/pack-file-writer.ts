@@ -12,8 +12,8 @@ import type { FrameRow } from '../../core/ports/index.ts';
 import { FRAME_HEADER_BYTES } from '../../pack/layout.ts';
 import { createPackBuilder, type PackBuilder } from '../../pack/pack-builder.ts';
 import { removeIfThere, writeFully } from '../durable-write.ts';
-import { leaveCache } from './page-cache.ts';
 import type { PackFolder } from './pack-folder.ts';
+import { leaveCache } from './page-cache.ts';
 
 /** Small frames are gathered into writes of this size; two such buffers, so that filling goes on while one is being written. */
 const WRITE_BYTES = MIB;
