@@ -402,6 +402,29 @@ describe('agents over real HTTPS', () => {
     expect(error.message).toContain(`process ${process.pid} (edgestore agent run)`);
   });
 
+  it('an index that was built anew is complete again when every peer was asked, and not before', async () => {
+    const { dir, place, port } = shop;
+    const holders = [dcA, dcB].map((machine) => ({ dir: machine.dir, place: machine.place, port: machine.port }));
+    await stop(shop);
+    await stop(dcA);
+    await stop(dcB);
+    for (const name of ['index.sqlite', 'index.sqlite-wal', 'index.sqlite-shm'])
+      rmSync(join(dir, 'data', name), { force: true });
+    shop = await start({ dir, place, port });
+    dcA = await start(holders[0]!);
+    const since = async () => (await run<{ relearning_since: string | null }>(shop, 'status')).data.relearning_since;
+    const idA = dcA.home.engine.identity.agentId;
+    await until(
+      () =>
+        shop.home.replicator.status().some(({ target, acknowledged }) => target === idA && acknowledged !== undefined),
+      'dc-a was asked',
+    );
+    expect(await since()).not.toBeNull();
+    dcB = await start(holders[1]!);
+    await until(async () => (await since()) === null, 'both were asked');
+    expect(shop.home.engine.index.kv.get('relearn')).toBeUndefined();
+  });
+
   it('stops in time, removes its socket, and starts again over a stale one', async () => {
     const { dir, place, port } = shop;
     const socketPath = shop.agent.socketPath;

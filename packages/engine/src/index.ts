@@ -43,6 +43,7 @@ export type {
 } from './core/ports/peer.ts';
 export type { Progress, ReportProgress, ReportWarning, Warning } from './core/ports/progress.ts';
 export type { SealedAddress, SealedFrame, SealedMiss, SealedSource } from './core/ports/sealed-source.ts';
+export { endRelearning, isRelearned, knowsAllReceipts, noteRelearned, relearningSince } from './core/relearn.ts';
 export { applyDemote } from './demote/apply-demote.ts';
 export type {
   ColdStore,
@@ -132,6 +133,7 @@ export { restoreExitCode } from './restore/failure-list.ts';
 export { planRestore } from './restore/plan-restore.ts';
 export type { RestoreDeps, RestoreInput, RestorePlan, RestoreReport } from './restore/restore-types.ts';
 export { scrub } from './scrub/scrub.ts';
+export type { ScrubPlace, ScrubPlaces } from './scrub/scrub-types.ts';
 export { type BucketPacks, openBucketPacks } from './store/bucket/bucket-packs.ts';
 export { createBucketSource } from './store/bucket/bucket-source.ts';
 export { type BucketVault, openBucketVault } from './store/bucket/bucket-vault.ts';
@@ -145,5 +147,4 @@ export { type LogStore, openLogStore } from './store/log-store.ts';
 export { createStoreCounts, type StoreCounts } from './store/objects/measured.ts';
 export { openObjectStore } from './store/objects/open-object-store.ts';
 export { createRateLimiter, type RateLimiter } from './store/objects/throttled.ts';
-export { RELEARN } from './store/rebuild.ts';
 export type { Entry } from './tree/entry.ts';

@@ -16,8 +16,10 @@ import {
   decodeCard,
   EdgeError,
   type Engine,
+  endRelearning,
   formatTimeNs,
   lockDataDir,
+  noteRelearned,
   openAdminSeed,
   openEngine,
   type RandomBytes,
@@ -216,7 +218,16 @@ async function assembleHome(
       const { packs, vault: files } = stores.get(store)!;
       return { store, target, scope, packs, vault: files };
     },
+    onPassed: ({ target }) => {
+      noteRelearned(index.kv, target);
+      endRelearningOf();
+    },
   });
+  function endRelearningOf(): void {
+    const holders = replicator.targets().filter(({ type }) => type === 'peer');
+    endRelearning(index.kv, [...stores.keys(), ...holders.map(({ target }) => target)]);
+  }
+  endRelearningOf();
   const listeners: (() => void)[] = [];
   let running: RunningAgent | undefined;
   let boundPort: number | undefined;

@@ -1,9 +1,11 @@
 /** After an index was built from the disk alone: asks the buckets what lies there, so that nothing that was moved counts as lost. */
 import {
   type AgentId,
+  EdgeError,
   type Engine,
+  isRelearned,
   learnPacks,
-  RELEARN,
+  noteRelearned,
   type ReportProgress,
   type ReportWarning,
   toEdgeError,
@@ -21,13 +23,13 @@ export async function relearnStores(
   deps: { readonly warn: ReportWarning; readonly progress?: ReportProgress; readonly signal?: AbortSignal },
 ): Promise<void> {
   const { index, clock } = engine;
-  const built = index.kv.get(RELEARN);
-  if (built === undefined) return;
   for (const [name, store] of stores) {
-    const key = `relearned.${name}`;
-    if (index.kv.get(key) === built) continue;
+    if (isRelearned(index.kv, name)) continue;
     const { label } = store.objects;
     try {
+      // An archive that is not mounted looks like an empty one.
+      if ((await store.vault.descriptor(deps.signal)) === undefined)
+        throw new EdgeError('E_NO_BUCKET', 'it holds nothing of this vault: not mounted, or not used yet');
       const learned = await learnPacks(
         { name, label, packs: store.packs },
         agent,
@@ -39,7 +41,7 @@ export async function relearnStores(
         deps.signal,
       );
       for (const { message } of learned.damaged) deps.warn({ code: 'store-damaged', message });
-      index.kv.set(key, built);
+      noteRelearned(index.kv, name);
     } catch (error) {
       deps.signal?.throwIfAborted();
       deps.warn({

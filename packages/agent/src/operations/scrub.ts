@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { openedOf } from './opened.ts';
 import { defineOperation } from './operation.ts';
 import { readerDeps } from './reader-deps.ts';
+import { scrubPlaces } from './scrub-places.ts';
 
 export interface ScrubFindingData {
   /** `local`, or a store's name. */
@@ -21,14 +22,19 @@ export interface ScrubData {
   readonly chunks: number;
   readonly bytes: number;
   readonly findings: readonly ScrubFindingData[];
-  /** Files that need a damaged chunk of which no copy is left in this agent's stores. */
+  /** Files that need a lost chunk (in no place), or a damaged one of which no copy is left in this agent's stores. */
   readonly files: readonly {
+    readonly state: 'damaged' | 'lost';
     readonly snapshot: string;
     readonly root: string;
     readonly path: string;
     readonly path_b64?: string;
   }[];
   readonly files_omitted: number;
+  /** With `--all`: chunks that live snapshots need and no place has; `complete` is false when the search ended at very many. */
+  readonly lost: { readonly chunks: number; readonly complete: boolean };
+  /** Chunks (and listings that could not be looked into) which `places`, not reachable now, may have. */
+  readonly unknown: { readonly chunks: number; readonly unread: number; readonly places: readonly string[] };
   /** Stores that could not be read. */
   readonly unread: readonly { readonly store: string; readonly code: string; readonly message: string }[];
   readonly repaired: number;
@@ -54,6 +60,7 @@ export const scrub = defineOperation<Input, ScrubData>({
       {
         index: engine.index.chunks,
         log: engine.index.log,
+        places: scrubPlaces(opened, context.home),
         chunks: engine.chunks,
         stores: [...context.home.stores.values()].map((store) => ({
           store: store.name,
@@ -82,16 +89,24 @@ export const scrub = defineOperation<Input, ScrubData>({
         other_copies: finding.otherCopies,
         repaired: finding.repaired,
       })),
-      files: report.files.map((file) => ({ snapshot: file.snapshot, root: file.root, ...jsonPath(file.path) })),
+      files: report.files.map(({ state, snapshot, root, path }) => ({ state, snapshot, root, ...jsonPath(path) })),
       files_omitted: report.filesOmitted,
+      lost: { chunks: report.lost.chunks, complete: report.lost.isComplete },
+      unknown: report.unknown,
       unread: report.unread.map(({ label, code, message }) => ({ store: label, code, message })),
       repaired: report.repaired,
       duration_s: Math.round(report.durationS * 1000) / 1000,
     };
-    const isClean = data.findings.every((finding) => finding.repaired);
-    return { data, exitCode: !isClean ? 20 : data.unread.length > 0 ? 3 : 0 };
+    return { data, exitCode: exitCodeOf(data) };
   },
 });
+
+/** 7: a whole part of what was acknowledged is in no place. 20: damage. 3: not everything could be looked at. */
+function exitCodeOf({ findings, lost, unknown, unread }: ScrubData): number {
+  if (lost.chunks > 0) return 7;
+  if (!findings.every((finding) => finding.repaired)) return 20;
+  return unread.length + unknown.chunks + unknown.unread > 0 ? 3 : 0;
+}
 
 function fractionOf(text: string): number {
   const fraction = parsePercent(text);

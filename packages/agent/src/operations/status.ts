@@ -1,6 +1,6 @@
 /** `status`: whether everything is safe, on one screen. */
 import { existsSync } from 'node:fs';
-import { formatTimeNs, RELEARN, type SnapshotRow, type TargetStatus } from '@edgestore/engine';
+import { formatTimeNs, relearningSince, type SnapshotRow, type TargetStatus } from '@edgestore/engine';
 import { z } from 'zod';
 import type { RootConfig } from '../config/config.ts';
 import { replicationOf } from '../home/effective-policy.ts';
@@ -105,7 +105,7 @@ export const status = defineOperation<Input, StatusData>({
       roots: loaded.config.roots.map((root) => statusOfRoot(root, snapshots, opened)),
       targets: replicator.status().map(statusOfTarget),
       peers: members.map(({ name, site, role }) => ({ name, site, role })),
-      relearning_since: relearningSince(opened, [...context.home.stores.keys()]),
+      relearning_since: relearningSince(index.kv) ?? null,
     };
     const data = { ...partial, findings: findingsOf(partial) };
     return { data, exitCode: check && data.findings.length > 0 ? 20 : 0 };
@@ -134,17 +134,6 @@ function statusOfRoot(root: RootConfig, snapshots: readonly SnapshotRow[], { loa
     copies: have === undefined ? null : { have: have.peers.length + have.stores.length, want: policy?.copies ?? 0 },
     sites: have === undefined ? null : { have: have.sites.length, want: policy?.sites ?? 0 },
   };
-}
-
-/** Null once every bucket was asked what lies there, and every peer said what it has. */
-function relearningSince({ engine, replicator }: Opened, stores: readonly string[]): string | null {
-  const { kv } = engine.index;
-  const built = kv.get(RELEARN);
-  if (built === undefined) return null;
-  const isOpen =
-    stores.some((name) => kv.get(`relearned.${name}`) !== built) ||
-    replicator.status().some((target) => target.type === 'peer' && target.acknowledged === undefined);
-  return isOpen ? built : null;
 }
 
 function statusOfTarget(target: TargetStatus): StatusTarget {

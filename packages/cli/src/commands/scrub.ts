@@ -4,7 +4,8 @@ import { renderScrub, type ScrubData } from '../render/scrub.ts';
 
 export default class Scrub extends EdgestoreCommand {
   static override summary = 'Read stored packs again and check every byte.';
-  static override description = 'Exit 20 when damage was found; the files that it touches are named.';
+  static override description =
+    'Exit 20 when damage was found. With --all also exit 7 when something that a snapshot needs is in no place any more, and 3 when places that may have it could not be asked. The files are named.';
   static override examples = ['<%= config.bin %> scrub', '<%= config.bin %> scrub --all'];
   static override flags = {
     sample: Flags.string({

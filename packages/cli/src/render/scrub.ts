@@ -15,7 +15,16 @@ export function renderScrub(data: ScrubData, { colours, verbose }: TextContext):
     `${formatCount(data.packs.read)} of ${formatCount(data.packs.total)} packs read, ${formatCount(data.chunks)} chunks, ${formatBytes(data.bytes)}, in ${formatDuration(data.duration_s * 1000)}`,
   ];
   for (const one of data.unread) lines.push(`${colours.yellow('not read')}  ${one.store}: ${printable(one.message)}`);
-  if (data.findings.length === 0) return [...lines, colours.green('No damage found.')];
+  const { lost, unknown } = data;
+  if (unknown.chunks + unknown.unread > 0) {
+    lines.push(
+      `${colours.yellow('unknown')}  ${formatCount(unknown.chunks)} chunks have no known copy, ${formatCount(unknown.unread)} listings could not be read; not reached: ${unknown.places.map((one) => printable(one)).join(', ') || 'nobody'}. Nothing counts as lost until they were asked.`,
+    );
+  }
+  if (data.findings.length + lost.chunks === 0) {
+    if (unknown.chunks + unknown.unread > 0) return lines;
+    return [...lines, colours.green('No damage found.')];
+  }
   for (const finding of data.findings) {
     const copies = finding.repaired
       ? ', repaired'
@@ -27,9 +36,15 @@ export function renderScrub(data: ScrubData, { colours, verbose }: TextContext):
       `${colours.red(what)}  ${finding.store} pack ${shortId(finding.pack)}: ${printable(finding.message)}${copies}`,
     );
   }
+  if (lost.chunks > 0) {
+    lines.push(
+      `${colours.red('lost')}  ${lost.complete ? '' : 'more than '}${formatCount(lost.chunks)} chunks that snapshots need are in no place. What still stands in the roots is stored again by the next sync.`,
+    );
+  }
   const shown = verbose ? data.files : data.files.slice(0, FILES_SHOWN_MAX);
   if (shown.length > 0) lines.push('Files that it touches:');
-  for (const file of shown) lines.push(`  ${shortId(file.snapshot)} ${file.root}: ${shownPath(file) || '/'}`);
+  for (const file of shown)
+    lines.push(`  ${file.state}  ${shortId(file.snapshot)} ${file.root}: ${shownPath(file) || '/'}`);
   const more = data.files.length - shown.length + data.files_omitted;
   if (more > 0) lines.push(`  … and ${formatCount(more)} more${verbose ? '' : ' (-v shows more)'}`);
   return lines;

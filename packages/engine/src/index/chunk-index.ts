@@ -121,6 +121,10 @@ export function chunkIndex(db: Db, clock: Clock): ChunkIndexTable {
       const pack = packs.byName(name, store);
       return pack === undefined ? [] : frames.ofPack(pack, false);
     },
+    allFramesOf: (name, store = '') => {
+      const pack = packs.byName(name, store);
+      return pack === undefined ? [] : frames.ofPack(pack, true);
+    },
     packByName: (name, store = '') => packs.byName(name, store),
     forgetPack: (name, store = '') =>
       transaction(() => {

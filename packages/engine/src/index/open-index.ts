@@ -4,12 +4,12 @@
  */
 import type { Clock } from '../core/clock.ts';
 import type { VaultId } from '../core/ids.ts';
-import type { FolderCache, PlacementIndex, QueueIndex } from '../core/ports/index.ts';
+import type { FolderCache, KeyValue, PlacementIndex, QueueIndex } from '../core/ports/index.ts';
 import { type ChunkIndexTable, chunkIndex } from './chunk-index.ts';
 import { markOpen, openDatabase } from './database.ts';
 import { folderCache } from './folder-cache.ts';
 import { type HoldIndexTable, holdIndex } from './hold-index.ts';
-import { type KeyValueTable, keyValueTable } from './key-value.ts';
+import { keyValueTable } from './key-value.ts';
 import { type LogIndexTable, logIndex } from './log-index.ts';
 import { placementIndex } from './placement-index.ts';
 import { queueIndex } from './queue-index.ts';
@@ -22,7 +22,7 @@ export interface Index {
   readonly placements: PlacementIndex;
   readonly queue: QueueIndex;
   readonly holds: HoldIndexTable;
-  readonly kv: KeyValueTable;
+  readonly kv: KeyValue;
   readonly path: string;
   /** Where an index that could not be used was moved to when this one was opened, and why. */
   readonly quarantined: { readonly path: string; readonly why: string } | undefined;

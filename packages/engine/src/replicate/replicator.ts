@@ -20,6 +20,8 @@ export interface ReplicatorDeps extends ReplicateDeps {
   readonly coldStores: () => readonly string[];
   /** The bucket behind a store's name; made when first needed. */
   readonly bucket: (target: Extract<Target, { type: 'bucket' }>) => Promise<BucketTarget>;
+  /** The target was reached and brought up to date. */
+  readonly onPassed?: (target: Target) => void;
 }
 
 /** A record that a level is asked for: usually a snapshot's. */
@@ -105,6 +107,7 @@ export function createReplicator(deps: ReplicatorDeps): Replicator {
     try {
       const report = await replicate(target, signal);
       for (const row of rows) deps.index.queue.done(row.row);
+      deps.onPassed?.(target);
       return report;
     } catch (error) {
       const known = toEdgeError(error);

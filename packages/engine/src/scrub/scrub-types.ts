@@ -4,8 +4,9 @@ import type { RandomBytes } from '../core/clock.ts';
 import type { ErrorCode } from '../core/errors.ts';
 import type { ChunkId, PackName, RecordHash } from '../core/ids.ts';
 import type { ChunkStore } from '../core/ports/chunk-store.ts';
-import type { ChunkIndex, LogIndex, StoreName } from '../core/ports/index.ts';
+import type { ChunkIndex, LogIndex, SnapshotRow, StoreName } from '../core/ports/index.ts';
 import type { ReportProgress, ReportWarning } from '../core/ports/progress.ts';
+import type { SealedSource } from '../core/ports/sealed-source.ts';
 import type { WorkerPool } from '../core/ports/worker-pool.ts';
 import type { PipelineTasks } from '../pipeline/tasks.ts';
 
@@ -28,10 +29,34 @@ export interface ScrubStore {
   ): Promise<Uint8Array | undefined>;
 }
 
+/** A place that may have a copy besides those that the index knows. */
+export interface ScrubPlace {
+  readonly label: string;
+  /** Undefined when there is no way to ask it. */
+  readonly source: SealedSource | undefined;
+  /** It may have chunks of this agent that no receipt here tells of: the index was built anew, or is being learned again. */
+  readonly mayKnowMore: boolean;
+}
+
+/** Where chunks are besides this agent's own stores. */
+export interface ScrubPlaces {
+  /** A snapshot of this agent: what others have of it they gave receipts for. */
+  isOwn(snapshot: SnapshotRow): boolean;
+  /** A member has all of it. */
+  isWholeElsewhere(snapshot: SnapshotRow): boolean;
+  /** A member gave a receipt for the chunk. */
+  hasReceipt(id: ChunkId): boolean;
+  readonly others: readonly ScrubPlace[];
+}
+
 export interface ScrubDeps {
-  readonly index: Pick<ChunkIndex, 'packs' | 'framesOf' | 'locate' | 'forgetPack' | 'beginSession' | 'endSession'> & {
+  readonly index: Pick<
+    ChunkIndex,
+    'packs' | 'framesOf' | 'allFramesOf' | 'locate' | 'forgetPack' | 'beginSession' | 'endSession'
+  > & {
     markBad(id: ChunkId, pack: PackName, why: string, store?: StoreName): void;
   };
+  readonly places: ScrubPlaces;
   readonly log: Pick<LogIndex, 'snapshots'>;
   readonly chunks: Pick<ChunkStore, 'packPath' | 'openWriter'>;
   readonly stores: readonly ScrubStore[];
@@ -61,6 +86,8 @@ export interface ScrubFinding {
 }
 
 export interface ScrubbedFile {
+  /** `lost`: a chunk of it is in no place at all. `damaged`: a copy was found bad, and this agent's stores have no other. */
+  readonly state: 'damaged' | 'lost';
   readonly snapshot: RecordHash;
   readonly root: string;
   /** Within the snapshot. Of a folder: a part of its listing is touched. */
@@ -72,9 +99,13 @@ export interface ScrubReport {
   readonly bytesRead: number;
   readonly frames: number;
   readonly findings: readonly ScrubFinding[];
-  /** Files and folders of live snapshots that need a damaged chunk of which no copy is left in this agent's stores. The first ones. */
+  /** Files and folders of live snapshots that need a lost chunk, or a damaged one of which no copy is left in this agent's stores. The first ones. */
   readonly files: readonly ScrubbedFile[];
   readonly filesOmitted: number;
+  /** Of a scrub of everything: what live snapshots need and no place has. */
+  readonly lost: { readonly chunks: number; readonly isComplete: boolean };
+  /** What has no known copy while a place that may have one could not be asked; `unread` folders and lists could not be looked into. */
+  readonly unknown: { readonly chunks: number; readonly unread: number; readonly places: readonly string[] };
   /** Stores that could not be read at all. */
   readonly unread: readonly { readonly label: string; readonly code: ErrorCode; readonly message: string }[];
   readonly repaired: number;

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { openTreeReader } from '../browse/tree-reader.ts';
 import { EdgeError } from '../core/errors.ts';
 import { packClassOf, toHex } from '../core/ids.ts';
@@ -12,8 +12,9 @@ import { createSeededRandom } from '../testing/seeded-random.ts';
 import { type OpenedStore, openStore, storeChunks, temporaryFolder } from '../testing/store-fixture.ts';
 import { createTreeFixture, type TreeFixture } from '../testing/tree-fixture.ts';
 import type { Entry } from '../tree/entry.ts';
+import { findLost } from './find-lost.ts';
 import { scrub } from './scrub.ts';
-import type { ScrubDeps, ScrubReport, ScrubStore } from './scrub-types.ts';
+import type { ScrubDeps, ScrubPlaces, ScrubReport, ScrubStore } from './scrub-types.ts';
 
 let fixture: TreeFixture;
 let pool: WorkerPool<PipelineTasks>;
@@ -60,11 +61,24 @@ afterEach(() => {
   folder.remove();
 });
 
-function deps(sources: readonly SealedSource[] = [], stores: readonly ScrubStore[] = []): ScrubDeps {
+/** A lone machine. */
+const ALONE: ScrubPlaces = {
+  isOwn: () => true,
+  isWholeElsewhere: () => false,
+  hasReceipt: () => false,
+  others: [],
+};
+
+function deps(
+  sources: readonly SealedSource[] = [],
+  stores: readonly ScrubStore[] = [],
+  places: Partial<ScrubPlaces> = {},
+): ScrubDeps {
   const snapshot = { id: 'ab'.repeat(32), body: fixture.body(root) };
   return {
     index: store.index.chunks,
     log: { snapshots: () => [snapshot as never] },
+    places: { ...ALONE, ...places },
     chunks: store.chunks,
     stores,
     pool,
@@ -205,4 +219,107 @@ test('packs in a bucket are read, and a bucket that cannot be asked is said', as
 test('a sample reads a part, at least one pack of each store', async () => {
   const report = await scrub({ mode: { sample: 0.01 }, repair: false }, deps());
   expect(report.packs).toEqual({ total: 2, read: 1 });
+});
+
+describe('a pack that is gone since the data dir was opened', () => {
+  beforeEach(() => {
+    const gone = store.index.chunks.packs('').find((pack) => pack.packClass === 'data')!;
+    fs.rmSync(store.chunks.packPath(gone.name));
+    store.index.chunks.forgetPack(gone.name);
+  });
+
+  const peer = (mayKnowMore: boolean, locate: SealedSource['locate'] | undefined): ScrubPlaces['others'] => [
+    { label: 'dc-a', mayKnowMore, source: locate === undefined ? undefined : { ...fixture.source('peers'), locate } },
+  ];
+  const isAway: SealedSource['locate'] = async () => {
+    throw new EdgeError('E_STORE', 'out of reach', { retryable: true });
+  };
+
+  test('is found by what the snapshots need, and the files are named', async () => {
+    const report = await scrub({ mode: 'all', repair: false }, deps());
+    expect(report).toMatchObject({ findings: [], lost: { chunks: 3, isComplete: true }, unknown: { chunks: 0 } });
+    expect(paths(report).sort()).toEqual(['sub/one', 'sub/two', 'three']);
+    expect(report.files.every(({ state }) => state === 'lost')).toBe(true);
+  });
+
+  test('is no loss where a peer gave receipts, has the snapshot as a whole, or says that it has the chunks', async () => {
+    const has = await fixture.source('peers');
+    for (const places of [
+      { hasReceipt: () => true },
+      { isWholeElsewhere: () => true },
+      { others: peer(true, (ids, signal) => has.locate(ids, signal)) },
+    ]) {
+      const report = await scrub({ mode: 'all', repair: false }, deps([], [], places));
+      expect(report).toMatchObject({ files: [], lost: { chunks: 0 }, unknown: { chunks: 0 } });
+    }
+  });
+
+  test('is unknown while a place that may know more cannot be asked, and lost when it could not', async () => {
+    const open = await scrub({ mode: 'all', repair: false }, deps([], [], { others: peer(true, isAway) }));
+    expect(open).toMatchObject({ files: [], lost: { chunks: 0 }, unknown: { chunks: 3, places: ['dc-a'] } });
+    const unnamed = await scrub({ mode: 'all', repair: false }, deps([], [], { others: peer(true, undefined) }));
+    expect(unnamed.unknown).toMatchObject({ chunks: 3, places: ['dc-a'] });
+    const known = await scrub({ mode: 'all', repair: false }, deps([], [], { others: peer(false, isAway) }));
+    expect(known).toMatchObject({ lost: { chunks: 3 }, unknown: { chunks: 0, places: [] } });
+    // What another agent's snapshot needs, no receipt given to this one tells.
+    const others = { isOwn: () => false, others: peer(false, isAway) };
+    expect(await scrub({ mode: 'all', repair: false }, deps([], [], others))).toMatchObject({ unknown: { chunks: 3 } });
+    const asked = { others: peer(true, async (ids) => ids.map(() => undefined)) };
+    expect(await scrub({ mode: 'all', repair: false }, deps([], [], asked))).toMatchObject({ lost: { chunks: 3 } });
+  });
+
+  test('a page that is gone: its folder, and nothing is said of what it named', async () => {
+    const page = fixture.chunks.get(toHex((await childOf('sub')).pages![0]!))!;
+    const meta = store.index.chunks.packs('').find((pack) => pack.packClass === 'meta')!;
+    store.index.chunks.markBad(page.id, meta.name, 'gone');
+    damage(packPath('meta'), (bytes) => bytes.subarray(0, 70));
+    store.index.chunks.forgetPack(meta.name);
+    // The top page is still read from a peer, which the index knows nothing of.
+    const others = fixture.source('peers');
+    const top = toHex(root.pages![0]!);
+    const source: SealedSource = {
+      ...others,
+      locate: async (ids, signal) =>
+        (await others.locate(ids, signal)).map((found, i) => (toHex(ids[i]!) === top ? found : undefined)),
+    };
+    const places = { others: [{ label: 'dc-a', mayKnowMore: true, source }] };
+    const report = await scrub({ mode: 'all', repair: false }, deps([source], [], places));
+    expect(paths(report).sort()).toEqual(['sub', 'three']);
+    expect(report).toMatchObject({ lost: { chunks: 2 }, unknown: { chunks: 0, unread: 0 } });
+  });
+
+  test('is read no further than the first time when many snapshots share it', async () => {
+    let reads = 0;
+    const base = deps();
+    const counting = openTreeReader({
+      sources: [
+        {
+          ...store.chunks,
+          fetch: (addresses, signal) => {
+            reads += addresses.length;
+            return store.chunks.fetch(addresses, signal);
+          },
+        },
+      ],
+      opener: fixture.opener,
+      warn: () => {},
+    });
+    const snapshot = base.log.snapshots()[0]!;
+    const many = { ...base, reader: counting, log: { snapshots: () => Array(50).fill(snapshot) } };
+    const found = await findLost(many, new Set());
+    expect(found.lost.size).toBe(3);
+    expect(reads).toBe(2);
+  });
+});
+
+test('chunks that a restore marked before are still named with their files', async () => {
+  const pack = store.index.chunks.packs('').find((row) => row.packClass === 'data')!;
+  damage(packPath('data'), (bytes) => bytes.subarray(0, 2000));
+  for (const { id } of store.index.chunks.framesOf(pack.name))
+    store.index.chunks.markBad(id, pack.name, 'met by a restore');
+  for (const mode of ['all', { sample: 1 }] as const) {
+    const report = await scrub({ mode, repair: false }, deps());
+    expect(report.findings.map((finding) => finding.what).sort()).toEqual(['chunk', 'chunk', 'chunk', 'index']);
+    expect(paths(report).sort()).toEqual(['sub/one', 'sub/two', 'three']);
+  }
 });

@@ -3,7 +3,8 @@ import { type EdgeError, isEdgeError, toEdgeError } from '../core/errors.ts';
 import { toHex } from '../core/ids.ts';
 import type { PackRow, StoreName } from '../core/ports/index.ts';
 import type { ScrubbedPack } from '../pipeline/tasks/scrub-pack.ts';
-import { filesTouched } from './files-touched.ts';
+import { filesTouched, type Touched, withoutCopies } from './files-touched.ts';
+import { findLost } from './find-lost.ts';
 import { repairChunks } from './repair-chunks.ts';
 import type { ScrubDeps, ScrubFinding, ScrubInput, ScrubReport, ScrubStore } from './scrub-types.ts';
 
@@ -34,8 +35,18 @@ export async function scrub(input: ScrubInput, deps: ScrubDeps): Promise<ScrubRe
     }
   }
   countCopies(findings, deps);
+  const damaged = withoutCopies(findings);
+  // A sample says something about the packs that it read; what has no pack any more is looked for with everything else.
+  const found =
+    input.mode === 'all'
+      ? await findLost(deps, withoutCopies(findings.filter(({ what }) => what === 'chunk')))
+      : undefined;
+  const touched: Touched = new Map([
+    ...[...damaged].map((hex) => [hex, 'damaged'] as const),
+    ...[...(found?.lost ?? [])].map((hex) => [hex, 'lost'] as const),
+  ]);
   // Named before the repair, so that the report says what was in danger.
-  const { files, omitted } = await filesTouched(findings, deps);
+  const { files, omitted } = await filesTouched(touched, deps);
   if (input.repair) await repairChunks(findings, deps, (pack) => scrubLocal(pack, deps));
   return {
     packs: { total: totals.packs, read: totals.read },
@@ -44,6 +55,8 @@ export async function scrub(input: ScrubInput, deps: ScrubDeps): Promise<ScrubRe
     findings,
     files,
     filesOmitted: omitted,
+    lost: { chunks: found?.lost.size ?? 0, isComplete: found?.isComplete ?? true },
+    unknown: { chunks: found?.unknown.size ?? 0, unread: found?.unread ?? 0, places: found?.unasked ?? [] },
     unread,
     repaired: findings.filter((finding) => finding.repaired).length,
     durationS: (deps.monotonicMs() - began) / 1000,
@@ -76,7 +89,7 @@ export async function scrub(input: ScrubInput, deps: ScrubDeps): Promise<ScrubRe
     if (result.absent) {
       // A pack may have gone by the store's own doing since the rows were listed.
       if (!deps.index.packs(store).some((row) => row.name === pack.name)) return;
-      for (const { id, offset } of deps.index.framesOf(pack.name, store)) {
+      for (const { id, offset } of deps.index.allFramesOf(pack.name, store)) {
         const detail = 'its pack is gone';
         findings.push({ ...base, what: 'missing', chunk: id, offset, detail });
         deps.index.markBad(id, pack.name, detail, store);
@@ -98,13 +111,14 @@ export async function scrub(input: ScrubInput, deps: ScrubDeps): Promise<ScrubRe
 }
 
 function scrubLocal(pack: Pick<PackRow, 'name' | 'packClass'>, deps: ScrubDeps): Promise<ScrubbedPack> {
-  const known = deps.index.framesOf(pack.name);
+  // Also those that a reader met and marked before: they are what is wrong with this pack.
+  const known = deps.index.allFramesOf(pack.name);
   const from = { path: deps.chunks.packPath(pack.name) };
   return deps.pool.run('scrubPack', { name: pack.name, packClass: pack.packClass, from, known });
 }
 
 async function scrubRemote(pack: PackRow, store: ScrubStore, deps: ScrubDeps): Promise<ScrubbedPack> {
-  const known = deps.index.framesOf(pack.name, pack.store);
+  const known = deps.index.allFramesOf(pack.name, pack.store);
   let bytes: Uint8Array | undefined;
   try {
     bytes = await store.readRange(pack.name, { offset: 0, length: pack.bytes }, deps.signal);

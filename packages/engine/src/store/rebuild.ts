@@ -10,6 +10,7 @@ import { failpoint } from '../core/failpoint.ts';
 import type { AgentId, PackName, VaultId } from '../core/ids.ts';
 import type { ChunkIndex, KeyValue } from '../core/ports/index.ts';
 import type { ReportProgress } from '../core/ports/progress.ts';
+import { RELEARN } from '../core/relearn.ts';
 import type { HashedEnvelope } from '../log/record.ts';
 import type { Head, RecordBody } from '../log/record-body.ts';
 import { packFolder } from './chunk-store/pack-folder.ts';
@@ -19,9 +20,6 @@ import type { LogStore } from './log-store.ts';
 import { type AppliedHoldBatch, rebuildHolds } from './rebuild-holds.ts';
 import { rebuildLogs } from './rebuild-logs.ts';
 import { rebuildPacks } from './rebuild-packs.ts';
-
-/** Key in the index's `kv`: set (to the time) when an index was built from the disk alone; whoever has asked all peers and buckets deletes it. */
-export const RELEARN = 'relearn';
 
 /** The parts of the index that a rebuild writes; `openIndex` gives one. */
 export interface RebuildableIndex {

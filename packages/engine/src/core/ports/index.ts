@@ -65,6 +65,8 @@ export interface ChunkIndex {
   ): void;
   packs(store?: StoreName): PackRow[];
   framesOf(pack: PackName, store?: StoreName): FrameRow[];
+  /** As `framesOf`, with those that are marked bad. */
+  allFramesOf(pack: PackName, store?: StoreName): FrameRow[];
   packByName(name: PackName, store?: StoreName): PackRow | undefined;
   /** A pack whose file is gone: its rows go, the loss epoch rises. */
   forgetPack(name: PackName, store?: StoreName): void;
@@ -164,4 +166,5 @@ export interface HoldIndex {
 export interface KeyValue {
   get(key: string): string | undefined;
   set(key: string, value: string): void;
+  delete(key: string): void;
 }
