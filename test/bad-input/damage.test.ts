@@ -1,5 +1,5 @@
 /** Damaged files of a data dir: which command says what, and that what was acknowledged comes back wherever its bytes are still there. */
-import { existsSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { contentsOf, flipBit, largestFile, makeSite, type Site, setByte } from './site.ts';
@@ -205,5 +205,33 @@ describe('a newer format: 16, and nothing is changed', () => {
     expect(readFileSync(pack)).toEqual(before);
     setByte(pack, 8, 1);
     await site.restores(dataDir);
+  });
+
+  test('a pack that the index knows: refused by all that read it; not marked, merged away or called lost', async () => {
+    const dataDir = site.copy();
+    const pack = largestPack(dataDir);
+    const target = site.at('from-newer');
+    setByte(pack, 8, 9);
+    const before = readFileSync(pack);
+    const refusal = { ...newer, message: new RegExp(`${pack}.*newer edgestore`) };
+    for (const args of [
+      ['restore', 'latest', '--target', target],
+      ['scrub', '--all'],
+      ['scrub', '--all', '--repair'],
+    ])
+      await site.refuses(dataDir, args, refusal);
+    expect((await site.run(dataDir, ['cat', 'latest:large'])).exitCode).toBe(16);
+    // Enough small packs to be merged.
+    const other = site.at('other');
+    mkdirSync(other);
+    for (let round = 0; round < 9; round++) {
+      writeFileSync(join(other, 'more'), `${round}`);
+      await site.json(dataDir, ['sync', other]);
+    }
+    expect(readFileSync(pack)).toEqual(before);
+    expect((await site.json(dataDir, ['status'])).data.store.bad_copies).toBe(0);
+    setByte(pack, 8, 1);
+    await site.restores(dataDir);
+    expect((await site.json(dataDir, ['scrub', '--all'])).data.findings).toEqual([]);
   });
 });

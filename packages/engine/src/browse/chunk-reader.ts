@@ -20,7 +20,7 @@ export interface ChunkReaderDeps {
 export interface ChunkReader {
   /**
    * Plaintexts, or the reason why there is none, at the positions of `ids`. All are in memory at once: callers bound the number. Only an
-   * abort throws.
+   * abort throws, and a local pack of a later format (E_NEWER_FORMAT).
    */
   readEach(kind: ChunkKind, ids: readonly ChunkId[], signal?: AbortSignal): Promise<(Uint8Array | EdgeError)[]>;
   /** As `readEach`; throws the first error. */

@@ -72,7 +72,7 @@ const SOURCE_FAILURES_MAX = 5;
 const TURN_BYTES = 4 * 1024 * 1024;
 
 export interface CopyRouter {
-  /** Sets `copy` of each wanted chunk to the cheapest one left; leaves it undefined where none is left. */
+  /** Sets `copy` of each wanted chunk to the cheapest one left; leaves it undefined where none is left. E_NEWER_FORMAT for a local pack. */
   choose(wanted: readonly Wanted[], signal?: AbortSignal): Promise<void>;
   /** The chosen copy was missing or damaged. Another copy in the same source is still tried. */
   spoil(wanted: Wanted, reason: 'absent' | 'damaged', detail: string): void;
@@ -131,6 +131,8 @@ export function createCopyRouter(deps: CopyRouterDeps): CopyRouter {
       );
     } catch (error) {
       signal?.throwIfAborted();
+      // This program is too old for its own store: a copy elsewhere would hide it, and what has none would look lost.
+      if (source.kind === 'local' && isEdgeError(error, 'E_NEWER_FORMAT')) throw error;
       const failure = fail(source, error);
       for (const one of askable) noteFailure(one, source, failure);
       return undefined;
@@ -217,7 +219,9 @@ function explain(wanted: Wanted): EdgeError {
       context,
     });
   }
-  const code: ErrorCode = isEdgeError(failure, 'E_ARCHIVED', 'E_DENIED', 'E_TIMEOUT') ? failure.code : 'E_STORE';
+  const code: ErrorCode = isEdgeError(failure, 'E_ARCHIVED', 'E_DENIED', 'E_TIMEOUT', 'E_NEWER_FORMAT')
+    ? failure.code
+    : 'E_STORE';
   return new EdgeError(code, `chunk ${wanted.hex} could not be read: ${tried}`, {
     ...(failure.hint === undefined ? {} : { hint: failure.hint }),
     context,

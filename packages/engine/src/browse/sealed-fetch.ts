@@ -16,7 +16,7 @@ export interface FetchOutcome {
 
 /**
  * Settles every wanted chunk exactly once, by `take` or by `missing`. A copy that was chosen before is used. Throws only when the signal is
- * aborted.
+ * aborted, and E_NEWER_FORMAT when a local pack is of a later format.
  */
 export async function fetchSealed(
   router: CopyRouter,

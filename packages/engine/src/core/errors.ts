@@ -121,10 +121,12 @@ export function formatError(what: string, problem: string, context?: Record<stri
   return new EdgeError('E_FORMAT', `${what}: ${problem}`, context === undefined ? {} : { context });
 }
 
+export const NEWER_FORMAT_HINT = 'Use a newer edgestore; nothing was changed.';
+
 /** An E_NEWER_FORMAT: a version or critical feature that this program does not know. */
 export function newerFormatError(what: string, found: string): EdgeError {
   return new EdgeError('E_NEWER_FORMAT', `${what} was written by a newer edgestore (${found})`, {
-    hint: 'Use a newer edgestore; nothing was changed.',
+    hint: NEWER_FORMAT_HINT,
   });
 }
 

@@ -1,5 +1,5 @@
 /** Reads packs again, on this disk and in the bucket, and says what is damaged before someone needs it. */
-import { type EdgeError, isEdgeError, toEdgeError } from '../core/errors.ts';
+import { EdgeError, isEdgeError, NEWER_FORMAT_HINT, toEdgeError } from '../core/errors.ts';
 import { toHex } from '../core/ids.ts';
 import type { PackRow, StoreName } from '../core/ports/index.ts';
 import type { ScrubbedPack } from '../pipeline/tasks/scrub-pack.ts';
@@ -29,6 +29,7 @@ export async function scrub(input: ScrubInput, deps: ScrubDeps): Promise<ScrubRe
       await scrubStore(store.store, BUCKET_PACKS_AT_ONCE, (pack) => scrubRemote(pack, store, deps));
     } catch (error) {
       deps.signal?.throwIfAborted();
+      if (isEdgeError(error, 'E_NEWER_FORMAT')) throw error;
       const { code, message } = toEdgeError(error);
       unread.push({ label: store.label, code, message });
       deps.warn({ code, message: `${store.label} could not be scrubbed: ${message}` });
@@ -96,6 +97,13 @@ export async function scrub(input: ScrubInput, deps: ScrubDeps): Promise<ScrubRe
       }
       return;
     }
+    if (result.isNewer) {
+      const place = store === '' ? deps.chunks.packPath(pack.name) : `pack ${pack.name} in store ${store}`;
+      throw new EdgeError('E_NEWER_FORMAT', `${place}: ${result.tail}`, {
+        hint: NEWER_FORMAT_HINT,
+        context: { pack: pack.name, store },
+      });
+    }
     if (result.tail !== undefined) findings.push({ ...base, what: 'index', detail: result.tail });
     const reliedOn = new Set(
       result.bad.length === 0 ? [] : deps.index.framesOf(pack.name, store).map(({ id }) => toHex(id)),
@@ -126,9 +134,9 @@ async function scrubRemote(pack: PackRow, store: ScrubStore, deps: ScrubDeps): P
     // Shorter than it was: damaged as a whole. Anything else says nothing about the pack.
     if (!isEdgeError(error, 'E_INTEGRITY')) throw error;
     const bad = known.map(({ id, offset }) => ({ id, offset, detail: error.message }));
-    return { bytes: 0, frames: known.length, absent: false, tail: error.message, bad };
+    return { bytes: 0, frames: known.length, absent: false, tail: error.message, isNewer: false, bad };
   }
-  if (bytes === undefined) return { bytes: 0, frames: 0, absent: true, tail: undefined, bad: [] };
+  if (bytes === undefined) return { bytes: 0, frames: 0, absent: true, tail: undefined, isNewer: false, bad: [] };
   return deps.pool.run('scrubPack', { name: pack.name, packClass: pack.packClass, from: { bytes }, known });
 }
 

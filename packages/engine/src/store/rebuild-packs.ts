@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { bytesEqual } from '../core/bytes.ts';
 import { EdgeError, isEdgeError, toEdgeError } from '../core/errors.ts';
 import { failpoint } from '../core/failpoint.ts';
@@ -8,11 +8,12 @@ import type { FrameRow } from '../core/ports/index.ts';
 import { decodePackHeader } from '../pack/pack-header.ts';
 import { scanFrames } from '../pack/scan-frames.ts';
 import type { PackFolder } from './chunk-store/pack-folder.ts';
+import { newerPack } from './chunk-store/pack-format.ts';
 import { type PackFileContents, readPackTail } from './chunk-store/read-pack-tail.ts';
 import { removeIfThere } from './durable-write.ts';
 import type { RebuildDeps } from './rebuild.ts';
 
-type Deps = Pick<RebuildDeps, 'index' | 'vault' | 'clock' | 'progress' | 'signal'>;
+type Deps = Pick<RebuildDeps, 'index' | 'vault' | 'progress' | 'signal'>;
 
 /**
  * Compares the pack files with the rows. Doomed files go; rows without a file go (and the loss epoch rises); files without a row are adopted, or
@@ -84,14 +85,7 @@ async function readOrSalvage(
     );
     return undefined;
   } catch (error) {
-    if (isEdgeError(error, 'E_NEWER_FORMAT')) {
-      // Going on without its chunks would show whole snapshots as lost, and store all of it again beside it.
-      throw new EdgeError('E_NEWER_FORMAT', `${path}: ${error.message}`, {
-        ...(error.hint === undefined ? {} : { hint: error.hint }),
-        context: { path },
-        cause: error,
-      });
-    }
+    if (isEdgeError(error, 'E_NEWER_FORMAT')) throw newerPack(path, error);
     if (!isEdgeError(error, 'E_INTEGRITY')) throw error;
     problems.push(error);
     return salvage(path, deps);
@@ -114,7 +108,8 @@ async function salvage(path: string, deps: Deps): Promise<Found | undefined> {
       seen.add(hex);
     }
     if (frames.length === 0) return undefined;
-    return { packClass, bytes: bytes.length, frames, modifiedNs: deps.clock.nowNs(), isWhole: false };
+    const { mtimeNs } = await stat(path, { bigint: true });
+    return { packClass, bytes: bytes.length, frames, modifiedNs: mtimeNs, isWhole: false };
   } catch (error) {
     if (isEdgeError(error, 'E_FORMAT', 'E_NEWER_FORMAT')) return undefined;
     throw error;

@@ -10,6 +10,7 @@ import { PACK_BYTES_MAX } from '../../core/limits.ts';
 import type { FrameRow } from '../../core/ports/index.ts';
 import { decodeFrameHeader } from '../../pack/frame-header.ts';
 import { FRAME_HEADER_BYTES, PACK_FOOTER_BYTES, PACK_HEADER_BYTES } from '../../pack/layout.ts';
+import { decodePackHeader } from '../../pack/pack-header.ts';
 import { decodePackTail, readPackFooter } from '../../pack/pack-tail.ts';
 import type { Task } from '../task.ts';
 
@@ -32,6 +33,8 @@ export interface ScrubbedPack {
   readonly absent: boolean;
   /** What is wrong with header, index, footer or name. */
   readonly tail: string | undefined;
+  /** A later format: nothing of it was judged. */
+  readonly isNewer: boolean;
   readonly bad: readonly { readonly id: ChunkId; readonly offset: number; readonly detail: string }[];
 }
 
@@ -53,7 +56,7 @@ export const task: Task<ScrubPackTask['input'], ScrubPackTask['output']> = async
     fd = openSync(from.path, 'r');
   } catch (error) {
     if (errnoOf(error) !== 'ENOENT') throw error;
-    return { output: { bytes: 0, frames: 0, absent: true, tail: undefined, bad: [] } };
+    return { output: { bytes: 0, frames: 0, absent: true, tail: undefined, isNewer: false, bad: [] } };
   }
   try {
     return { output: scrub(fileBytes(fd)) };
@@ -62,14 +65,15 @@ export const task: Task<ScrubPackTask['input'], ScrubPackTask['output']> = async
   }
 
   function scrub(pack: PackBytes): ScrubbedPack {
-    const { frames, problem } = readIndex(pack, name, packClass);
+    const { frames, problem, isNewer = false } = readIndex(pack, name, packClass);
+    if (isNewer) return { bytes: pack.size, frames: 0, absent: false, tail: problem, isNewer, bad: [] };
     const bad: { id: ChunkId; offset: number; detail: string }[] = [];
     const rows = frames ?? known;
     for (const row of rows) {
       const detail = frameProblem(pack, row, packClass, opener);
       if (detail !== undefined) bad.push({ id: row.id, offset: row.offset, detail });
     }
-    return { bytes: pack.size, frames: rows.length, absent: false, tail: problem, bad };
+    return { bytes: pack.size, frames: rows.length, absent: false, tail: problem, isNewer, bad };
   }
 };
 
@@ -77,20 +81,23 @@ function readIndex(
   pack: PackBytes,
   name: PackName,
   packClass: PackClass,
-): { readonly frames?: readonly FrameRow[]; readonly problem: string | undefined } {
+): { readonly frames?: readonly FrameRow[]; readonly problem: string | undefined; readonly isNewer?: boolean } {
   try {
     if (pack.size > PACK_BYTES_MAX) throw new EdgeError('E_FORMAT', `it has ${pack.size} bytes`);
+    const header = Buffer.from(pack.read(0, PACK_HEADER_BYTES));
+    // A later format may have another footer, too.
+    decodePackHeader(header);
     const footer = readPackFooter(
       Buffer.from(pack.read(Math.max(0, pack.size - PACK_FOOTER_BYTES), PACK_FOOTER_BYTES)),
     );
-    const header = Buffer.from(pack.read(0, PACK_HEADER_BYTES));
     const tail = Buffer.from(pack.read(footer.indexOffset, pack.size - footer.indexOffset));
     const contents = decodePackTail(tail, header, pack.size);
     if (contents.name !== name) return { problem: 'its header and index are not those that it was named after' };
     if (contents.packClass !== packClass) return { problem: `it says that it is a pack of ${contents.packClass}` };
     return { frames: contents.frames, problem: undefined };
   } catch (error) {
-    if (isEdgeError(error, 'E_FORMAT', 'E_INTEGRITY', 'E_NEWER_FORMAT')) return { problem: error.message };
+    if (isEdgeError(error, 'E_NEWER_FORMAT')) return { problem: error.message, isNewer: true };
+    if (isEdgeError(error, 'E_FORMAT', 'E_INTEGRITY')) return { problem: error.message };
     if (errnoOf(error) === 'EIO') return { problem: 'the disk cannot read it (EIO)' };
     throw error;
   }

@@ -5,7 +5,9 @@ import type { ChunkId, PackName } from '../../core/ids.ts';
 import { MIB } from '../../core/limits.ts';
 import type { SealedAddress, SealedFrame, SealedMiss, SealedSource } from '../../core/ports/sealed-source.ts';
 import { decodeFrameHeader } from '../../pack/frame-header.ts';
-import { FRAME_HEADER_BYTES } from '../../pack/layout.ts';
+import { FRAME_HEADER_BYTES, PACK_HEADER_BYTES } from '../../pack/layout.ts';
+import { decodePackHeader } from '../../pack/pack-header.ts';
+import { newerPack } from '../chunk-store/pack-format.ts';
 import type { BucketPacks } from './bucket-packs.ts';
 
 /** A request costs as much as about this many bytes: frames with less between them are read as one. */
@@ -110,12 +112,30 @@ async function readRange(
   if (bytes === undefined)
     return addresses.map((address) => ({ address, reason: 'absent', detail: `${place} is gone` }));
   const got = bytes;
-  return addresses.map((address) => {
+  const problems = addresses.map((address) => problemOf(got, address.offset - start, address));
+  if (problems.some((problem) => problem !== undefined)) await requireKnownFormat(pack, place, deps, signal);
+  return addresses.map((address, i) => {
     const at = address.offset - start;
-    const problem = problemOf(got, at, address);
+    const problem = problems[i];
     if (problem !== undefined) return { address, reason: 'damaged', detail: `${place}: ${problem}` };
     return { address, sealed: got.subarray(at, at + address.sealedBytes) };
   });
+}
+
+/** What looks damaged may be a pack of a later format. Asked only then: a good frame needs no request more. */
+async function requireKnownFormat(
+  pack: PackName,
+  place: string,
+  deps: BucketSourceDeps,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    const header = await deps.packs.readRange(pack, { offset: 0, length: PACK_HEADER_BYTES }, signal);
+    if (header !== undefined) decodePackHeader(header);
+  } catch (error) {
+    if (isEdgeError(error, 'E_NEWER_FORMAT')) throw newerPack(place, error);
+    if (!isEdgeError(error, 'E_FORMAT', 'E_INTEGRITY')) throw error;
+  }
 }
 
 /** What speaks against the bytes being the frame; undefined when nothing does (its tag is verified by who opens it). */

@@ -15,10 +15,12 @@ import { removeIfThere } from '../durable-write.ts';
 import { fetchFrames } from './fetch-frames.ts';
 import { createPackFile, type PackFileWriter, type WrittenPack } from './pack-file-writer.ts';
 import type { PackFolder } from './pack-folder.ts';
+import type { PackFormat } from './pack-format.ts';
 import { sha256Matches } from './sealed-hash.ts';
 
 export interface CompactDeps {
   readonly folder: PackFolder;
+  readonly format: PackFormat;
   readonly index: Pick<
     ChunkIndex,
     'addPack' | 'framesOf' | 'locate' | 'markBad' | 'packByName' | 'packs' | 'swapPacks'
@@ -50,6 +52,7 @@ export async function compactPacks(
   for (const name of names) {
     const pack = deps.index.packByName(name);
     if (pack === undefined || pack.store !== '') continue;
+    if (!deps.format.isKnown(name)) continue;
     const live = liveBytes(deps.index.framesOf(name));
     if (live > 0 && live >= pack.bytes * LIVE_PART_MIN) continue;
     rewritten.get(pack.packClass)!.push(pack);
@@ -73,7 +76,8 @@ export async function mergeSmallPacks(
   for (const packClass of ['data', 'meta'] as const) {
     const small = deps.index.packs('').filter((pack) => pack.packClass === packClass && pack.bytes < SMALL_PACK_BYTES);
     if (small.length < SMALL_PACKS_MIN) continue;
-    for (const group of groupsOf(small, (pack) => pack.bytes)) {
+    const readable = small.filter((pack) => deps.format.isKnown(pack.name));
+    for (const group of groupsOf(readable, (pack) => pack.bytes)) {
       if (group.length < 2) continue;
       signal?.throwIfAborted();
       await rewrite(group, deps);

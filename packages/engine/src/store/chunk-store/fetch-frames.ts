@@ -9,10 +9,12 @@ import type { SealedAddress, SealedFrame, SealedMiss } from '../../core/ports/se
 import { decodeFrameHeader } from '../../pack/frame-header.ts';
 import { FRAME_HEADER_BYTES } from '../../pack/layout.ts';
 import type { PackFolder } from './pack-folder.ts';
+import type { PackFormat } from './pack-format.ts';
 import { readPackTail, readUpTo } from './read-pack-tail.ts';
 
 export interface FetchDeps {
   readonly folder: PackFolder;
+  readonly format: PackFormat;
   readonly index: Pick<ChunkIndex, 'locate' | 'markBad'>;
 }
 
@@ -60,6 +62,7 @@ async function* fetchFromPack(
   deps: FetchDeps,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<SealedFrame | SealedMiss> {
+  deps.format.require(pack);
   const file = await openPack(deps.folder.packFile(pack));
   if (file === undefined) {
     for (const address of wanted) yield { address, reason: 'absent', detail: `pack ${pack.slice(0, 8)} is gone` };

@@ -8,6 +8,7 @@ import { compactPacks, mergeSmallPacks } from './compact-packs.ts';
 import { fetchFrames } from './fetch-frames.ts';
 import { freeSpaceAt } from './free-space.ts';
 import { packFolder } from './pack-folder.ts';
+import { packFormat } from './pack-format.ts';
 
 export interface ChunkStoreDeps {
   /** `DataDir.packDir`; its folders are made by `createDataDir` and `cleanDataDir`. */
@@ -26,7 +27,8 @@ export interface ChunkStoreDeps {
 export function openChunkStore(deps: ChunkStoreDeps): ChunkStore {
   const floorBytes = deps.floorBytes ?? FREE_SPACE_FLOOR_BYTES;
   const folder = packFolder(deps.packDir);
-  const inner = { folder, index: deps.index, vault: deps.vault, clock: deps.clock, floorBytes };
+  const format = packFormat(folder);
+  const inner = { folder, format, index: deps.index, vault: deps.vault, clock: deps.clock, floorBytes };
   // Two rewrites at once could both take the same pack.
   let rewriting: Promise<unknown> = Promise.resolve();
   const oneAtATime = <T>(work: () => Promise<T>): Promise<T> => {
@@ -42,6 +44,7 @@ export function openChunkStore(deps: ChunkStoreDeps): ChunkStore {
       deps.index.locate(ids).map((copies) => {
         const copy = copies.find((one) => one.store === '');
         if (copy === undefined) return undefined;
+        format.require(copy.pack);
         const { id, keyId, sealedBytes, pack, offset, identified } = copy;
         return { id, keyId, sealedBytes, pack, offset, identified };
       }),
