@@ -36,6 +36,8 @@ export interface ObjectStat {
   readonly size: number;
   /** Hex MD5 of the content where the store gives one that can be trusted (a single-part S3 PUT). */
   readonly md5?: string;
+  /** From `list`, where the store knows it: when the object was put, in nanoseconds since 1970. */
+  readonly modifiedNs?: bigint;
 }
 
 export interface ObjectStoreCapabilities {

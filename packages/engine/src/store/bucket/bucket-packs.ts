@@ -13,6 +13,8 @@ import { type BucketPack, type Life, packKeyOf, parseBucketKey } from './bucket-
 
 export interface ListedPack extends BucketPack {
   readonly bytes: number;
+  /** When it was put, where the store tells. */
+  readonly modifiedNs?: bigint;
 }
 
 export interface BucketPacks {
@@ -54,7 +56,9 @@ export function openBucketPacks(input: {
     for await (const found of store.list(`${vault}/${agent === undefined ? '' : `${agent}/`}`, withSignal(signal))) {
       const parsed = parseBucketKey(found.key);
       if (parsed?.kind !== 'pack') continue;
-      yield { agent: parsed.agent, incarnation: parsed.incarnation, name: parsed.name, bytes: found.size };
+      const { agent: owner, incarnation, name } = parsed;
+      const modified = found.modifiedNs === undefined ? {} : { modifiedNs: found.modifiedNs };
+      yield { agent: owner, incarnation, name, bytes: found.size, ...modified };
     }
   }
 

@@ -17,7 +17,7 @@ export interface LearnedPacks {
 
 export interface LearnPacksDeps {
   readonly index: Pick<ChunkIndex, 'addPack' | 'packs' | 'forgetPack'>;
-  /** When a pack of unknown age counts as stored. */
+  /** When a pack counts as stored where the store does not say. */
   readonly nowNs: bigint;
   readonly progress?: ReportProgress;
 }
@@ -54,7 +54,8 @@ export async function learnPacks(
           packClass,
           bytes: pack.bytes,
           frames: frames.length,
-          createdNs: deps.nowNs,
+          // Ages decide what is cold: what was put long ago must not look new because it was learned again.
+          createdNs: createdOf(pack, deps.nowNs),
         },
         frames,
       );
@@ -69,4 +70,9 @@ export async function learnPacks(
   const gone = [...known].filter((name) => !listed.has(name));
   for (const name of gone) deps.index.forgetPack(name, bucket.name);
   return { added, gone, damaged };
+}
+
+/** A store's clock ahead of ours, or before 1970, says nothing. */
+function createdOf({ modifiedNs }: ListedPack, nowNs: bigint): bigint {
+  return modifiedNs === undefined || modifiedNs < 0n || modifiedNs > nowNs ? nowNs : modifiedNs;
 }

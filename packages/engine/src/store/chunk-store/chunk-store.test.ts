@@ -8,6 +8,7 @@ import {
   statfsSync,
   statSync,
   truncateSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -290,6 +291,7 @@ describe('what a start puts right', () => {
     const [address] = await store.chunks.locate([rounds[1]![0]!.id]);
     const file = store.chunks.packPath(address!.pack!);
     truncateSync(file, statSync(file).size - 100);
+    utimesSync(file, 1000, 1000);
     const [last] = await store.chunks.locate([rounds[2]![0]!.id]);
     writeFileSync(store.chunks.packPath(last!.pack!), 'nothing like a pack');
     store.close();
@@ -299,6 +301,8 @@ describe('what a start puts right', () => {
     expect(store.reconciled.problems.map((problem) => problem.code)).toEqual(['E_INTEGRITY', 'E_INTEGRITY']);
     expect((await readable(store, rounds.flat())).filter(Boolean)).toHaveLength(8);
     expect(store.index.chunks.locate([rounds[0]![0]!.id])[0]![0]!.identified).toBe(false);
+    // What was stored long ago is not new because it is found again.
+    expect(store.index.chunks.locate([rounds[1]![0]!.id])[0]![0]!.createdNs).toBe(1_000_000_000_000n);
     expect(store.index.kv.get('relearn')).toBeDefined();
   });
 

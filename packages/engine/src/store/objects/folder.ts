@@ -138,7 +138,8 @@ export function openFolderObjectStore(
         if (key.startsWith(prefix) || prefix.startsWith(key)) yield* walk(key, prefix, signal);
       } else if (entry.isFile() && key.startsWith(prefix)) {
         try {
-          yield { key, size: (await lstat(pathOf(key))).size };
+          const { size, mtimeNs } = await lstat(pathOf(key), { bigint: true });
+          yield { key, size: Number(size), modifiedNs: mtimeNs };
         } catch (error) {
           // Deleted between the listing and the look: as if it had been gone before.
           if (!isAbsence(error)) throw folderError(error, label, key, 'list');

@@ -42,7 +42,12 @@ export async function* listObjects(
       }
       previous = key;
       // Not an md5: a listing does not say how the object was encrypted.
-      yield { key: key.slice(strip), size: found.Size ?? 0 };
+      const modified = found.LastModified?.getTime();
+      yield {
+        key: key.slice(strip),
+        size: found.Size ?? 0,
+        ...(modified === undefined ? {} : { modifiedNs: BigInt(modified) * 1_000_000n }),
+      };
     }
     if (page.IsTruncated === true && (page.NextContinuationToken ?? '') === '') {
       throw new EdgeError(
