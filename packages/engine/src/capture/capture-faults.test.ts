@@ -1,4 +1,5 @@
 import { execFileSync, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -121,6 +122,55 @@ describe.runIf(isRoot)('what may not be read', () => {
     expect(report.files).toMatchObject({ removed: 0, failed: 2 });
     expect(await textOf(report, 'secret')).toBe('first');
     expect(await textOf(report, 'd/inner')).toBe('inside');
+  });
+
+  test('keeps its earlier version where its chunks are named in lists and the cache is not believed', async () => {
+    const small = captureFixturePool(2, { min: 256, avg: 1024, max: 4096 });
+    await fixture.close();
+    fixture = await openCaptureFixture(join(folder.path, 'data'), { pool: small });
+    const content = randomBytes(6 << 20);
+    write('d/large', content);
+    write('locked/large', content);
+    write('hidden/large', content);
+    write('d/other', 'o');
+    const first = await asNobody(() => fixture.capture(root(), later()));
+    const entry = (await fixture.entries(first)).get('d/large')!;
+    expect(entry.content?.form).toBe('lists');
+    const close = () => {
+      fs.chmodSync(join(tree, 'd/large'), 0);
+      // May be listed, but nothing in it looked at; and may not be listed.
+      fs.chmodSync(join(tree, 'locked'), 0o644);
+      fs.chmodSync(join(tree, 'hidden'), 0);
+    };
+    const open = () => {
+      fs.chmodSync(join(tree, 'd/large'), 0o644);
+      for (const name of ['locked', 'hidden']) fs.chmodSync(join(tree, name), 0o755);
+    };
+    // Something else was lost, so that no row is believed; and then there are no rows at all.
+    const other = (await fixture.entries(first)).get('d/other')!.content!;
+    const lost = other.form === 'inline' ? other.refs[0]!.id : new Uint8Array(32);
+    const [where] = await fixture.store.chunks.locate([lost]);
+    fixture.store.index.chunks.markBad(lost, where!.pack!, 'test');
+    for (const hours of [2, 3]) {
+      close();
+      const report = await asNobody(() => fixture.capture(root(), later(hours)));
+      expect(failuresOf(report)).toEqual(['d/large: EACCES', 'hidden: EACCES', 'locked/large: EACCES']);
+      expect(report.files).toMatchObject({ removed: 0, failed: 3 });
+      open();
+      const entries = await fixture.entries(report);
+      for (const path of ['d/large', 'locked/large', 'hidden/large'])
+        expect((await fixture.content(entries.get(path)!)).equals(content), path).toBe(true);
+      fixture.store.index.folders.clear();
+    }
+    // A list that is gone names nothing any more.
+    const [list] = entry.content!.form === 'lists' ? entry.content!.lists : [];
+    const [place] = await fixture.store.chunks.locate([list!.id]);
+    fixture.store.index.chunks.markBad(list!.id, place!.pack!, 'test');
+    close();
+    const after = await asNobody(() => fixture.capture({ ...root(), acceptEmpty: true }, later(4)));
+    expect([...(await fixture.entries(after)).keys()].filter((path) => path.endsWith('large'))).toEqual([]);
+    open();
+    await small.close();
   });
 
   test('is not kept when its chunks are lost', async () => {

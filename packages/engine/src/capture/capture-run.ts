@@ -3,12 +3,12 @@ import { toEdgeError } from '../core/errors.ts';
 import type { ChunkWriter } from '../core/ports/chunk-store.ts';
 import type { SnapshotRow } from '../core/ports/index.ts';
 import type { SnapshotBody } from '../log/record-body.ts';
-import { decodeEntry } from '../tree/decode-entry.ts';
 import type { Entry } from '../tree/entry.ts';
 import type { CaptureDeps, CaptureInput, CaptureReport } from './capture-types.ts';
 import { ChunkIntake } from './chunk-intake.ts';
 import { splitIds } from './earlier-snapshot.ts';
 import { RowStore } from './row-store.ts';
+import type { StoredContentDeps } from './stored-content.ts';
 import { Tally } from './tally.ts';
 import { WorkerLanes } from './worker-lanes.ts';
 
@@ -85,11 +85,9 @@ export class CaptureRun {
     return !this.deps.index.chunks.claim(this.#session, splitIds(ids)).includes(0);
   }
 
-  /** Whether an earlier entry's content is stored. One whose chunks are named in lists cannot be told, and counts as not. */
-  entryStored(encoded: Uint8Array): boolean {
-    const { content } = decodeEntry(encoded);
-    if (content?.form === 'lists') return false;
-    return this.allStored(Buffer.concat((content?.refs ?? []).map((ref) => ref.id)));
+  /** What deciding needs whether something of an earlier snapshot is still stored. */
+  get storedContent(): StoredContentDeps {
+    return { chunks: this.deps.chunks, pool: this.deps.pool, allStored: (ids) => this.allStored(ids) };
   }
 
   /** Files of the snapshot before that are gone. */

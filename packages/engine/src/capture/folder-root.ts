@@ -13,6 +13,7 @@ import { LargeFiles } from './large-files.ts';
 import { inodesOf, type RootSource } from './root-source.ts';
 import { Scanner } from './scanner.ts';
 import { SmallFiles } from './small-files.ts';
+import { entryStored, rowStored } from './stored-content.ts';
 import { makeUnfinishedTree } from './unfinished-tree.ts';
 
 const UNFINISHED_EVERY_MS = 10 * 60_000;
@@ -99,7 +100,8 @@ class FolderRoot {
       forgotten: run.forgotten,
       dryRun: input.dryRun === true,
       keepEarlier: (node) => this.#keepEarlier(node),
-      entryStored: (encoded) => run.entryStored(encoded),
+      entryStored: (encoded) => entryStored(encoded, run.storedContent),
+      fail,
       between: () => this.#between(),
     });
   }
@@ -209,7 +211,8 @@ class FolderRoot {
         isStored &&= pages !== undefined && isEmpty;
       } else if (cached?.epoch !== epoch) {
         const { ids } = await deps.pool.run('stateChunks', { rows: [new Uint8Array(row)] });
-        isStored &&= ids[0] !== undefined && this.#run.allStored(ids[0]);
+        // Where chunks are named in lists, the row alone cannot tell.
+        isStored &&= ids[0] === undefined ? await rowStored(row, this.#run.storedContent) : this.#run.allStored(ids[0]);
       }
       return row;
     });

@@ -10,6 +10,8 @@ import type { FinishedFolder } from '../pipeline/finish-folder.ts';
 import { inodeKey, RECORD_HEADER_BYTES, STAT_AT, StateFlag, sizeOf } from '../pipeline/folder-state.ts';
 import { type FileOutcome, SMALL_FILE_BYTES_MAX } from '../pipeline/read-files.ts';
 import type { ScannedFolder } from '../pipeline/scan-types.ts';
+import { decodeEntry } from '../tree/decode-entry.ts';
+import { encodeEntry } from '../tree/encode-entry.ts';
 import { splitIds } from './earlier-snapshot.ts';
 import type { FolderNode } from './folder-node.ts';
 import type { SmallFile } from './small-files.ts';
@@ -31,7 +33,9 @@ export interface FolderWalkDeps {
   /** Counts what stands for a folder that cannot be read, and says whether it is still stored. */
   readonly keepEarlier: (node: FolderNode) => Promise<boolean>;
   /** Whether the content of an earlier entry is still stored. */
-  readonly entryStored: (encoded: Uint8Array) => boolean;
+  readonly entryStored: (encoded: Uint8Array) => Promise<boolean>;
+  /** Ends the capture. */
+  readonly fail: (error: unknown) => void;
   /** Called between folders: throws when the capture has to stop, waits when something is due. */
   readonly between: () => Promise<void>;
 }
@@ -267,12 +271,22 @@ export class FolderWalk {
       case 'failed': {
         const { code, message } = outcome;
         tally.fail(node.path, { name: nameOf(node.reply!.state!, pending.at), code, message });
-        const isKept = before.length > 0 && (node.trusted || this.#deps.entryStored(before));
-        node.update(pending.index, { kind: isKept ? 'keep' : 'drop' });
-        break;
+        void this.#keepOrDrop(node, pending, before);
+        return;
       }
     }
     this.#release(node);
+  }
+
+  /** What could not be read keeps its earlier version, unless that is not stored any more. */
+  async #keepOrDrop(node: FolderNode, pending: PendingFile, before: Uint8Array): Promise<void> {
+    try {
+      const isKept = before.length > 0 && (node.trusted || (await this.#deps.entryStored(before)));
+      node.update(pending.index, { kind: isKept ? 'keep' : 'drop' });
+      this.#release(node);
+    } catch (error) {
+      this.#deps.fail(error);
+    }
   }
 
   async #followLink(node: FolderNode, pending: PendingFile, before: Uint8Array, group: LinkGroup): Promise<void> {
@@ -283,12 +297,11 @@ export class FolderWalk {
     if (encoded === undefined) {
       const name = nameOf(node.reply!.state!, pending.at);
       tally.fail(node.path, { name, code: 'EIO', message: 'the file could not be read under another of its names' });
-      const isKept = before.length > 0 && (node.trusted || this.#deps.entryStored(before));
-      node.update(pending.index, { kind: isKept ? 'keep' : 'drop' });
-    } else {
-      tally.files[before.length === 0 ? 'new' : 'changed']++;
-      node.update(pending.index, { kind: 'same-file', encoded });
+      await this.#keepOrDrop(node, pending, before);
+      return;
     }
+    tally.files[before.length === 0 ? 'new' : isSameFile(before, encoded) ? 'unchanged' : 'changed']++;
+    node.update(pending.index, { kind: 'same-file', encoded });
     this.#release(node);
   }
 
@@ -375,6 +388,12 @@ export function encodedOf(records: Uint8Array, at: number): Uint8Array {
   const length = records[at + 4]! | (records[at + 5]! << 8) | (records[at + 6]! << 16) | (records[at + 7]! << 24);
   const from = at + RECORD_HEADER_BYTES + nameLength;
   return records.subarray(from, from + length);
+}
+
+/** `encoded` is the file under another of its names. */
+function isSameFile(before: Uint8Array, encoded: Uint8Array): boolean {
+  const { name } = decodeEntry(before);
+  return sameBytes(before, encodeEntry({ ...decodeEntry(encoded), name }));
 }
 
 function sameBytes(a: Uint8Array, b: Uint8Array): boolean {

@@ -127,8 +127,12 @@ export class FolderScan {
     try {
       if (!statxInto(statx, this.#dir, name)) return;
     } catch (error) {
-      this.#fail(name, error);
       const old = this.#findOld(name);
+      if (old !== undefined && !this.#request.trusted && old.record.type === TYPE_CODES.file) {
+        this.#tryToRead(old, name);
+        return;
+      }
+      this.#fail(name, error);
       if (old !== undefined) this.#keepUnread(old, name);
       return;
     }
@@ -199,15 +203,25 @@ export class FolderScan {
   /** What cannot be looked at now keeps its earlier version, and is looked at again next time. */
   #keepUnread(old: FolderStateReader, name: Buffer): void {
     const { type, flags, at } = old.record;
-    if (!this.#request.trusted && type === TYPE_CODES.file) {
-      this.#leaveOld();
-      return;
-    }
     this.#differ();
     stat.set(old.words.subarray((at + STAT_AT) >> 2, ((at + STAT_AT) >> 2) + STAT_WORDS));
     if (type !== TYPE_CODES.dir) this.#matched++;
     writer.add(type, flags | StateFlag.stale, stat, 0, name, old.encoded());
     this.#count(type, writer.entries - 1, name, old.encoded(), false);
+    this.#advance();
+  }
+
+  /** The same where the row is not believed: whether the earlier version is still stored is found out when reading it has failed, too. */
+  #tryToRead(old: FolderStateReader, name: Buffer): void {
+    const { flags, at } = old.record;
+    this.#differ();
+    stat.set(old.words.subarray((at + STAT_AT) >> 2, ((at + STAT_AT) >> 2) + STAT_WORDS));
+    this.#matched++;
+    const before = old.encoded();
+    const index = writer.entries;
+    const added = writer.add(TYPE_CODES.file, flags | StateFlag.stale | StateFlag.pending, stat, 0, name, before);
+    this.#pending.push(index, added);
+    this.#count(TYPE_CODES.file, index, name, before, true);
     this.#advance();
   }
 

@@ -19,6 +19,7 @@ import type { IdentifyTask } from './tasks/identify.ts';
 import type { IngestLargeTask } from './tasks/ingest-large.ts';
 import type { IngestReadTask } from './tasks/ingest-read.ts';
 import type { IngestSealTask } from './tasks/ingest-seal.ts';
+import type { ListChunksTask } from './tasks/list-chunks.ts';
 import type { RecallStateTask } from './tasks/recall-state.ts';
 import type { ScanTask } from './tasks/scan.ts';
 import type { ScrubPackTask } from './tasks/scrub-pack.ts';
@@ -43,6 +44,7 @@ export type PipelineTasks = {
   ingestLarge: IngestLargeTask;
   ingestRead: IngestReadTask;
   ingestSeal: IngestSealTask;
+  listChunks: ListChunksTask;
   recallState: RecallStateTask;
   scan: ScanTask;
   sealGroup: SealGroupTask;
@@ -73,6 +75,7 @@ export const TASK_LOADERS: TaskLoaders = {
   ingestLarge: () => import('./tasks/ingest-large.ts'),
   ingestRead: () => import('./tasks/ingest-read.ts'),
   ingestSeal: () => import('./tasks/ingest-seal.ts'),
+  listChunks: () => import('./tasks/list-chunks.ts'),
   recallState: () => import('./tasks/recall-state.ts'),
   scan: () => import('./tasks/scan.ts'),
   sealGroup: () => import('./tasks/seal-group.ts'),
