@@ -201,11 +201,11 @@ test('packs in a bucket are read, and a bucket that cannot be asked is said', as
   const bytes = fs.readFileSync(packPath('data'));
   store.index.chunks.addPack({ ...pack, store: 'cold' }, store.index.chunks.framesOf(pack.name));
   const bucket = (readRange: ScrubStore['readRange']): ScrubStore => ({ store: 'cold', label: 's3://cold', readRange });
-  const good = await scrub({ mode: 'all', repair: false }, deps([], [bucket(async () => bytes)]));
+  const good = await scrub({ mode: 'all', repair: false }, deps([], [bucket(async () => Uint8Array.from(bytes))]));
   expect(good).toMatchObject({ packs: { total: 3, read: 3 }, findings: [] });
   const bad = Buffer.from(bytes);
   bad[500]! ^= 1;
-  const damaged = await scrub({ mode: 'all', repair: false }, deps([], [bucket(async () => bad)]));
+  const damaged = await scrub({ mode: 'all', repair: false }, deps([], [bucket(async () => Uint8Array.from(bad))]));
   expect(damaged.findings).toMatchObject([{ store: 'cold', otherCopies: 1 }]);
   expect(damaged.files).toEqual([]);
   const down = bucket(async () => {
@@ -214,6 +214,27 @@ test('packs in a bucket are read, and a bucket that cannot be asked is said', as
   const unread = await scrub({ mode: 'all', repair: false }, deps([], [down]));
   expect(unread.unread).toMatchObject([{ label: 's3://cold', code: 'E_STORE' }]);
   expect(unread.findings).toEqual([]);
+});
+
+test('of large packs in a bucket one is in memory at a time', async () => {
+  const pack = store.index.chunks.packs('').find((row) => row.packClass === 'data')!;
+  const rows = store.index.chunks.framesOf(pack.name);
+  for (const digit of ['1', '2', '3', '4'])
+    store.index.chunks.addPack({ ...pack, name: digit.repeat(64), store: 'cold', bytes: 60 * 1024 * 1024 }, rows);
+  let reading = 0;
+  let most = 0;
+  const bucket: ScrubStore = {
+    store: 'cold',
+    label: 's3://cold',
+    async readRange() {
+      most = Math.max(most, ++reading);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      reading--;
+      return new Uint8Array(200);
+    },
+  };
+  expect((await scrub({ mode: 'all', repair: false }, deps([], [bucket]))).packs.read).toBe(6);
+  expect(most).toBe(1);
 });
 
 test('a sample reads a part, at least one pack of each store', async () => {

@@ -1,6 +1,7 @@
 /** Reads packs again, on this disk and in the bucket, and says what is damaged before someone needs it. */
 import { EdgeError, isEdgeError, NEWER_FORMAT_HINT, toEdgeError } from '../core/errors.ts';
 import { toHex } from '../core/ids.ts';
+import { MIB } from '../core/limits.ts';
 import type { PackRow, StoreName } from '../core/ports/index.ts';
 import type { ScrubbedPack } from '../pipeline/tasks/scrub-pack.ts';
 import { filesTouched, type Touched, withoutCopies } from './files-touched.ts';
@@ -8,8 +9,9 @@ import { findLost } from './find-lost.ts';
 import { repairChunks } from './repair-chunks.ts';
 import type { ScrubDeps, ScrubFinding, ScrubInput, ScrubReport, ScrubStore } from './scrub-types.ts';
 
-/** Packs of a bucket in memory at once: 64 MiB each. */
+/** Packs of a bucket read at once, and their bytes in memory: two of those that local packs are copied to, one of the largest (128 MiB). */
 const BUCKET_PACKS_AT_ONCE = 2;
+const BUCKET_BYTES_AT_ONCE = 64 * MIB;
 
 type Finding = { -readonly [Key in keyof ScrubFinding]: ScrubFinding[Key] };
 
@@ -71,10 +73,16 @@ export async function scrub(input: ScrubInput, deps: ScrubDeps): Promise<ScrubRe
     const all = deps.index.packs(store);
     totals.packs += all.length;
     const line = choosePacks(all, input.mode, deps)[Symbol.iterator]();
+    const room = createByteRoom(store === '' ? Number.POSITIVE_INFINITY : BUCKET_BYTES_AT_ONCE);
     const lanes = Array.from({ length: atOnce }, async () => {
       for (const pack of line) {
         deps.signal?.throwIfAborted();
-        note(store, pack, await read(pack));
+        await room.take(pack.bytes);
+        try {
+          note(store, pack, await read(pack));
+        } finally {
+          room.give(pack.bytes);
+        }
       }
     });
     const settled = await Promise.allSettled(lanes);
@@ -137,7 +145,26 @@ async function scrubRemote(pack: PackRow, store: ScrubStore, deps: ScrubDeps): P
     return { bytes: 0, frames: known.length, absent: false, tail: error.message, isNewer: false, bad };
   }
   if (bytes === undefined) return { bytes: 0, frames: 0, absent: true, tail: undefined, isNewer: false, bad: [] };
-  return deps.pool.run('scrubPack', { name: pack.name, packClass: pack.packClass, from: { bytes }, known });
+  const task = { name: pack.name, packClass: pack.packClass, from: { bytes }, known };
+  // Handed over, so that it is in memory once.
+  const isWhole = bytes.byteOffset === 0 && bytes.byteLength === bytes.buffer.byteLength;
+  return deps.pool.run('scrubPack', task, isWhole ? { transfer: [bytes.buffer as ArrayBuffer] } : {});
+}
+
+/** Something larger than all of it is let in alone. */
+function createByteRoom(bytesMax: number): { take(bytes: number): Promise<void>; give(bytes: number): void } {
+  let taken = 0;
+  const waiting: (() => void)[] = [];
+  return {
+    async take(bytes) {
+      while (taken > 0 && taken + bytes > bytesMax) await new Promise<void>((resolve) => waiting.push(resolve));
+      taken += bytes;
+    },
+    give(bytes) {
+      taken -= bytes;
+      for (const wake of waiting.splice(0)) wake();
+    },
+  };
 }
 
 /** A random part, so that samples cover everything in the course of time. */
