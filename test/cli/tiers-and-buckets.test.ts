@@ -1,5 +1,5 @@
 /** The `tier` commands and `recover`, on a folder as the bucket. */
-import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { differences, manifestOf } from '../oracle/manifest.ts';
@@ -104,6 +104,28 @@ test('recover from the bucket, on an empty machine, with only the sheet', async 
     files: { new: 0, changed: 0, unchanged: 5, removed: 0, failed: 0 },
     bytes: { new: 0, stored: 0 },
   });
+});
+
+test('a removed key slot goes from the bucket, too, as soon as it is reached', async () => {
+  const file = join(fixture.folder, 'passphrase');
+  writeFileSync(file, 'a second passphrase\n', { mode: 0o600 });
+  const { data: added } = await json(['key', 'add', '--new-passphrase-file', file]);
+  await json(['sync', '--wait', 's3']);
+  const isThere = () => inBucket().some((name) => name.includes(added.slot));
+  writeFileSync(join(fixture.tree, 'a.txt'), 'a change\n');
+  await json(['sync', '--wait', 's3']);
+  expect(isThere()).toBe(true);
+  const bucket = join(fixture.folder, 'bucket');
+  const elsewhere = join(fixture.folder, 'elsewhere');
+  renameSync(bucket, elsewhere);
+  writeFileSync(bucket, 'in the way of the mount');
+  const { data: removed } = await json(['key', 'remove', added.slot, '-y']);
+  expect(removed).toMatchObject({ withdrawn: [], pending: [{ name: expect.stringContaining('bucket') }] });
+  rmSync(bucket);
+  renameSync(elsewhere, bucket);
+  expect(isThere()).toBe(true);
+  await json(['sync', '--wait', 's3']);
+  expect(isThere()).toBe(false);
 });
 
 test('what a bucket that was only a cold tier lacks is said: exit 3', async () => {

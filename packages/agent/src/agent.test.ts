@@ -298,6 +298,38 @@ describe('agents over real HTTPS', () => {
     ).toBe('E_DENIED');
   });
 
+  it('a removed key slot is taken back from peers, also from one that was away, and does not come back', async () => {
+    const { data: added } = await run<{ slot: string }>(shop, 'key.add', { keyFile: join(folder, 'second.key') });
+    await run(shop, 'sync', { wait: 'sites=2' }, AbortSignal.timeout(30_000));
+    writeFileSync(join(folder, 'files/with-slot.txt'), 'makes a pass');
+    const slotAt = ({ dir }: Pick<Machine, 'dir'>) => existsSync(join(dir, 'data/slots', `${added.slot}.slot`));
+    await run(shop, 'sync', { wait: 'sites=2' }, AbortSignal.timeout(30_000));
+    expect([slotAt(shop), slotAt(dcA), slotAt(dcB)]).toEqual([true, true, true]);
+    const bytes = readFileSync(join(dcA.dir, 'data/slots', `${added.slot}.slot`));
+    const away = { dir: dcB.dir, place: dcB.place, port: dcB.port };
+    await stop(dcB);
+    dcB = undefined as never;
+    const { data } = await run<{ withdrawn: string[]; pending: { name: string }[] }>(shop, 'key.remove', {
+      slot: added.slot,
+    });
+    expect(data.withdrawn).toContain('dc-a');
+    expect(data.pending.map((one) => one.name)).toContain('dc-b');
+    expect([slotAt(shop), slotAt(dcA), slotAt(away)]).toEqual([false, false, true]);
+    dcB = await start(away);
+    await run(shop, 'sync', { wait: 'sites=2' }, AbortSignal.timeout(30_000));
+    expect(slotAt(dcB)).toBe(false);
+    // From an agent that has not heard of it.
+    await dcB.home.peers.link(dcA.home.engine.identity.agentId)!.sendSlots([bytes]);
+    expect(slotAt(dcA)).toBe(false);
+    // A recovery slot is never given up for another agent, nor the one that a machine needs to start.
+    const kept = async (machine: Machine) => (await run<{ slots: { id: string }[] }>(machine, 'key.list')).data.slots;
+    const before = await kept(dcA);
+    const all = before.map(({ id }) => id);
+    await shop.home.peers.link(dcA.home.engine.identity.agentId)!.removeSlots(all);
+    const { data: list } = await run<{ slots: { type: string }[] }>(dcA, 'key.list');
+    expect(list.slots.map((slot) => slot.type).sort()).toEqual(expect.arrayContaining(['keyfile', 'recovery']));
+  });
+
   it('keeps what it owes while a peer is away, and sends it later', async () => {
     const away = dcA;
     const { dir, place, port } = away;

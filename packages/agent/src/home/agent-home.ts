@@ -36,7 +36,9 @@ import { type LoadConfigInput, type LoadedConfig, loadConfig } from '../config/l
 import { showConfig } from '../config/show-config.ts';
 import type { InviterDeps } from '../membership/invite-peer.ts';
 import { openInvites } from '../membership/invites.ts';
+import { publishedSlots } from '../membership/removed-slots.ts';
 import { openRoster, type Roster } from '../membership/roster.ts';
+import { type Withdrawn, withdrawSlots } from '../membership/withdraw-slots.ts';
 import { PROGRAM } from '../program.ts';
 import type { RunningAgent } from '../work/running-agent.ts';
 import { createTurns, type Turns } from '../work/turns.ts';
@@ -44,7 +46,6 @@ import { advertisedAddresses } from './advertised-addresses.ts';
 import { coldStoresOf, ownerPolicy } from './effective-policy.ts';
 import { type OpenStore, openStores } from './open-stores.ts';
 import { relearnStores } from './relearn-stores.ts';
-import { readSlots } from './unlock-vault.ts';
 
 export interface AgentHome {
   /** As it is now: `reload` replaces it. */
@@ -68,6 +69,8 @@ export interface AgentHome {
   readonly addresses: readonly string[];
   /** 32 bytes; undefined where this agent does not hold the admin key. */
   adminSeed(): Promise<Uint8Array | undefined>;
+  /** Takes removed key slots back from members and buckets that were not told of them yet. */
+  withdrawSlots(signal?: AbortSignal): Promise<Withdrawn>;
   /** Reads the configuration again. E_CONFIG leaves the old one in force. Answers the keys whose values differ. */
   reload(): Promise<readonly string[]>;
   /** Called after each reload. */
@@ -194,7 +197,7 @@ async function assembleHome(
     ...peers.members().flatMap((member) => peers.link(member.agent)?.source ?? []),
     ...[...stores.values()].map((store) => store.source),
   ];
-  const slots = () => readSlots(dataDir);
+  const slots = () => publishedSlots(dataDir);
   const cards = () =>
     peers.cards.all().map(({ card, bytes }) => ({ agent: card.agentId, incarnation: card.incarnation, bytes }));
   const adminSeed = () => readAdminSeed(engine);
@@ -271,6 +274,7 @@ async function assembleHome(
       return advertisedAddresses(loaded.config.agent, boundPort);
     },
     adminSeed,
+    withdrawSlots: (signal) => withdrawSlots({ dataDir, kv: index.kv, peers, stores }, signal),
     async reload() {
       const next = loadConfig(input.place);
       const nextStores = storesOf(next.config);

@@ -8,6 +8,7 @@ import { decodeIds, ID_LIST_BYTES_MAX } from './id-list.ts';
 import type { PeerService } from './peer-service.ts';
 import {
   decodeParts,
+  decodeSlotIds,
   decodeSlots,
   decodeVerifyRequest,
   encodeHoldReply,
@@ -17,6 +18,7 @@ import {
   encodeVerifyReply,
   HOLD_BATCH_BYTES_MAX,
   RECORDS_BYTES_MAX,
+  SLOT_IDS_BYTES_MAX,
   SLOTS_BYTES_MAX,
   writeHead,
 } from './peer-wire.ts';
@@ -107,6 +109,16 @@ export const PEER_ROUTES: ReadonlyMap<string, PeerRoute> = new Map<string, PeerR
       access: 'member',
       run: async ({ message, response }, service) => {
         await service.addSlots(decodeSlots(await readBody(message, SLOTS_BYTES_MAX)));
+        sendBytes(response, new Uint8Array(0));
+      },
+    },
+  ],
+  [
+    'POST /peer/1/slots/removed',
+    {
+      access: 'member',
+      run: async ({ message, response }, service) => {
+        await service.removeSlots(decodeSlotIds(await readBody(message, SLOT_IDS_BYTES_MAX)));
         sendBytes(response, new Uint8Array(0));
       },
     },

@@ -12,9 +12,9 @@ import {
   writeFileDurably,
 } from '@edgestore/engine';
 import type { AgentHome } from '../home/agent-home.ts';
-import { readSlots } from '../home/unlock-vault.ts';
 import { admitPeer } from '../membership/invite-peer.ts';
 import { createRecoveryAccess } from '../membership/recovery-access.ts';
+import { publishedSlots, removedSlots, removeSlotsForOthers } from '../membership/removed-slots.ts';
 import type { FrameItem } from './frame-stream.ts';
 import type { PeerService } from './peer-service.ts';
 
@@ -103,7 +103,7 @@ export function serveHome(
     state: async (reader) => ({
       heads: logs.agents().map((agent) => ({ agent, head: logs.head(agent)! })),
       lastOp: reader === undefined ? 0 : index.holds.lastOp(reader),
-      slots: (await readSlots(dataDir)).map((slot) => slot.slotId),
+      slots: (await publishedSlots(dataDir)).map((slot) => slot.slotId),
     }),
     async records(agent, after, bytesMax) {
       const out: Uint8Array[] = [];
@@ -120,15 +120,17 @@ export function serveHome(
       onHeld();
       return head;
     },
-    slots: async () => (await readSlots(dataDir)).map((slot) => slot.bytes),
+    slots: async () => (await publishedSlots(dataDir)).map((slot) => slot.bytes),
     addSlots: async (slots) => {
-      const known = new Set((await readSlots(dataDir)).map((slot) => slot.slotId));
+      const published = (await publishedSlots(dataDir)).map((slot) => slot.slotId);
+      const known = new Set([...published, ...(await removedSlots(dataDir))]);
       for (const bytes of slots) {
         const slot = decodeSlot(bytes);
         if (slot.vaultId !== keys.vaultId) throw new EdgeError('E_DENIED', 'a key slot of another vault');
         if (!known.has(slot.slotId)) await writeFileDurably(dataDir.slotFile(slot.slotId), bytes, 0o600);
       }
     },
+    removeSlots: (slotIds) => removeSlotsForOthers(sodium, dataDir, slotIds),
     join: async (request, clientPin, remoteAddress) => {
       const answer = await admitPeer(request, clientPin, remoteAddress, home.inviter);
       onMembers();
@@ -144,7 +146,7 @@ export function serveHome(
       recovery.prove(clientPin, proof);
       return {
         vault: engine.vaultBytes,
-        slots: (await readSlots(dataDir)).map((slot) => slot.bytes),
+        slots: (await publishedSlots(dataDir)).map((slot) => slot.bytes),
         cards: peers.cards.all().map((one) => one.bytes),
       };
     },

@@ -28,6 +28,10 @@ export interface KeyRemoveData {
   readonly slot: string;
   readonly type: string;
   readonly dry_run: boolean;
+  /** Members and buckets that gave their copy up. */
+  readonly withdrawn: readonly string[];
+  /** Those that could not be reached: there the slot can still be used, until they were. */
+  readonly pending: readonly { readonly name: string; readonly message: string }[];
 }
 
 export interface CheckRecoveryData {

@@ -1,6 +1,7 @@
 /** `key remove`. */
-import { EdgeError, removeIfThere, syncFolder } from '@edgestore/engine';
+import { EdgeError } from '@edgestore/engine';
 import { z } from 'zod';
+import { removeSlot } from '../membership/removed-slots.ts';
 import type { KeyRemoveData } from './key-data.ts';
 import { openedOf } from './opened.ts';
 import { defineOperation } from './operation.ts';
@@ -38,9 +39,9 @@ export const keyRemove = defineOperation<z.output<typeof input>, KeyRemoveData>(
       });
     }
     if (!dryRun) {
-      await removeIfThere(engine.dataDir.slotFile(slot.slotId));
-      await syncFolder(engine.dataDir.slotsDir);
+      await removeSlot(engine.dataDir, slot.slotId);
     }
-    return { data: { slot: slot.slotId, type: slot.type, dry_run: dryRun } };
+    const { done, pending } = dryRun ? { done: [], pending: [] } : await context.home.withdrawSlots(context.signal);
+    return { data: { slot: slot.slotId, type: slot.type, dry_run: dryRun, withdrawn: done, pending } };
   },
 });

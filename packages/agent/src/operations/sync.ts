@@ -98,6 +98,7 @@ async function syncRoots(given: SyncInput, context: OperationContext): Promise<O
   const data = captured.map(({ root, report }) =>
     rootData(root, report, waited.isReached ? formatDurabilityLevel(given.wait) : 'local', context),
   );
+  if (given.wait.kind !== 'local' && !given.dryRun) await withdrawSlots(context);
   return { data: { roots: data, dry_run: given.dryRun }, exitCode: exitCodeOf(captured, waited.isReached) };
 }
 
@@ -245,4 +246,10 @@ function exitCodeOf(captured: readonly { readonly report: CaptureReport | EdgeEr
   )
     ? 3
     : 0;
+}
+
+/** Peers and buckets are being talked to anyway: those that were away when a key slot was removed are told now. */
+async function withdrawSlots({ home, signal, warn }: OperationContext): Promise<void> {
+  for (const { name, message } of (await home.withdrawSlots(signal)).pending)
+    warn({ code: 'slots-not-withdrawn', message: `removed key slots can still be used at ${name}: ${message}` });
 }

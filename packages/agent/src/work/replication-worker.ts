@@ -10,6 +10,9 @@ const TARGETS_AT_ONCE = 4;
 /** New members and changed policies are looked for at least so often. */
 const LOOK_MS_MAX = 30_000;
 
+/** Removed key slots are taken back from who was away so often at most. */
+const WITHDRAW_MS_MIN = 60_000;
+
 export function startReplicationWorker(deps: {
   readonly home: AgentHome;
   readonly events: AgentEvents;
@@ -42,12 +45,31 @@ export function startReplicationWorker(deps: {
     }
   }
 
+  let withdrawing: Promise<unknown> | undefined;
+  let withdrawnMs = Number.NEGATIVE_INFINITY;
+
+  /** Beside the passes: one member that is away must not hold the others up. */
+  function withdraw(signal: AbortSignal): void {
+    const nowMs = engine.clock.monotonicMs();
+    if (withdrawing !== undefined || nowMs - withdrawnMs < WITHDRAW_MS_MIN) return;
+    withdrawnMs = nowMs;
+    withdrawing = home
+      .withdrawSlots(signal)
+      .catch((error: unknown) => {
+        if (!signal.aborted) deps.onError(toEdgeError(error), 'replication');
+      })
+      .finally(() => {
+        withdrawing = undefined;
+      });
+  }
+
   const worker = startWorker({
     name: 'replication',
     clock: engine.clock,
     onError: deps.onError,
     work: async (signal) => {
       oweToNewTargets(home);
+      withdraw(signal);
       for (const target of replicator.due()) {
         if (underWay.size >= TARGETS_AT_ONCE) break;
         if (underWay.has(target.target)) continue;
@@ -70,7 +92,7 @@ export function startReplicationWorker(deps: {
     stop: async () => {
       forget();
       await worker.stop();
-      await Promise.all(underWay.values());
+      await Promise.all([...underWay.values(), withdrawing]);
     },
   };
 }

@@ -18,7 +18,11 @@ export function renderKeyAdded(data: KeyAddData, { colours }: TextContext): stri
 }
 
 export function renderKeyRemoved(data: KeyRemoveData): string[] {
-  return [`Key slot ${shortId(data.slot)} (${data.type}) ${data.dry_run ? 'would be removed' : 'removed'}`];
+  const lines = [`Key slot ${shortId(data.slot)} (${data.type}) ${data.dry_run ? 'would be removed' : 'removed'}`];
+  if (data.withdrawn.length > 0) lines.push(`  also from: ${data.withdrawn.map((one) => printable(one)).join(', ')}`);
+  for (const { name, message } of data.pending)
+    lines.push(`  still usable at ${printable(name)} until it is reached: ${printable(message)}`);
+  return lines;
 }
 
 export function renderCheckRecovery(data: CheckRecoveryData, { colours }: TextContext): string[] {

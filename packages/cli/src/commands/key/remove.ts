@@ -6,7 +6,7 @@ import { type KeyRemoveData, renderKeyRemoved } from '../../render/keys.ts';
 
 export default class KeyRemove extends EdgestoreCommand {
   static override summary =
-    'Remove a key slot. Copies of it elsewhere, and whoever knows the vault key already, are not stopped by that.';
+    'Remove a key slot, here and from peers and buckets as soon as they are reached. Whoever knows the vault key already is not stopped by that.';
   static override examples = ['<%= config.bin %> key remove 9c41aa02'];
   static override args = {
     slot: Args.string({ required: true, description: "the slot's id, or the beginning of it" }),

@@ -34,6 +34,8 @@ export interface PeerLink {
   sendRecords(records: readonly Uint8Array[], signal?: AbortSignal): Promise<Head>;
   /** Hands over key slots (public files; each opens the vault key with a secret); the peer keeps those it lacks. */
   sendSlots(slots: readonly Uint8Array[], signal?: AbortSignal): Promise<void>;
+  /** Has the peer give up key slots that were removed, and never take them again. */
+  removeSlots(slotIds: readonly HexId[], signal?: AbortSignal): Promise<void>;
   /**
    * BLAKE2b-256 keyed with `nonce` (32 bytes) over each chunk, re-read from the medium for this call; undefined where the copy is absent or
    * damaged. With it the caller verifies a copy without moving it (P5). `sealed` is over the bytes as they lie there; `plain` over what they
