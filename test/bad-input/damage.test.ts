@@ -1,5 +1,14 @@
 /** Damaged files of a data dir: which command says what, and that what was acknowledged comes back wherever its bytes are still there. */
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { contentsOf, flipBit, largestFile, makeSite, type Site, setByte } from './site.ts';
@@ -11,7 +20,10 @@ beforeAll(async () => {
 afterAll(() => site.remove());
 
 const largestPack = (dataDir: string): string => largestFile(join(dataDir, 'packs'));
-const logOf = (dataDir: string): string => largestFile(join(dataDir, 'log'));
+const logOf = (dataDir: string): string => {
+  const folder = join(dataDir, 'log');
+  return largestFile(join(folder, readdirSync(folder).find((name) => /^[0-9a-f]{32}$/.test(name))!));
+};
 const indexOf = (dataDir: string): string => join(dataDir, 'index.sqlite');
 
 describe('a damaged pack', () => {
@@ -112,6 +124,107 @@ describe('a damaged log', () => {
     rmSync(indexOf(dataDir), { force: true });
     await site.refuses(dataDir, ['sync'], { ...refusal, message: /log .*missing/ });
     writeFileSync(log, good, { mode: 0o600 });
+    await site.restores(dataDir);
+  });
+});
+
+describe('scrub --repair of a damaged log', () => {
+  /** Where each record lies: a length of four bytes, then the record (docs/formats/log-segment.md). */
+  function recordsIn(file: string): { at: number; length: number }[] {
+    const bytes = readFileSync(file);
+    const out: { at: number; length: number }[] = [];
+    for (let at = 0; at < bytes.length; ) {
+      const length = bytes.readUInt32LE(at);
+      out.push({ at: at + 4, length });
+      at += 4 + length;
+    }
+    return out;
+  }
+
+  const snapshotsOf = async (dataDir: string): Promise<string[]> =>
+    (await site.json(dataDir, ['snapshot', 'list'])).data.snapshots.map((one: { id: string }) => one.id);
+
+  /** A copy of the vault with two snapshots more, of another root. */
+  async function withMore(): Promise<{ dataDir: string; ids: string[] }> {
+    const dataDir = site.copy();
+    const other = site.at('other-root');
+    mkdirSync(other, { recursive: true });
+    for (const text of ['one', 'two']) {
+      writeFileSync(join(other, 'file'), text);
+      await site.json(dataDir, ['sync', other]);
+    }
+    return { dataDir, ids: await snapshotsOf(dataDir) };
+  }
+
+  test.each([
+    ['the newest record', -1, 2, 0],
+    ['the record of the snapshot before', -2, 1, 1],
+  ])(
+    'without any other copy, %s: what verifies stays, what is lost is named, and the vault works on',
+    async (_, which, kept, renewed) => {
+      const { dataDir, ids } = await withMore();
+      const log = logOf(dataDir);
+      const records = recordsIn(log);
+      const bytes = readFileSync(log).length;
+      flipBit(log, records.at(which)!.at + 200);
+      expect((await site.json(dataDir, ['sync'], 7)).error.hint).toContain('scrub --repair');
+      const { data } = await site.json(dataDir, ['scrub', '--repair'], 7);
+      expect(data.log).toMatchObject({ repaired: 'cut', from: [], records: records.length + which });
+      expect(data.log.lost.map((one: { id: string }) => one.id)).toEqual([ids.at(which)]);
+      expect(data.log.snapshots.map((one: { id: string; was?: string }) => one.was ?? one.id)).toEqual(
+        ids.filter((id) => id !== ids.at(which)),
+      );
+      expect(data.log.snapshots.filter((one: { was?: string }) => one.was !== undefined)).toHaveLength(renewed);
+      expect(data.log.snapshots).toHaveLength(kept + renewed);
+      // Nothing was deleted.
+      expect(readFileSync(largestFile(data.log.aside)).length).toBe(bytes);
+      await site.restores(dataDir, { warned: /index .* built again/ });
+      expect((await snapshotsOf(dataDir)).sort()).toEqual(
+        data.log.snapshots.map((one: { id: string }) => one.id).sort(),
+      );
+      await site.json(dataDir, ['sync']);
+      expect((await site.json(dataDir, ['status'])).data.agent.incarnation).toBe(2);
+      expect((await site.json(dataDir, ['scrub', '--all', '--repair'])).data).toMatchObject({ lost: { chunks: 0 } });
+      await site.restores(dataDir);
+    },
+  );
+
+  test('killed between setting the old files aside and putting the new ones in place, the next run ends it', async () => {
+    const { dataDir } = await withMore();
+    const log = logOf(dataDir);
+    flipBit(log, recordsIn(log).at(-1)!.at + 200);
+    await site.json(dataDir, ['scrub', '--repair'], 7);
+    const folder = log.slice(0, log.lastIndexOf('/'));
+    const staged = join(dataDir, 'log', '.repair');
+    mkdirSync(staged);
+    renameSync(folder, join(staged, folder.slice(folder.lastIndexOf('/') + 1)));
+    await site.json(dataDir, ['sync'], 7);
+    await site.json(dataDir, ['scrub', '--repair'], 20);
+    await site.restores(dataDir);
+  });
+
+  test.each([
+    ['flipped', (log: string) => flipBit(log, recordsIn(log).at(-2)!.at + 200)],
+    ['removed', (log: string) => rmSync(log)],
+  ])('with a copy in a bucket, %s: everything is there again, under the same ids', async (what, damage) => {
+    const { dataDir, ids } = await withMore();
+    const bucket = site.at(`bucket-${what}`);
+    mkdirSync(bucket);
+    const config = site.at(`${what}.toml`);
+    writeFileSync(
+      config,
+      `[stores.offsite]\nurl = "file://${bucket}"\n[replication.default]\ncopies = 1\nsites = 1\nstore = "offsite"\n`,
+    );
+    await site.json(dataDir, ['sync', '--wait', 's3', '-c', config]);
+    const all = await snapshotsOf(dataDir);
+    const log = logOf(dataDir);
+    const before = readFileSync(log);
+    damage(log);
+    const { data } = await site.json(dataDir, ['scrub', '--repair', '-c', config]);
+    expect(data.log).toMatchObject({ repaired: 'whole', lost: [], from: [expect.stringContaining(bucket)] });
+    expect(readFileSync(logOf(dataDir))).toEqual(before);
+    expect(await snapshotsOf(dataDir)).toEqual(all);
+    expect(all).toEqual(expect.arrayContaining(ids));
     await site.restores(dataDir);
   });
 });

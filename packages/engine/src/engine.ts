@@ -40,6 +40,8 @@ export interface EngineOptions {
   readonly warn: ReportWarning;
   readonly progress?: ReportProgress;
   readonly signal?: AbortSignal;
+  /** Opens also with a damaged log of this agent: it is read as far as it goes and not written to. For repairing it. */
+  readonly toleratesOwnDamage?: boolean;
 }
 
 export interface Engine {
@@ -96,7 +98,9 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       });
     }
     const self = identity.agentId;
-    const logs = await openLogStore(dataDir.logDir, { knownHeads: index.isBuilt() ? index.log.heads() : [], self });
+    const toleratesOwnDamage = options.toleratesOwnDamage === true;
+    const knownHeads = index.isBuilt() ? index.log.heads() : [];
+    const logs = await openLogStore(dataDir.logDir, { knownHeads, self, toleratesOwnDamage });
     for (const problem of logs.problems) warn({ code: 'W_LOG_DAMAGED', message: problem.message });
     for (const { path, bytes } of logs.moved) {
       warn({
@@ -110,7 +114,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       dataDir,
       index,
       log: logs,
-      self,
+      ...(toleratesOwnDamage ? {} : { self }),
       vault: keys.vaultId,
       clock,
       openRecord,

@@ -92,6 +92,8 @@ export interface OpenAgentHomeInput {
   readonly signal?: AbortSignal;
   /** What E_BUSY tells others of us: the command without anything secret. */
   readonly command: string;
+  /** Opens also where the own log is damaged or gone, so that it can be repaired. */
+  readonly repairsLog?: boolean;
 }
 
 /** zstd levels behind `[limits] compression`. */
@@ -125,9 +127,10 @@ export async function openAgentHome(input: OpenAgentHomeInput): Promise<AgentHom
       level: LEVELS[loaded.config.limits.compression],
       ...(input.progress === undefined ? {} : { progress: input.progress }),
       ...(input.signal === undefined ? {} : { signal: input.signal }),
+      ...(input.repairsLog === true ? { toleratesOwnDamage: true } : {}),
     });
     opened.push(engine);
-    await requireOwnLog(engine);
+    if (input.repairsLog !== true) await requireOwnLog(engine);
     return await assembleHome(loaded, vaultKey, engine, input, opened, closeAll);
   } catch (error) {
     await closeAll();
@@ -145,7 +148,7 @@ async function requireOwnLog({ log, dataDir, identity }: Engine): Promise<void> 
   if (existsSync(card) && decodeCard(await readFile(card)).role === 'reader') return;
   const folder = join(dataDir.logDir, identity.agentId);
   throw new EdgeError('E_INTEGRITY', `the log of this agent is missing: ${folder}`, {
-    hint: 'Nothing was changed. Put the folder back from a copy, or recover from a peer or the bucket (`edgestore recover`).',
+    hint: 'Nothing was changed. Put the folder back from a copy, mend the log from a peer or the bucket (`edgestore scrub --repair`), or recover into a new data dir (`edgestore recover`).',
     context: { path: folder },
   });
 }

@@ -20,6 +20,7 @@ export async function runHere(name: string, rawInput: unknown, context: RunHereC
     place: context.place,
     unlock: async (dir) => unlockVault(dir, await context.secret(dir.storedKeyFile)),
     command: `edgestore ${name.replace('.', ' ')}`,
+    repairsLog: operation.repairsLog?.(input) === true,
     clock: context.clock,
     random: context.random,
     warn: context.warn,

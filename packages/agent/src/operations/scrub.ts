@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { openedOf } from './opened.ts';
 import { defineOperation } from './operation.ts';
 import { readerDeps } from './reader-deps.ts';
+import { repairOwnLog, type ScrubbedLog } from './repair-own-log.ts';
 import { scrubPlaces } from './scrub-places.ts';
 
 export interface ScrubFindingData {
@@ -39,6 +40,8 @@ export interface ScrubData {
   readonly unread: readonly { readonly store: string; readonly code: string; readonly message: string }[];
   readonly repaired: number;
   readonly duration_s: number;
+  /** Present when the log of this agent was damaged: it was repaired, and nothing else was looked at. */
+  readonly log?: ScrubbedLog;
 }
 
 const input = z.object({
@@ -52,9 +55,13 @@ export const scrub = defineOperation<Input, ScrubData>({
   name: 'scrub',
   input: input as unknown as z.ZodType<Input>,
   mutates: true,
+  repairsLog: (given) => given.repair,
   run: async (given, context) => {
     const opened = openedOf(context);
     const { engine } = opened;
+    const repaired = given.repair ? await repairOwnLog(context) : undefined;
+    // What was opened was the damaged log: packs are looked at by the next run.
+    if (repaired !== undefined) return repaired;
     const report = await runScrub(
       { mode: given.all ? 'all' : { sample: given.sample }, repair: given.repair },
       {

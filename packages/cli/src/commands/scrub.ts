@@ -14,7 +14,9 @@ export default class Scrub extends EdgestoreCommand {
       exclusive: ['all'],
     }),
     all: Flags.boolean({ summary: 'Read every pack.' }),
-    repair: Flags.boolean({ summary: 'Bring good copies of damaged chunks back from elsewhere.' }),
+    repair: Flags.boolean({
+      summary: 'Bring good copies of damaged chunks back from elsewhere; mend a damaged log of this agent.',
+    }),
   };
 
   override async run(): Promise<number> {

@@ -11,6 +11,7 @@ export type { ScrubData };
 const FILES_SHOWN_MAX = 20;
 
 export function renderScrub(data: ScrubData, { colours, verbose }: TextContext): string[] {
+  if (data.log !== undefined) return renderLog(data.log, colours);
   const lines = [
     `${formatCount(data.packs.read)} of ${formatCount(data.packs.total)} packs read, ${formatCount(data.chunks)} chunks, ${formatBytes(data.bytes)}, in ${formatDuration(data.duration_s * 1000)}`,
   ];
@@ -48,4 +49,23 @@ export function renderScrub(data: ScrubData, { colours, verbose }: TextContext):
   const more = data.files.length - shown.length + data.files_omitted;
   if (more > 0) lines.push(`  … and ${formatCount(more)} more${verbose ? '' : ' (-v shows more)'}`);
   return lines;
+}
+
+function renderLog(log: NonNullable<ScrubData['log']>, colours: TextContext['colours']): string[] {
+  const lines = [
+    log.repaired === 'whole'
+      ? colours.green(`The log of this agent is whole again: ${formatCount(log.records)} records.`)
+      : colours.yellow(
+          `The log of this agent was cut: ${formatCount(log.records)} records verify; it goes on as a new life.`,
+        ),
+    `The damaged files were kept: ${printable(log.aside)}`,
+  ];
+  if (log.from.length > 0) lines.push(`Records came from: ${log.from.map((one) => printable(one)).join(', ')}`);
+  for (const one of log.snapshots) {
+    const was = one.was === undefined ? '' : `, was ${shortId(one.was)}`;
+    lines.push(`  ${colours.green('there')}  ${shortId(one.id)} ${printable(one.root)} ${one.time}${was}`);
+  }
+  for (const one of log.lost)
+    lines.push(`  ${colours.red('lost')}   ${shortId(one.id)} ${printable(one.root)} ${one.time}`);
+  return [...lines, 'Packs were not looked at; run the command again for that.'];
 }

@@ -12,7 +12,7 @@ import type { AppendFileFormat } from './append-file.ts';
 export const LOG_FORMAT: AppendFileFormat = {
   what: 'log',
   damageHint:
-    'Nothing was changed. Put the file back from a copy, or recover from a peer or the bucket (`edgestore recover`).',
+    'Nothing was changed. Put the file back from a copy, or mend the log (`edgestore scrub --repair`): from a peer or the bucket, else as far as its records verify. Or recover into a new data dir (`edgestore recover`).',
   magic: RECORD_MAGIC,
   itemBytesMax: RECORD_BYTES_MAX,
   split: (bytes) => {

@@ -45,6 +45,8 @@ export interface LogStoreDeps {
   /** With it, damage in another agent's log is a problem of that log only; without it, and in the agent's own log, it is thrown. */
   readonly self?: AgentId;
   /** The newest heads that the index knows: a log that ends before its own lost acknowledged records. */
+  /** The own log is taken as another agent's: only for whoever is going to repair it. */
+  readonly toleratesOwnDamage?: boolean;
   readonly knownHeads?: readonly { readonly agent: AgentId; readonly head: Head }[];
 }
 
@@ -69,7 +71,8 @@ export async function openLogStore(logDir: string, deps: LogStoreDeps = {}): Pro
       requireKnown(log, known);
       logs.set(agent, log);
     } catch (error) {
-      if (deps.self === undefined || agent === deps.self || !isEdgeError(error, 'E_INTEGRITY')) throw error;
+      const isTolerated = deps.self !== undefined && (agent !== deps.self || deps.toleratesOwnDamage === true);
+      if (!isTolerated || !isEdgeError(error, 'E_INTEGRITY')) throw error;
       problems.push(error);
       logs.set(agent, { dir, lives: livesByName(agent, dir, await readFolder(dir)), damage: { error, known } });
     }
