@@ -1,6 +1,13 @@
 /** Takes removed key slots back from everyone who may have a copy: the members, who give them to a machine under recovery, and the buckets. */
 import { createHash } from 'node:crypto';
-import { type DataDir, type KeyValue, type PeerDirectory, toEdgeError } from '@edgestore/engine';
+import {
+  type DataDir,
+  EdgeError,
+  type KeyValue,
+  knowsAllReceipts,
+  type PeerDirectory,
+  toEdgeError,
+} from '@edgestore/engine';
 import type { OpenStore } from '../home/open-stores.ts';
 import { removedSlots } from './removed-slots.ts';
 
@@ -46,13 +53,13 @@ export async function withdrawSlots(deps: WithdrawDeps, signal?: AbortSignal): P
   return { done: done.sort(), pending: pending.sort((a, b) => a.name.localeCompare(b.name)) };
 }
 
-function keepersOf({ peers, stores }: WithdrawDeps): Keeper[] {
+function keepersOf({ kv, peers, stores }: WithdrawDeps): Keeper[] {
   const members = peers.members().map<Keeper>((member) => ({
     name: member.name,
     key: `slots.withdrawn.${member.agent}`,
     async remove(slotIds, signal) {
       const link = peers.link(member.agent);
-      if (link === undefined) throw new Error('no address of it is known');
+      if (link === undefined) throw new EdgeError('E_STORE', 'no address of it is known');
       await link.removeSlots(slotIds, signal);
     },
   }));
@@ -60,6 +67,14 @@ function keepersOf({ peers, stores }: WithdrawDeps): Keeper[] {
     name: store.objects.label,
     key: `slots.withdrawn.store:${store.name}`,
     async remove(slotIds, signal) {
+      // An archive that is not mounted looks like an empty one, and deletes nothing without a word.
+      if ((await store.vault.descriptor(signal)) === undefined) {
+        const wasUsed = [`store:${store.name}`, `store-meta:${store.name}`].some(
+          (target) => kv.get(`bucket.files.${target}`) !== undefined,
+        );
+        if (!wasUsed && knowsAllReceipts(kv)) return;
+        throw new EdgeError('E_NO_BUCKET', 'it holds nothing of this vault: not mounted?');
+      }
       for (const slotId of slotIds) await store.vault.removeSlot(slotId, signal);
     },
   }));
