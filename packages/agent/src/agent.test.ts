@@ -455,6 +455,11 @@ describe('agents over real HTTPS', () => {
     dcB = await start(holders[1]!);
     await until(async () => (await since()) === null, 'both were asked');
     expect(shop.home.engine.index.kv.get('relearn')).toBeUndefined();
+    // Owner and holders know where everything is, their own and what they keep for others.
+    for (const machine of [shop, dcA, dcB]) {
+      const { data } = await run(machine, 'scrub', { all: true });
+      expect(data).toMatchObject({ findings: [], lost: { chunks: 0 }, unknown: { chunks: 0, unread: 0 } });
+    }
   });
 
   it('stops in time, removes its socket, and starts again over a stale one', async () => {
