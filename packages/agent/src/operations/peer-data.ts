@@ -15,10 +15,22 @@ export interface PeerData {
   /** Snapshots that wait to be sent to it. */
   readonly pending: number;
   readonly last_error: string | null;
+  /** Someone answers there who is not this peer, or who refuses us: another certificate, vault or version. */
+  readonly refused: PeerRefusal | null;
   /** One of the targets that hold this agent's chunks. */
   readonly holds_ours: boolean;
   /** Chunks that it asked to hold here. */
   readonly held_here: number;
+}
+
+export interface PeerRefusal {
+  readonly code: string;
+  readonly message: string;
+  readonly exit: number;
+  readonly hint: string | null;
+  /** Fingerprints, when it is about them. */
+  readonly expected: string | null;
+  readonly seen: string | null;
 }
 
 export interface PeerListData {

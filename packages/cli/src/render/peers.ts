@@ -42,12 +42,16 @@ export function renderPeer({ peer }: PeerShowData, { colours }: TextContext): st
       ['state', stateOf(peer)],
       ['last seen', peer.last_seen === null ? undefined : shownTime(peer.last_seen)],
       ['queue', queueOf(peer)],
+      ['expected', peer.refused?.expected ?? undefined],
+      ['seen', peer.refused?.seen ?? undefined],
       ['last error', peer.last_error === null ? undefined : printable(peer.last_error)],
+      ['way out', peer.refused?.hint == null ? undefined : printable(peer.refused.hint)],
     ]),
   ];
 }
 
 function stateOf(peer: PeerData): string {
+  if (peer.refused !== null) return 'refused';
   return peer.reachable === null ? 'unknown' : peer.reachable ? 'reachable' : 'unreachable';
 }
 

@@ -1,6 +1,6 @@
 /** All replication of one agent: the durable queue, one pass at a time for each target, and waiting for a level. */
 import type { RandomBytes } from '../core/clock.ts';
-import { EdgeError, isEdgeError, toEdgeError } from '../core/errors.ts';
+import { EdgeError, type ErrorCode, isEdgeError, toEdgeError } from '../core/errors.ts';
 import type { RecordHash } from '../core/ids.ts';
 import type { QueueIndex, TargetId } from '../core/ports/index.ts';
 import type { PeerDirectory } from '../core/ports/peer.ts';
@@ -41,6 +41,8 @@ export interface TargetStatus {
   readonly attempts: number;
   readonly nextTryNs: bigint | undefined;
   readonly lastError: string | undefined;
+  /** The code of the last error, when waiting does not help against it. */
+  readonly refusal: ErrorCode | undefined;
   readonly isRunning: boolean;
 }
 
@@ -179,6 +181,7 @@ export function createReplicator(deps: ReplicatorDeps): Replicator {
           attempts: worst?.attempts ?? 0,
           nextTryNs: worst?.nextTryNs,
           lastError: worst?.lastError,
+          refusal: FINAL.find((code) => worst?.lastError?.startsWith(`${code}: `)),
           isRunning: running.has(target.target),
         };
       });
