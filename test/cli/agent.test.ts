@@ -1,6 +1,7 @@
 /** Commands through a running agent: the same output, jobs, and the `agent`, `jobs` and `peer` commands. */
 import type { ChildProcess } from 'node:child_process';
-import { existsSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { get } from 'node:http';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Finished, finished, startEdgestore, waitUntil } from '../support/edgestore-process.ts';
@@ -123,6 +124,52 @@ describe('with an agent', () => {
     );
     expect((await fixture.run(['agent', 'stop', '-c', config])).stdout).toContain('has stopped');
     expect((await ended).exitCode).toBe(0);
+  });
+
+  test('/readyz: ready with its roots watched; 503 with the reason while one is gone; ready again when it is back', async () => {
+    const home = makeFixture();
+    await home.json(['init', '--recovery-out', join(home.folder, 'sheet')]);
+    await home.json(['root', 'add', home.tree]);
+    const config = await configOf(home);
+    const { child, ended } = await startAgent(home, config);
+    const ready = (): Promise<{ status: number; body: { ready: boolean; reasons: string[] } }> =>
+      new Promise((resolve, reject) => {
+        const socketPath = join(home.dataDir, 'run', 'agent.sock');
+        get({ socketPath, path: '/readyz' }, async (response) => {
+          let text = '';
+          for await (const part of response) text += part;
+          resolve({ status: response.statusCode!, body: JSON.parse(text) });
+        }).once('error', reject);
+      });
+    const until = (status: number) =>
+      waitUntil(`readyz is ${status}`, 30_000, async () => {
+        const answer = await ready();
+        return answer.status === status ? answer.body : undefined;
+      });
+    expect(await until(200)).toEqual({ ready: true, reasons: [] });
+    renameSync(home.tree, `${home.tree}-away`);
+    expect(await until(503)).toEqual({
+      ready: false,
+      reasons: [expect.stringMatching(/^root tree is not there: .*tree/)],
+    });
+    renameSync(`${home.tree}-away`, home.tree);
+    expect(await until(200)).toEqual({ ready: true, reasons: [] });
+    // Another folder in its place is watched as well: what changes there is found without waiting for the rescan.
+    renameSync(home.tree, `${home.tree}-away`);
+    cpSync(`${home.tree}-away`, home.tree, { recursive: true });
+    const snapshots = async (): Promise<number> =>
+      (await home.json(['snapshot', 'list', '-c', config])).data.snapshots.length;
+    const before = await snapshots();
+    writeFileSync(join(home.tree, 'after.txt'), 'written into the new folder\n');
+    await waitUntil('it was captured', 40_000, async () => ((await snapshots()) > before ? true : undefined));
+    const then = await snapshots();
+    writeFileSync(join(home.tree, 'after.txt'), 'and changed again\n');
+    await waitUntil('it was captured again', 40_000, async () => ((await snapshots()) > then ? true : undefined));
+    rmSync(home.tree, { recursive: true });
+    renameSync(`${home.tree}-away`, home.tree);
+    child.kill('SIGTERM');
+    await ended;
+    home.remove();
   });
 
   test('SIGTERM ends it with 143 within 10 s', async () => {
