@@ -1,6 +1,6 @@
 /** Commands through a running agent: the same output, jobs, and the `agent`, `jobs` and `peer` commands. */
 import type { ChildProcess } from 'node:child_process';
-import { cpSync, existsSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { get } from 'node:http';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -187,6 +187,16 @@ describe('peers', () => {
     const config = await configOf(fixture);
     expect((await fixture.run(['peer', 'list', '-c', config])).stdout).toContain('No peers');
     const { ended } = await startAgent(fixture, config);
+    const wouldInvite = await fixture.json(['peer', 'invite', '--role', 'holder', '-n', '-c', config]);
+    expect(wouldInvite.data).toMatchObject({ dry_run: true, token: null, role: 'holder' });
+    expect(
+      existsSync(join(fixture.dataDir, 'agent', 'invites'))
+        ? readdirSync(join(fixture.dataDir, 'agent', 'invites'))
+        : [],
+    ).toEqual([]);
+    expect((await fixture.run(['peer', 'invite', '--role', 'holder', '-n', '-c', config])).stdout).toMatch(
+      /would be made/,
+    );
     const invited = await fixture.json(['peer', 'invite', '--role', 'holder', '-c', config]);
     expect(invited.data).toMatchObject({
       role: 'holder',
@@ -203,6 +213,14 @@ describe('peers', () => {
     const token = join(holder.folder, 'token');
     writeFileSync(token, invited.data.token);
     const join1 = ['peer', 'join', '--token-file', token, '--name', 'dc-a', '--site', 'dc-a', '-c', holderConfig];
+    expect((await holder.json([...join1, '-n'])).data).toMatchObject({
+      dry_run: true,
+      agent: null,
+      name: 'dc-a',
+      role: 'holder',
+    });
+    expect((await holder.run([...join1, '-n'])).stdout).toMatch(/dc-a would join vault [0-9a-f]{8} as holder/);
+    expect(existsSync(holder.dataDir)).toBe(false);
     expect((await holder.json(join1)).data).toMatchObject({ name: 'dc-a', site: 'dc-a', role: 'holder' });
     expect((await holder.json(join1, 2)).error.message).toContain('already');
     expect(

@@ -42,20 +42,29 @@ export interface PeerShowData {
 }
 
 export interface InviteData {
-  readonly token: string;
-  readonly invite: string;
+  /** Null after a dry run, as the invitation's number. */
+  readonly token: string | null;
+  readonly invite: string | null;
   readonly role: string;
   readonly uses: number;
   readonly expires: string;
   readonly addresses: readonly string[];
+  readonly dry_run: boolean;
 }
 
 export interface JoinData {
   readonly vault: string;
-  readonly agent: string;
+  /** Null after a dry run: it is made when it joins. */
+  readonly agent: string | null;
   readonly name: string;
   readonly site: string;
   readonly role: string;
   readonly data_dir: string;
-  readonly peers: readonly { readonly name: string; readonly site: string; readonly address: string | null }[];
+  /** Name and site are null after a dry run, which asks nobody. */
+  readonly peers: readonly {
+    readonly name: string | null;
+    readonly site: string | null;
+    readonly address: string | null;
+  }[];
+  readonly dry_run: boolean;
 }

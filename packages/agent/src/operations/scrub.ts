@@ -32,6 +32,8 @@ export interface ScrubData {
   /** Stores that could not be read. */
   readonly unread: readonly { readonly store: string; readonly code: string; readonly message: string }[];
   readonly repaired: number;
+  /** Nothing was changed. */
+  readonly dry_run: boolean;
   readonly duration_s: number;
 }
 
@@ -39,6 +41,7 @@ const input = z.object({
   sample: z.string().default('5%').transform(fractionOf),
   all: z.boolean().default(false),
   repair: z.boolean().default(false),
+  dryRun: z.boolean().default(false),
 });
 type Input = z.output<typeof input>;
 
@@ -50,7 +53,7 @@ export const scrub = defineOperation<Input, ScrubData>({
     const opened = openedOf(context);
     const { engine } = opened;
     const report = await runScrub(
-      { mode: given.all ? 'all' : { sample: given.sample }, repair: given.repair },
+      { mode: given.all ? 'all' : { sample: given.sample }, repair: given.repair, dryRun: given.dryRun },
       {
         index: engine.index.chunks,
         log: engine.index.log,
@@ -61,7 +64,11 @@ export const scrub = defineOperation<Input, ScrubData>({
           readRange: (pack, range, signal) => store.packs.readRange(pack, range, signal),
         })),
         pool: engine.pool,
-        reader: openTreeReader(readerDeps(opened, context)),
+        reader: openTreeReader({
+          ...readerDeps(opened, context),
+          // What the reader meets is noted like the scrub's own findings, or not.
+          ...(given.dryRun ? { onBadCopy: undefined } : {}),
+        }),
         random: engine.random,
         warn: context.warn,
         progress: context.progress,
@@ -86,6 +93,7 @@ export const scrub = defineOperation<Input, ScrubData>({
       files_omitted: report.filesOmitted,
       unread: report.unread.map(({ label, code, message }) => ({ store: label, code, message })),
       repaired: report.repaired,
+      dry_run: given.dryRun,
       duration_s: Math.round(report.durationS * 1000) / 1000,
     };
     const isClean = data.findings.every((finding) => finding.repaired);

@@ -27,6 +27,10 @@ export function renderScrub(data: ScrubData, { colours, verbose }: TextContext):
       `${colours.red(what)}  ${finding.store} pack ${shortId(finding.pack)}: ${printable(finding.message)}${copies}`,
     );
   }
+  if (data.dry_run) {
+    const own = data.findings.filter((finding) => finding.store === 'local').length;
+    lines.push(`Nothing was changed (dry run); --repair would look for good copies of ${formatCount(own)} elsewhere.`);
+  }
   const shown = verbose ? data.files : data.files.slice(0, FILES_SHOWN_MAX);
   if (shown.length > 0) lines.push('Files that it touches:');
   for (const file of shown) lines.push(`  ${shortId(file.snapshot)} ${file.root}: ${shownPath(file) || '/'}`);
