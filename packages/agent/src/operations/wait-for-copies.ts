@@ -33,12 +33,17 @@ export async function waitForCopies(
       : [{ id: snapshot, incarnation: engine.identity.incarnation, seq }],
   );
   if (level.kind === 'local' || records.length === 0) return { exitCode: 0 };
+  const storedBytes = reports.reduce((sum, { bytes }) => sum + bytes.stored, 0);
   const giveUp = new AbortController();
   const startMs = engine.clock.monotonicMs();
   const looking = setInterval(() => {
     const open = openTargets(replicator.status());
     const state = open.map((target) => `${target.name}: ${target.lastError ?? 'sending'}`).join('; ');
-    context.progress({ phase: 'replicate', detail: state === '' ? 'waiting' : state });
+    context.progress({
+      phase: 'replicate',
+      ...bytesOf(replicator.status(), storedBytes),
+      detail: state === '' ? 'waiting' : state,
+    });
     const isHopeless = open.length > 0 && open.every((target) => target.attempts >= GIVE_UP_ATTEMPTS);
     const isRefused = open.length > 0 && open.every((target) => target.refusal !== undefined && !target.isRunning);
     const waitedMs = engine.clock.monotonicMs() - startMs;
@@ -67,6 +72,18 @@ export async function waitForCopies(
   } finally {
     clearInterval(looking);
   }
+}
+
+/** Each target is owed what this sync stored; one that is owed more, from before, says so while it gets it. */
+function bytesOf(status: readonly TargetStatus[], storedBytes: number): { bytesDone: number; bytesTotal: number } {
+  const sums = { bytesDone: 0, bytesTotal: 0 };
+  for (const { scope, pending, bytesDone } of status) {
+    if (scope !== 'all') continue;
+    const total = Math.max(storedBytes, bytesDone);
+    sums.bytesTotal += total;
+    sums.bytesDone += pending === 0 ? total : bytesDone;
+  }
+  return sums;
 }
 
 function openTargets(status: readonly TargetStatus[]): TargetStatus[] {

@@ -44,6 +44,8 @@ export interface TargetStatus {
   /** The code of the last error, when waiting does not help against it. */
   readonly refusal: ErrorCode | undefined;
   readonly isRunning: boolean;
+  /** Sealed bytes that the pass under way has brought there so far, or found there. */
+  readonly bytesDone: number;
 }
 
 export interface Replicator {
@@ -91,6 +93,7 @@ const FINAL = [
 
 export function createReplicator(deps: ReplicatorDeps): Replicator {
   const running = new Map<TargetId, Promise<ReplicateReport>>();
+  const bytesDone = new Map<TargetId, number>();
   const listeners = new Set<() => void>();
 
   function targets(): Target[] {
@@ -124,7 +127,14 @@ export function createReplicator(deps: ReplicatorDeps): Replicator {
   }
 
   async function replicate(target: Target, signal: AbortSignal | undefined): Promise<ReplicateReport> {
-    if (target.type === 'bucket') return replicateToBucket(await deps.bucket(target), deps, signal);
+    const noted: ReplicateDeps = {
+      ...deps,
+      progress: (progress) => {
+        bytesDone.set(target.target, progress.bytesDone ?? 0);
+        deps.progress?.(progress);
+      },
+    };
+    if (target.type === 'bucket') return replicateToBucket(await deps.bucket(target), noted, signal);
     const link = deps.peers.link(target.member.agent);
     if (link === undefined) {
       throw new EdgeError('E_STORE', `no address of peer ${target.member.name} is known`, {
@@ -132,7 +142,7 @@ export function createReplicator(deps: ReplicatorDeps): Replicator {
         retryable: true,
       });
     }
-    return replicateToPeer(target.member, link, deps, signal);
+    return replicateToPeer(target.member, link, noted, signal);
   }
 
   const replicator: Replicator = {
@@ -148,7 +158,10 @@ export function createReplicator(deps: ReplicatorDeps): Replicator {
     run(target, signal) {
       const known = running.get(target.target);
       if (known !== undefined) return known;
-      const work = pass(target, signal).finally(() => running.delete(target.target));
+      const work = pass(target, signal).finally(() => {
+        running.delete(target.target);
+        bytesDone.delete(target.target);
+      });
       running.set(target.target, work);
       return work;
     },
@@ -183,6 +196,7 @@ export function createReplicator(deps: ReplicatorDeps): Replicator {
           lastError: worst?.lastError,
           refusal: FINAL.find((code) => worst?.lastError?.startsWith(`${code}: `)),
           isRunning: running.has(target.target),
+          bytesDone: bytesDone.get(target.target) ?? 0,
         };
       });
     },
