@@ -51,6 +51,13 @@ describe('no space', () => {
     // Stopped while it runs, then before it begins.
     await site.json(dataDir, ['sync', more], 15);
     await site.refuses(dataDir, ['sync', more], refusal);
+    writeFileSync(join(disk.folder, 'filler'), Buffer.alloc(30 * 1024 * 1024));
+    const { data: doctor } = await site.json(dataDir, ['doctor'], 20);
+    rmSync(join(disk.folder, 'filler'));
+    expect(doctor.checks.find((check: { what: string }) => check.what === 'space')).toMatchObject({
+      result: 'problem',
+      hint: expect.stringMatching(/Free some space/),
+    });
     await site.restores(dataDir);
     expect((await site.json(dataDir, ['snapshot', 'list'])).data.snapshots).toHaveLength(1);
     disk.grow(400);

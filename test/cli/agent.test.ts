@@ -1,6 +1,7 @@
 /** Commands through a running agent: the same output, jobs, and the `agent`, `jobs` and `peer` commands. */
 import type { ChildProcess } from 'node:child_process';
-import { existsSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { get } from 'node:http';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Finished, finished, startEdgestore, waitUntil } from '../support/edgestore-process.ts';
@@ -125,6 +126,52 @@ describe('with an agent', () => {
     expect((await ended).exitCode).toBe(0);
   });
 
+  test('/readyz: ready with its roots watched; 503 with the reason while one is gone; ready again when it is back', async () => {
+    const home = makeFixture();
+    await home.json(['init', '--recovery-out', join(home.folder, 'sheet')]);
+    await home.json(['root', 'add', home.tree]);
+    const config = await configOf(home);
+    const { child, ended } = await startAgent(home, config);
+    const ready = (): Promise<{ status: number; body: { ready: boolean; reasons: string[] } }> =>
+      new Promise((resolve, reject) => {
+        const socketPath = join(home.dataDir, 'run', 'agent.sock');
+        get({ socketPath, path: '/readyz' }, async (response) => {
+          let text = '';
+          for await (const part of response) text += part;
+          resolve({ status: response.statusCode!, body: JSON.parse(text) });
+        }).once('error', reject);
+      });
+    const until = (status: number) =>
+      waitUntil(`readyz is ${status}`, 30_000, async () => {
+        const answer = await ready();
+        return answer.status === status ? answer.body : undefined;
+      });
+    expect(await until(200)).toEqual({ ready: true, reasons: [] });
+    renameSync(home.tree, `${home.tree}-away`);
+    expect(await until(503)).toEqual({
+      ready: false,
+      reasons: [expect.stringMatching(/^root tree is not there: .*tree/)],
+    });
+    renameSync(`${home.tree}-away`, home.tree);
+    expect(await until(200)).toEqual({ ready: true, reasons: [] });
+    // Another folder in its place is watched as well: what changes there is found without waiting for the rescan.
+    renameSync(home.tree, `${home.tree}-away`);
+    cpSync(`${home.tree}-away`, home.tree, { recursive: true });
+    const snapshots = async (): Promise<number> =>
+      (await home.json(['snapshot', 'list', '-c', config])).data.snapshots.length;
+    const before = await snapshots();
+    writeFileSync(join(home.tree, 'after.txt'), 'written into the new folder\n');
+    await waitUntil('it was captured', 40_000, async () => ((await snapshots()) > before ? true : undefined));
+    const then = await snapshots();
+    writeFileSync(join(home.tree, 'after.txt'), 'and changed again\n');
+    await waitUntil('it was captured again', 40_000, async () => ((await snapshots()) > then ? true : undefined));
+    rmSync(home.tree, { recursive: true });
+    renameSync(`${home.tree}-away`, home.tree);
+    child.kill('SIGTERM');
+    await ended;
+    home.remove();
+  });
+
   test('SIGTERM ends it with 143 within 10 s', async () => {
     const config = await configOf(fixture);
     const { child, ended } = await startAgent(fixture, config);
@@ -140,6 +187,16 @@ describe('peers', () => {
     const config = await configOf(fixture);
     expect((await fixture.run(['peer', 'list', '-c', config])).stdout).toContain('No peers');
     const { ended } = await startAgent(fixture, config);
+    const wouldInvite = await fixture.json(['peer', 'invite', '--role', 'holder', '-n', '-c', config]);
+    expect(wouldInvite.data).toMatchObject({ dry_run: true, token: null, role: 'holder' });
+    expect(
+      existsSync(join(fixture.dataDir, 'agent', 'invites'))
+        ? readdirSync(join(fixture.dataDir, 'agent', 'invites'))
+        : [],
+    ).toEqual([]);
+    expect((await fixture.run(['peer', 'invite', '--role', 'holder', '-n', '-c', config])).stdout).toMatch(
+      /would be made/,
+    );
     const invited = await fixture.json(['peer', 'invite', '--role', 'holder', '-c', config]);
     expect(invited.data).toMatchObject({
       role: 'holder',
@@ -156,6 +213,14 @@ describe('peers', () => {
     const token = join(holder.folder, 'token');
     writeFileSync(token, invited.data.token);
     const join1 = ['peer', 'join', '--token-file', token, '--name', 'dc-a', '--site', 'dc-a', '-c', holderConfig];
+    expect((await holder.json([...join1, '-n'])).data).toMatchObject({
+      dry_run: true,
+      agent: null,
+      name: 'dc-a',
+      role: 'holder',
+    });
+    expect((await holder.run([...join1, '-n'])).stdout).toMatch(/dc-a would join vault [0-9a-f]{8} as holder/);
+    expect(existsSync(holder.dataDir)).toBe(false);
     expect((await holder.json(join1)).data).toMatchObject({ name: 'dc-a', site: 'dc-a', role: 'holder' });
     expect((await holder.json(join1, 2)).error.message).toContain('already');
     expect(

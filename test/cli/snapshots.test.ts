@@ -320,6 +320,15 @@ describe('looking into snapshots', () => {
     expect((await fixture.json(['where', 'f'.repeat(64)], 2)).error.code).toBe('E_NOT_FOUND');
   });
 
+  test('restore --wait-thaw says that it changes nothing; a wait that is none is refused', async () => {
+    const target = at('thawed');
+    const { warnings } = await fixture.json(['restore', 'latest', '--target', target, '--wait-thaw', '1h']);
+    expect(warnings).toMatchObject([{ code: 'W_NO_THAW' }]);
+    expect((await fixture.json(['restore', 'latest', '--target', target, '--wait-thaw', 'soon'], 2)).error.exit).toBe(
+      2,
+    );
+  });
+
   test('scrub: clean, then a flipped byte is found: exit 20, with the files it touches', async () => {
     const other = await makeVaultFixture();
     expect((await other.json(['scrub', '--all'])).data).toMatchObject({ findings: [], packs: { total: 2, read: 2 } });
@@ -332,6 +341,11 @@ describe('looking into snapshots', () => {
       bytes[200]! ^= 1;
       writeFileSync(join(packs, name), bytes);
     }
+    const dry = await other.json(['scrub', '--all', '--repair', '-n'], 20);
+    expect(dry.data).toMatchObject({ dry_run: true, repaired: 0 });
+    // Not even noted: nobody else hears of it.
+    expect((await other.run(['status', '--check'])).exitCode).toBe(0);
+    expect((await other.run(['scrub', '--all', '--repair', '-n'])).stdout).toContain('Nothing was changed (dry run)');
     const { data } = await other.json(['scrub', '--all'], 20);
     expect(data.findings.length).toBeGreaterThan(0);
     expect((await other.run(['status', '--check'])).exitCode).toBe(20);

@@ -4,36 +4,26 @@
  *
  *   npm run quickstart -- [--tree DIR] [--keep] [--s3-endpoint URL]
  */
-import { spawnSync } from 'node:child_process';
-import {
-  appendFileSync,
-  lstatSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  realpathSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { basename, dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { differences, manifestOf, manifestTotals } from '../oracle/manifest.ts';
 import { startCountingProxy } from '../support/counting-proxy.ts';
-import { runEdgestore, waitUntil } from '../support/edgestore-process.ts';
+import { waitUntil } from '../support/edgestore-process.ts';
 import { freePort } from '../support/free-port.ts';
 import { mib, Report } from './report.ts';
 import { BUCKET, startS3 } from './s3.ts';
+import { cacheFolders, copyTree, editFiles, folderBytes } from './shop-folder.ts';
 import { killAgent, layOutSite, onSite, type Site, startAgent, stopAgent } from './site.ts';
+import { syncWithProgress } from './sync.ts';
 
 const { values: options } = parseArgs({
   options: { tree: { type: 'string' }, keep: { type: 'boolean', default: false }, 's3-endpoint': { type: 'string' } },
 });
 const tree = realpathSync(options.tree ?? fileURLToPath(new URL('../../node_modules', import.meta.url)));
 const base = mkdtempSync(join(tmpdir(), 'edgestore-quickstart-'));
-const CACHEDIR_SIGNATURE = 'Signature: 8a477f597d28d172789f06886806bc55';
 const report = new Report();
 const cleanUps: (() => Promise<unknown> | unknown)[] = [];
 const interrupted = new AbortController();
@@ -83,7 +73,7 @@ async function run(): Promise<boolean> {
 
   const first = await report.step(
     'protect: sync, two copies in two sites',
-    () => syncWithProgress(shop, folder),
+    () => syncWithProgress(shop, folder, (line) => report.say(line)),
     ({ bytes, files }) => ({ bytes: bytes.scanned, note: `${files.new} files, ${mib(bytes.scanned)}` }),
   );
 
@@ -96,7 +86,7 @@ async function run(): Promise<boolean> {
       await waitUntil('the watcher wrote a snapshot', 60_000, async () =>
         (await countSnapshots(shop)) > before ? true : undefined,
       );
-      await syncWithProgress(shop, folder);
+      await syncWithProgress(shop, folder, (line) => report.say(line));
       return names;
     },
     (names) => ({ note: `${names} files edited, added or removed; the watcher saw it; two copies again` }),
@@ -197,15 +187,6 @@ async function run(): Promise<boolean> {
   return true;
 }
 
-interface SyncData {
-  readonly roots: readonly {
-    readonly root: string;
-    readonly snapshot: string;
-    readonly files: Readonly<Record<'new' | 'changed' | 'unchanged' | 'removed' | 'failed', number>>;
-    readonly bytes: Readonly<Record<'scanned' | 'read' | 'new' | 'stored', number>>;
-  }[];
-}
-
 interface RestoreData {
   readonly files: Readonly<Record<'restored' | 'skipped' | 'failed', number>>;
   readonly bytes: { readonly written: number; readonly from: Readonly<Record<'local' | 'peers' | 's3', number>> };
@@ -245,74 +226,9 @@ ${storeToml(endpoint)}`;
   return { shop, dcA, dcB, recoverySheet };
 }
 
-async function syncWithProgress(site: Site, folder: string): Promise<SyncData['roots'][number]> {
-  const args = ['sync', folder, '--wait', 'sites=2', '--progress', 'json', '--json', '--config', site.configFile];
-  let last = 0;
-  const done = await runEdgestore(args, {
-    env: site.env,
-    onStderr: (text) => {
-      if (performance.now() - last < 900) return;
-      last = performance.now();
-      const line = text.trim().split('\n').at(-1) ?? '';
-      if (line.startsWith('{')) report.say(progressLine(JSON.parse(line) as Record<string, unknown>));
-    },
-  });
-  if (done.exitCode !== 0)
-    throw new Error(`sync ended with ${done.exitCode}:\n${done.stdout}\n${done.stderr}\n${site.log}`);
-  const root = (JSON.parse(done.stdout) as { data: SyncData }).data.roots[0];
-  if (root === undefined) throw new Error('sync reported no root');
-  return root;
-}
-
-function progressLine(line: Record<string, unknown>): string {
-  const files = line.files_done ?? line.filesDone;
-  const bytes = line.bytes_done ?? line.bytesDone;
-  return `${String(line.phase ?? line.type ?? '')}${files === undefined ? '' : ` ${files} files`}${typeof bytes === 'number' ? ` ${mib(bytes)}` : ''}`;
-}
-
 async function countSnapshots(site: Site): Promise<number> {
   const { snapshots } = await onSite<{ snapshots: unknown[] }>(site, ['snapshot', 'list']);
   return snapshots.length;
-}
-
-function copyTree(from: string, to: string): void {
-  const done = spawnSync('cp', ['-a', '--reflink=auto', `${from}/.`, to], { encoding: 'utf8' });
-  if (done.status !== 0) throw new Error(`copying ${from} failed: ${done.stderr}`);
-}
-
-/** Appends, rewrites, adds and removes; returns how many files it touched. */
-function editFiles(folder: string): number {
-  const files: string[] = [];
-  for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
-    if (files.length >= 60) break;
-    if (lstatSync(join(folder, name), { throwIfNoEntry: false })?.isFile()) files.push(join(folder, name));
-  }
-  for (const [index, file] of files.entries()) {
-    if (index % 6 === 0) rmSync(file);
-    else appendFileSync(file, `edited while watched ${index}\n`);
-  }
-  mkdirSync(join(folder, 'added while watched'), { recursive: true });
-  writeFileSync(join(folder, 'added while watched', 'new file'), 'written while the agent watches\n'.repeat(1000));
-  return files.length + 1;
-}
-
-/** Folders that say of themselves that they hold nothing worth keeping (https://bford.info/cachedir/); relative, as manifests name them. */
-function cacheFolders(folder: string): string[] {
-  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
-    .filter(
-      (name) =>
-        basename(name) === 'CACHEDIR.TAG' && readFileSync(join(folder, name), 'latin1').startsWith(CACHEDIR_SIGNATURE),
-    )
-    .map((name) => Buffer.from(dirname(name)).toString('latin1'));
-}
-
-function folderBytes(folder: string): number {
-  let bytes = 0;
-  for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
-    const stat = lstatSync(join(folder, name), { throwIfNoEntry: false });
-    if (stat?.isFile()) bytes += stat.size;
-  }
-  return bytes;
 }
 
 function ratio(of: number, to: number): string {

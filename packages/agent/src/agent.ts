@@ -64,6 +64,7 @@ export async function startAgent(
   let replicationWorker: BackgroundWorker | undefined;
   let introductions: BackgroundWorker | undefined;
   let isFirstTierLook = true;
+  let isStopping = false;
   let requestStop = (): void => {};
   const stopRequested = new Promise<void>((resolve) => {
     requestStop = resolve;
@@ -110,10 +111,12 @@ export async function startAgent(
       peerPort: peerServer?.port,
       apiPort: control.port,
       stopRequested,
-      stop: () =>
-        within(STOP_MS_MAX, stopAll(), () =>
+      stop: () => {
+        isStopping = true;
+        return within(STOP_MS_MAX, stopAll(), () =>
           log.warn('not everything ended in time; what was under way is done again at the next start'),
-        ),
+        );
+      },
     };
   } catch (error) {
     await stopAll();
@@ -193,12 +196,20 @@ export async function startAgent(
     return upkeep;
   }
 
+  /** The home is open before anything else starts: the vault is unlocked, and the index was brought in line. What can still lack is here. */
+  async function notReady(): Promise<readonly string[]> {
+    if (isStopping) return ['the agent is stopping'];
+    const index = engine.index.isBuilt() ? [] : ['the index is not built'];
+    const roots = (await capture?.notReady()) ?? ['roots are not looked after yet'];
+    return [...index, ...roots];
+  }
+
   async function openControl(socketPath: string): Promise<ControlServer> {
     const { apiListen, apiTokenFile } = config.agent;
     const server = await openControlServer({
       socketPath,
       tcp: apiListen === undefined ? undefined : { listen: apiListen, token: readToken(apiTokenFile!) },
-      context: { home, jobs, events, registry: metrics.registry, notReady: () => [] },
+      context: { home, jobs, events, registry: metrics.registry, notReady },
       onError: (error, request) => {
         const known = toEdgeError(error);
         log[known.exitCode === 1 ? 'warn' : 'debug']({ code: known.code, ...request }, known.message);

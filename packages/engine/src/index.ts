@@ -26,7 +26,12 @@ export {
 } from './core/errors.ts';
 export * as ids from './core/ids.ts';
 export { type AgentId, type ChunkId, fromHex, type HexId, type RecordHash, toHex, type VaultId } from './core/ids.ts';
-export { CHUNK_SEALED_BYTES_MAX, HOLD_BATCH_ENTRIES_MAX, RECORD_BYTES_MAX } from './core/limits.ts';
+export {
+  CHUNK_SEALED_BYTES_MAX,
+  FREE_SPACE_FLOOR_BYTES,
+  HOLD_BATCH_ENTRIES_MAX,
+  RECORD_BYTES_MAX,
+} from './core/limits.ts';
 export type { ChunkStore } from './core/ports/chunk-store.ts';
 export type { KeyValue, SnapshotRow } from './core/ports/index.ts';
 export type { ObjectStore } from './core/ports/object-store.ts';
@@ -65,6 +70,7 @@ export {
 } from './demote/tier-status.ts';
 export { type Engine, type EngineOptions, openEngine } from './engine.ts';
 export { openIndex } from './index/open-index.ts';
+export { type IndexPeek, peekIndex } from './index/peek-index.ts';
 export { openAdminSeed, sealAdminSeed } from './keys/admin-seed.ts';
 export { CARD_BYTES_MAX, type Card, type CardRole, decodeCard, encodeCard, verifyCard } from './keys/card.ts';
 export { publicKeyOf, signInDomain, verifyInDomain } from './keys/ed25519.ts';
@@ -84,6 +90,7 @@ export {
   type VaultDescriptor,
 } from './keys/vault-descriptor.ts';
 export { deriveVaultKeys, type VaultKeys } from './keys/vault-keys.ts';
+export { verifyHoldBatch } from './log/hold-batch.ts';
 export { nextEnvelope } from './log/next-envelope.ts';
 export { encodeRecord, openRecord } from './log/record.ts';
 export type { Head } from './log/record-body.ts';
@@ -145,6 +152,7 @@ export { createDataDir, type DataDir, dataDirAt, dataDirExists, readFolder, requ
 export { type DataDirLock, lockDataDir, readLockHolder } from './store/data-dir-lock.ts';
 export { makeFolderDurably, removeIfThere, syncFolder, writeFileDurably } from './store/durable-write.ts';
 export { createHolder, type Holder } from './store/holder.ts';
+export { inspectLogs, type LogInspection } from './store/inspect-logs.ts';
 export { type LogStore, openLogStore } from './store/log-store.ts';
 export { createStoreCounts, type StoreCounts } from './store/objects/measured.ts';
 export { openObjectStore } from './store/objects/open-object-store.ts';

@@ -18,7 +18,7 @@ export interface ControlContext {
   readonly events: AgentEvents;
   readonly registry: Registry;
   /** Why the agent is not ready; empty when it is. */
-  readonly notReady: () => readonly string[];
+  readonly notReady: () => Promise<readonly string[]>;
 }
 
 export interface ControlRequest {
@@ -67,7 +67,7 @@ export const CONTROL_ROUTES: readonly ControlRoute[] = [
 ];
 
 async function readiness({ response }: ControlRequest, { notReady }: ControlContext): Promise<void> {
-  const reasons = notReady();
+  const reasons = await notReady();
   sendJson(response, { ready: reasons.length === 0, reasons }, reasons.length === 0 ? 200 : 503);
 }
 

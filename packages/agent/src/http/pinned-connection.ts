@@ -90,9 +90,9 @@ export function connectPinned(target: PinnedTarget, identity: TlsIdentity): Prom
       const shown = peerPin(socket);
       if (shown !== target.pin || socket.isSessionReused()) {
         fail(
-          new EdgeError('E_DENIED', `${target.label} shows another key than the one that is pinned`, {
+          new EdgeError('E_DENIED', wrongKey(target, shown), {
             hint: 'Someone else answers at that address, or the agent there was made anew. If that is known and wanted, invite it again.',
-            context: { expected: target.pin, shown: shown ?? 'no certificate' },
+            context: { expected: target.pin, seen: shown ?? 'no certificate' },
           }),
         );
         return;
@@ -106,6 +106,12 @@ export function connectPinned(target: PinnedTarget, identity: TlsIdentity): Prom
       resolve(socket);
     });
   });
+}
+
+/** Enough of both fingerprints to compare; all of them are in the context. */
+function wrongKey({ label, pin }: PinnedTarget, shown: string | undefined): string {
+  const seen = shown === undefined ? 'no certificate' : `fingerprint ${shown.slice(0, 16)}…`;
+  return `${label} shows another key than the one that is pinned: expected fingerprint ${pin.slice(0, 16)}…, seen ${seen}`;
 }
 
 function connectError(error: Error, target: PinnedTarget): EdgeError {

@@ -58,12 +58,7 @@ export async function invitePeer(
   readonly expiresNs: bigint;
   readonly addresses: readonly string[];
 }> {
-  if (input.addresses.length === 0) {
-    throw new EdgeError('E_USAGE', 'this agent has no address that an invited machine could call', {
-      hint: 'Set agent.listen (and agent.advertise when it listens on every address) in the configuration.',
-    });
-  }
-  const adminSeed = await requireAdminSeed(deps);
+  const adminSeed = await requireInviter(input.addresses, deps);
   await renewOwnCard(input.addresses, adminSeed, deps);
   const secret = deps.random(32);
   const keys = deriveInviteKeys(deps.sodium, secret);
@@ -88,6 +83,19 @@ export async function invitePeer(
     addresses: input.addresses,
   });
   return { token, inviteId, expiresNs, addresses: input.addresses };
+}
+
+/** The admin seed of an agent that may invite and can be called: E_USAGE or E_DENIED as `invitePeer`. Changes nothing. */
+export async function requireInviter(
+  addresses: readonly string[],
+  deps: Pick<InviterDeps, 'adminSeed'>,
+): Promise<Uint8Array> {
+  if (addresses.length === 0) {
+    throw new EdgeError('E_USAGE', 'this agent has no address that an invited machine could call', {
+      hint: 'Set agent.listen (and agent.advertise when it listens on every address) in the configuration.',
+    });
+  }
+  return requireAdminSeed(deps);
 }
 
 /** Answers a join request that came over a channel whose client key has `clientPin`. E_DENIED unless it proves an open invitation. */
@@ -176,7 +184,7 @@ export async function renewOwnCard(
   await deps.cards.learn([encodeCard(deps.sodium, card, adminSeed)]);
 }
 
-async function requireAdminSeed(deps: InviterDeps): Promise<Uint8Array> {
+async function requireAdminSeed(deps: Pick<InviterDeps, 'adminSeed'>): Promise<Uint8Array> {
   const seed = await deps.adminSeed();
   if (seed === undefined) {
     throw new EdgeError('E_DENIED', 'this agent does not hold the admin key of the vault, which signs members', {

@@ -35,7 +35,7 @@ import { openPeerConnection } from '../http/peer-connection.ts';
 import { spkiPin } from '../http/spki-pin.ts';
 import { createTlsIdentity } from '../http/tls-certificate.ts';
 import { deriveInviteKeys, openAsInvited, proveInvite } from './invite-keys.ts';
-import { decodeInviteToken } from './invite-token.ts';
+import { decodeInviteToken, type InviteToken } from './invite-token.ts';
 import { decodeJoinAnswer, encodeJoinRequest, signedJoinRequest } from './join-wire.ts';
 
 export interface JoinInput {
@@ -78,17 +78,7 @@ export async function joinVault(
 ): Promise<JoinResult> {
   const { sodium, random } = deps;
   const { dataDir } = input;
-  const token = decodeInviteToken(input.token);
-  if (await dataDirExists(dataDir)) {
-    throw new EdgeError('E_USAGE', `there is a vault in ${dataDir.path} already`, {
-      hint: 'Join with another --data-dir.',
-    });
-  }
-  if (deps.clock.nowNs() > token.expiresNs) {
-    throw new EdgeError('E_DENIED', 'the invitation has expired', {
-      hint: 'Ask for a new one; or set this machine’s clock right.',
-    });
-  }
+  const token = await checkJoin(input, deps.clock);
   const identity = await pendingIdentity(input, random);
   const clientPin = spkiPin(new X509Certificate(identity.tlsCertPem));
   const keys = deriveInviteKeys(sodium, token.secret);
@@ -166,6 +156,25 @@ export async function joinVault(
     members: cards.map(({ card }) => card.name),
     inviter: { name: inviter.name, site: inviter.site, address: token.addresses[0]!, fingerprint: token.pin },
   };
+}
+
+/** What can be said of a join before anything is made or asked: the token, when it can be used here. */
+export async function checkJoin(
+  { token: text, dataDir }: Pick<JoinInput, 'token' | 'dataDir'>,
+  clock: Clock,
+): Promise<InviteToken> {
+  const token = decodeInviteToken(text);
+  if (await dataDirExists(dataDir)) {
+    throw new EdgeError('E_USAGE', `there is a vault in ${dataDir.path} already`, {
+      hint: 'Join with another --data-dir.',
+    });
+  }
+  if (clock.nowNs() > token.expiresNs) {
+    throw new EdgeError('E_DENIED', 'the invitation has expired', {
+      hint: 'Ask for a new one; or set this machine’s clock right.',
+    });
+  }
+  return token;
 }
 
 /** A log begins with the card of the life that writes it. A join that is run again finds it there. */

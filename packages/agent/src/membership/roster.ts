@@ -16,10 +16,10 @@ import {
   type Warning,
 } from '@edgestore/engine';
 import type { PeerConfig } from '../config/config.ts';
-import { readJson } from '../http/bounded-body.ts';
-import { acceptHello, encodeHello, HELLO_BYTES_MAX, type Hello } from '../http/hello.ts';
+import type { Hello } from '../http/hello.ts';
 import { openPeerConnection, type PeerConnection } from '../http/peer-connection.ts';
 import { createPeerLink, type PeerLimits } from '../http/peer-link.ts';
+import { sayHello } from '../http/say-hello.ts';
 import { spkiPin } from '../http/spki-pin.ts';
 import type { TlsIdentity } from '../http/tls-certificate.ts';
 import { type CardStore, type KnownCard, openCardStore } from './card-store.ts';
@@ -96,13 +96,7 @@ export async function openRoster(input: {
   };
 
   async function greet(connection: PeerConnection, signal: AbortSignal | undefined): Promise<Hello> {
-    const response = await connection.stream({
-      method: 'POST',
-      path: '/peer/hello',
-      body: encodeHello(roster.hello()),
-      signal,
-    });
-    const answer = acceptHello(await readJson(response, HELLO_BYTES_MAX), vault, connection.label);
+    const answer = await sayHello(connection, roster.hello(), signal);
     await roster.heard(answer);
     return answer;
   }

@@ -1,7 +1,7 @@
 /** `peer invite`. */
 import { EdgeError, formatTimeNs, parseDuration } from '@edgestore/engine';
 import { z } from 'zod';
-import { invitePeer } from '../membership/invite-peer.ts';
+import { invitePeer, requireInviter } from '../membership/invite-peer.ts';
 import { defineOperation } from './operation.ts';
 import type { InviteData } from './peer-data.ts';
 
@@ -9,6 +9,7 @@ const input = z.object({
   role: z.enum(['edge', 'holder', 'reader']),
   uses: z.int().min(1).max(1000).default(1),
   expires: z.string().default('1h'),
+  dryRun: z.boolean().default(false),
 });
 
 const LIFETIME_NS_MAX = 30n * 86_400_000_000_000n;
@@ -17,7 +18,7 @@ export const peerInvite = defineOperation<z.output<typeof input>, InviteData>({
   name: 'peer.invite',
   input: input as z.ZodType<z.output<typeof input>>,
   mutates: true,
-  run: async ({ role, uses, expires }, { home, warn }) => {
+  run: async ({ role, uses, expires, dryRun }, { home, warn }) => {
     const lifetimeNs = parseDuration(expires);
     if (lifetimeNs <= 0n || lifetimeNs > LIFETIME_NS_MAX)
       throw new EdgeError('E_USAGE', 'an invitation lives for up to 30d');
@@ -26,6 +27,12 @@ export const peerInvite = defineOperation<z.output<typeof input>, InviteData>({
         code: 'W_NO_AGENT',
         message: 'no agent is running here: start it before the other machine joins (`edgestore agent run`)',
       });
+    }
+    if (dryRun) {
+      await requireInviter(home.addresses, home.inviter);
+      const until = formatTimeNs(home.engine.clock.nowNs() + lifetimeNs);
+      const { addresses } = home;
+      return { data: { token: null, invite: null, role, uses, expires: until, addresses, dry_run: true } };
     }
     const invite = await invitePeer({ role, uses, lifetimeNs, addresses: home.addresses }, home.inviter);
     return {
@@ -36,6 +43,7 @@ export const peerInvite = defineOperation<z.output<typeof input>, InviteData>({
         uses,
         expires: formatTimeNs(invite.expiresNs),
         addresses: invite.addresses,
+        dry_run: false,
       },
     };
   },

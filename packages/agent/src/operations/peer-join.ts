@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { writeConfigItem } from '../config/config-items.ts';
 import { loadConfig } from '../config/load-config.ts';
 import { joinAddresses } from '../home/advertised-addresses.ts';
-import { joinVault } from '../membership/join-vault.ts';
+import { checkJoin, joinVault } from '../membership/join-vault.ts';
 import type { JoinData } from './peer-data.ts';
 import { defineSetup } from './setup.ts';
 
@@ -15,6 +15,7 @@ const input = z.object({
   site: z.string().optional(),
   listen: z.string().optional(),
   storedKey: z.boolean().default(true),
+  dryRun: z.boolean().default(false),
 });
 
 export const peerJoin = defineSetup<z.output<typeof input>, JoinData>({
@@ -24,12 +25,19 @@ export const peerJoin = defineSetup<z.output<typeof input>, JoinData>({
     const loaded = loadConfig(context.place);
     const agent = loaded.config.agent;
     const dataDir = dataDirAt(loaded.dataDir, { packDir: agent.packDir });
+    const name = given.name ?? agent.name ?? nameOfHost();
+    const site = given.site ?? agent.site ?? 'default';
+    if (given.dryRun) {
+      const { vault, role, addresses } = await checkJoin({ token: given.token, dataDir }, context.clock);
+      const peers = [{ name: null, site: null, address: addresses[0] ?? null }];
+      return { data: { vault, agent: null, name, site, role, data_dir: dataDir.path, peers, dry_run: true } };
+    }
     const joined = await joinVault(
       {
         token: given.token,
         dataDir,
-        name: given.name ?? agent.name ?? nameOfHost(),
-        site: given.site ?? agent.site ?? 'default',
+        name,
+        site,
         addresses: joinAddresses({ ...agent, listen: given.listen ?? agent.listen }),
         storeKey: given.storedKey,
         signal: context.signal,
@@ -59,6 +67,7 @@ export const peerJoin = defineSetup<z.output<typeof input>, JoinData>({
         role: joined.role,
         data_dir: dataDir.path,
         peers: [{ name: inviter.name, site: inviter.site, address: inviter.address }],
+        dry_run: false,
       },
     };
   },

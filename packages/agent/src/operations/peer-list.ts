@@ -1,9 +1,9 @@
 /** `peer list`, and what `peer show` shows of one. */
-import { EdgeError, formatTimeNs, type Member, type TargetStatus } from '@edgestore/engine';
+import { EdgeError, formatTimeNs, isEdgeError, type Member, type TargetStatus, toEdgeError } from '@edgestore/engine';
 import { z } from 'zod';
 import type { PeerConfig } from '../config/config.ts';
 import { defineOperation, type OperationContext } from './operation.ts';
-import type { PeerData, PeerListData, PeerShowData } from './peer-data.ts';
+import type { PeerData, PeerListData, PeerRefusal, PeerShowData } from './peer-data.ts';
 
 /** Whoever lists peers waits no longer than this for those that are away. */
 const ASK_MS_MAX = 5000;
@@ -25,7 +25,8 @@ export const peerShow = defineOperation<z.output<typeof showInput>, PeerShowData
     const peers = await allPeers(context);
     const named = peers.filter((peer) => peer.name === name);
     const found = named.length > 0 ? named : peers.filter((peer) => peer.agent?.startsWith(name.toLowerCase()));
-    if (found.length === 1) return { data: { peer: found[0]! } };
+    const [peer] = found;
+    if (peer !== undefined && found.length === 1) return { data: { peer }, exitCode: peer.refused?.exit ?? 0 };
     if (found.length > 1)
       throw new EdgeError('E_AMBIGUOUS', `${JSON.stringify(name)} is the beginning of ${found.length} ids`);
     throw new EdgeError('E_NOT_FOUND', `there is no peer ${JSON.stringify(name)}`, {
@@ -37,7 +38,7 @@ export const peerShow = defineOperation<z.output<typeof showInput>, PeerShowData
 async function allPeers({ home, signal }: OperationContext): Promise<PeerData[]> {
   const { engine, peers, replicator } = home;
   const deadline = AbortSignal.any([signal, AbortSignal.timeout(ASK_MS_MAX)]);
-  await peers.introduce(deadline);
+  const failed = new Map((await peers.introduce(deadline)).map(({ name, error }) => [name, error]));
   const members = peers.members();
   const targets = new Map(replicator.status().map((status) => [status.target, status]));
   const shown = await Promise.all(
@@ -51,7 +52,9 @@ async function allPeers({ home, signal }: OperationContext): Promise<PeerData[]>
   // Seen just now: kept for the next time, when it may be away.
   for (const peer of shown)
     if (peer.reachable === true) engine.index.kv.set(`peer.seen.${peer.agent}`, peer.last_seen!);
-  return [...shown, ...unmet.map(shownUnmet)].sort((a, b) => (a.name < b.name ? -1 : 1));
+  return [...shown, ...unmet.map((peer) => shownUnmet(peer, failed.get(peer.name)))].sort((a, b) =>
+    a.name < b.name ? -1 : 1,
+  );
 }
 
 async function shownMember(
@@ -63,6 +66,7 @@ async function shownMember(
   const { engine } = home;
   const link = home.peers.link(member.agent);
   let error: string | null = status?.lastError ?? null;
+  let refused: PeerRefusal | null = null;
   let isReachable: boolean | null = null;
   if (link !== undefined) {
     try {
@@ -70,7 +74,10 @@ async function shownMember(
       isReachable = true;
     } catch (thrown) {
       isReachable = false;
-      error ??= thrown instanceof Error ? thrown.message : String(thrown);
+      const known = toEdgeError(thrown);
+      // What is so now says more than what was when something was sent last.
+      error = known.message;
+      refused = refusalOf(known);
     }
   }
   return {
@@ -88,12 +95,28 @@ async function shownMember(
         : (engine.index.kv.get(`peer.seen.${member.agent}`) ?? null),
     pending: status?.pending ?? 0,
     last_error: error,
+    refused,
     holds_ours: status !== undefined,
     held_here: engine.index.holds.heldCount(member.agent).chunks,
   };
 }
 
-function shownUnmet(peer: PeerConfig): PeerData {
+/** Null for one that is only away. */
+function refusalOf(error: EdgeError): PeerRefusal | null {
+  if (!isEdgeError(error, 'E_DENIED', 'E_NEWER_FORMAT')) return null;
+  const { code, message, exitCode, hint, context } = error;
+  const text = (value: unknown): string | null => (typeof value === 'string' ? value : null);
+  return {
+    code,
+    message,
+    exit: exitCode,
+    hint: hint ?? null,
+    expected: text(context.expected),
+    seen: text(context.seen),
+  };
+}
+
+function shownUnmet(peer: PeerConfig, error: EdgeError | undefined): PeerData {
   return {
     agent: null,
     name: peer.name,
@@ -105,7 +128,8 @@ function shownUnmet(peer: PeerConfig): PeerData {
     reachable: false,
     last_seen: null,
     pending: 0,
-    last_error: 'not met yet',
+    last_error: error?.message ?? 'not met yet',
+    refused: error === undefined ? null : refusalOf(error),
     holds_ours: false,
     held_here: 0,
   };

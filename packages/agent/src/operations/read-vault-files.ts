@@ -8,6 +8,7 @@ import {
   decodeIdentity,
   decodeSlot,
   decodeVaultDescriptor,
+  EdgeError,
   isEdgeError,
   type ReportWarning,
   type SlotHeader,
@@ -17,6 +18,8 @@ import {
 
 export interface VaultFiles {
   readonly vaultId: VaultId;
+  /** What members' cards are signed with. */
+  readonly adminPublicKey: Uint8Array;
   readonly identity: AgentIdentity;
   /** Those that can be read; damaged ones are warned of. */
   readonly slots: readonly SlotHeader[];
@@ -25,7 +28,7 @@ export interface VaultFiles {
 }
 
 export async function readVaultFiles(dir: DataDir, warn: ReportWarning): Promise<VaultFiles> {
-  const descriptor = decodeVaultDescriptor(await read(dir.vaultFile));
+  const descriptor = await readNamed(dir.vaultFile, decodeVaultDescriptor);
   const slots: SlotHeader[] = [];
   const damagedSlots: { file: string; why: string }[] = [];
   for (const name of (await readdir(dir.slotsDir)).filter((n) => n.endsWith('.slot')).sort()) {
@@ -40,11 +43,26 @@ export async function readVaultFiles(dir: DataDir, warn: ReportWarning): Promise
   }
   return {
     vaultId: descriptor.vaultId,
-    identity: decodeIdentity(await read(dir.identityFile)),
+    adminPublicKey: descriptor.adminPublicKey,
+    identity: await readNamed(dir.identityFile, decodeIdentity),
     slots,
     damagedSlots,
     hasStoredKey: existsSync(dir.storedKeyFile),
   };
+}
+
+/** Damage of a file with its path and the way out. */
+async function readNamed<Result>(file: string, decode: (bytes: Uint8Array) => Result): Promise<Result> {
+  try {
+    return decode(await read(file));
+  } catch (error) {
+    if (!isEdgeError(error, 'E_INTEGRITY', 'E_FORMAT', 'E_IO')) throw error;
+    throw new EdgeError(error.code, error.message.includes(file) ? error.message : `${file}: ${error.message}`, {
+      hint: 'Bring the file back from a copy of the data dir, or run `edgestore recover` into a new one.',
+      context: { ...error.context, path: file },
+      cause: error,
+    });
+  }
 }
 
 async function read(file: string): Promise<Uint8Array> {

@@ -126,5 +126,6 @@ const NOTHING_READ: ScrubData = {
   unknown: { chunks: 0, unread: 0, places: [] },
   unread: [],
   repaired: 0,
+  dry_run: false,
   duration_s: 0,
 };

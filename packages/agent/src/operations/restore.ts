@@ -4,6 +4,7 @@ import {
   EdgeError,
   escapeName,
   jsonPath,
+  parseDurationMs,
   planRestore,
   type RestoreDeps,
   type RestoreInput,
@@ -55,16 +56,22 @@ const input = z.object({
   exclude: z.array(z.string()).default([]),
   from: z.enum(['auto', 'local', 'peers', 's3']).default('auto'),
   estimate: z.boolean().default(false),
-  waitThaw: z.string().optional(),
+  waitThaw: z.string().transform(parseDurationMs).optional(),
 });
 type Input = z.output<typeof input>;
 
 export const restore = defineOperation<Input, RestoreData>({
   name: 'restore',
-  input: input as z.ZodType<Input>,
+  input: input as unknown as z.ZodType<Input>,
   mutates: true,
   run: async (given, context) => {
     const opened = openedOf(context);
+    if (given.waitThaw !== undefined) {
+      context.warn({
+        code: 'W_NO_THAW',
+        message: '--wait-thaw changes nothing: this version stores nothing in archive classes and asks for no thaw',
+      });
+    }
     const spec = splitSpec(given.snapshot);
     const row = findSnapshot({ ...given, snapshot: spec.snapshot }, opened);
     const deps = depsOf(opened, context);

@@ -39,6 +39,8 @@ export interface ScrubData {
   /** Stores that could not be read. */
   readonly unread: readonly { readonly store: string; readonly code: string; readonly message: string }[];
   readonly repaired: number;
+  /** Nothing was changed. */
+  readonly dry_run: boolean;
   readonly duration_s: number;
   /** Present when the log of this agent was damaged: it was repaired, and nothing else was looked at. */
   readonly log?: ScrubbedLog;
@@ -48,6 +50,7 @@ const input = z.object({
   sample: z.string().default('5%').transform(fractionOf),
   all: z.boolean().default(false),
   repair: z.boolean().default(false),
+  dryRun: z.boolean().default(false),
 });
 type Input = z.output<typeof input>;
 
@@ -55,15 +58,16 @@ export const scrub = defineOperation<Input, ScrubData>({
   name: 'scrub',
   input: input as unknown as z.ZodType<Input>,
   mutates: true,
-  repairsLog: (given) => given.repair,
+  // A dry run ends like every other command where the log is damaged, which says what to do.
+  repairsLog: (given) => given.repair && !given.dryRun,
   run: async (given, context) => {
     const opened = openedOf(context);
     const { engine } = opened;
-    const repaired = given.repair ? await repairOwnLog(context) : undefined;
+    const repaired = given.repair && !given.dryRun ? await repairOwnLog(context) : undefined;
     // What was opened was the damaged log: packs are looked at by the next run.
     if (repaired !== undefined) return repaired;
     const report = await runScrub(
-      { mode: given.all ? 'all' : { sample: given.sample }, repair: given.repair },
+      { mode: given.all ? 'all' : { sample: given.sample }, repair: given.repair, dryRun: given.dryRun },
       {
         index: engine.index.chunks,
         log: engine.index.log,
@@ -75,7 +79,11 @@ export const scrub = defineOperation<Input, ScrubData>({
           readRange: (pack, range, signal) => store.packs.readRange(pack, range, signal),
         })),
         pool: engine.pool,
-        reader: openTreeReader(readerDeps(opened, context)),
+        reader: openTreeReader({
+          ...readerDeps(opened, context),
+          // What the reader meets is noted like the scrub's own findings, or not.
+          ...(given.dryRun ? { onBadCopy: undefined } : {}),
+        }),
         random: engine.random,
         warn: context.warn,
         progress: context.progress,
@@ -102,6 +110,7 @@ export const scrub = defineOperation<Input, ScrubData>({
       unknown: report.unknown,
       unread: report.unread.map(({ label, code, message }) => ({ store: label, code, message })),
       repaired: report.repaired,
+      dry_run: given.dryRun,
       duration_s: Math.round(report.durationS * 1000) / 1000,
     };
     return { data, exitCode: exitCodeOf(data) };

@@ -96,10 +96,10 @@ async function syncRoots(given: SyncInput, context: OperationContext): Promise<O
     context,
   );
   const data = captured.map(({ root, report }) =>
-    rootData(root, report, waited.isReached ? formatDurabilityLevel(given.wait) : 'local', context),
+    rootData(root, report, waited.exitCode === 0 ? formatDurabilityLevel(given.wait) : 'local', context),
   );
   if (given.wait.kind !== 'local' && !given.dryRun) await withdrawSlots(context);
-  return { data: { roots: data, dry_run: given.dryRun }, exitCode: exitCodeOf(captured, waited.isReached) };
+  return { data: { roots: data, dry_run: given.dryRun }, exitCode: exitCodeOf(captured, waited.exitCode) };
 }
 
 async function withTimeout<T>(
@@ -237,10 +237,10 @@ const NOTHING = {
 };
 
 /** The worst root's: one that failed over copies that are missing over files that could not be read. */
-function exitCodeOf(captured: readonly { readonly report: CaptureReport | EdgeError }[], isReached: boolean): number {
+function exitCodeOf(captured: readonly { readonly report: CaptureReport | EdgeError }[], waited: number): number {
   const failed = captured.flatMap(({ report }) => (report instanceof EdgeError ? [report.exitCode] : []));
   if (failed.length > 0) return Math.max(...failed);
-  if (!isReached) return 5;
+  if (waited !== 0) return waited;
   return captured.some(
     ({ report }) => !(report instanceof EdgeError) && report.failures.length + report.failuresOmitted > 0,
   )

@@ -3,8 +3,10 @@ import {
   type CaptureReport,
   type DurabilityLevel,
   EdgeError,
+  EXIT_BY_CODE,
   formatDurabilityLevel,
   isEdgeError,
+  type TargetStatus,
 } from '@edgestore/engine';
 import { openedOf } from './opened.ts';
 import type { OperationContext } from './operation.ts';
@@ -12,7 +14,10 @@ import type { OperationContext } from './operation.ts';
 /** Every target that is missing has failed so often, and so long has passed: it is down, and whoever waits should know. */
 const GIVE_UP_ATTEMPTS = 8;
 const GIVE_UP_MS = 60_000;
+/** Refused by all that are missing: nothing gets better by waiting, beyond the time of a try or two. */
+const REFUSED_MS = 5000;
 const LOOK_EVERY_MS = 500;
+const NOT_ENOUGH = EXIT_BY_CODE.E_NOT_ENOUGH_COPIES;
 /** Longer than anybody waits; a first sync over a thin line takes days. */
 const FOREVER_MS = 365 * 86_400_000;
 
@@ -20,22 +25,29 @@ export async function waitForCopies(
   reports: readonly CaptureReport[],
   level: DurabilityLevel,
   context: OperationContext,
-): Promise<{ readonly isReached: boolean }> {
+): Promise<{ readonly exitCode: number }> {
   const { engine, replicator } = openedOf(context);
   const records = reports.flatMap(({ snapshot, seq }) =>
     snapshot === undefined || seq === undefined
       ? []
       : [{ id: snapshot, incarnation: engine.identity.incarnation, seq }],
   );
-  if (level.kind === 'local' || records.length === 0) return { isReached: true };
+  if (level.kind === 'local' || records.length === 0) return { exitCode: 0 };
+  const storedBytes = reports.reduce((sum, { bytes }) => sum + bytes.stored, 0);
   const giveUp = new AbortController();
   const startMs = engine.clock.monotonicMs();
   const looking = setInterval(() => {
-    const open = replicator.status().filter((target) => target.scope === 'all' && target.pending > 0);
+    const open = openTargets(replicator.status());
     const state = open.map((target) => `${target.name}: ${target.lastError ?? 'sending'}`).join('; ');
-    context.progress({ phase: 'replicate', detail: state === '' ? 'waiting' : state });
+    context.progress({
+      phase: 'replicate',
+      ...bytesOf(replicator.status(), storedBytes),
+      detail: state === '' ? 'waiting' : state,
+    });
     const isHopeless = open.length > 0 && open.every((target) => target.attempts >= GIVE_UP_ATTEMPTS);
-    if (isHopeless && engine.clock.monotonicMs() - startMs > GIVE_UP_MS) {
+    const isRefused = open.length > 0 && open.every((target) => target.refusal !== undefined && !target.isRunning);
+    const waitedMs = engine.clock.monotonicMs() - startMs;
+    if ((isHopeless && waitedMs > GIVE_UP_MS) || (isRefused && waitedMs > REFUSED_MS)) {
       giveUp.abort(new EdgeError('E_NOT_ENOUGH_COPIES', `no target answers; ${state}`));
     }
   }, LOOK_EVERY_MS);
@@ -46,7 +58,7 @@ export async function waitForCopies(
       // In the agent its workers send.
       drive: context.home.running === undefined,
     });
-    return { isReached: true };
+    return { exitCode: 0 };
   } catch (error) {
     // The time of --timeout is the time to wait here: the snapshot is written, and what is missing is copies.
     const cause = context.signal.aborted ? context.signal.reason : giveUp.signal.aborted ? giveUp.signal.reason : error;
@@ -56,8 +68,31 @@ export async function waitForCopies(
       code: 'W_NOT_ENOUGH_COPIES',
       message: `${why}; the snapshot is stored here and stays queued`,
     });
-    return { isReached: false };
+    return { exitCode: exitCodeOf(openTargets(replicator.status())) };
   } finally {
     clearInterval(looking);
   }
+}
+
+/** Each target is owed what this sync stored; one that is owed more, from before, says so while it gets it. */
+function bytesOf(status: readonly TargetStatus[], storedBytes: number): { bytesDone: number; bytesTotal: number } {
+  const sums = { bytesDone: 0, bytesTotal: 0 };
+  for (const { scope, pending, bytesDone } of status) {
+    if (scope !== 'all') continue;
+    const total = Math.max(storedBytes, bytesDone);
+    sums.bytesTotal += total;
+    sums.bytesDone += pending === 0 ? total : bytesDone;
+  }
+  return sums;
+}
+
+function openTargets(status: readonly TargetStatus[]): TargetStatus[] {
+  return status.filter((target) => target.scope === 'all' && target.pending > 0);
+}
+
+/** When every target that is missing refused for one reason (another certificate, no such bucket), that reason's; else that there are not enough. */
+function exitCodeOf(open: readonly TargetStatus[]): number {
+  const [first] = open;
+  if (first?.refusal === undefined || open.some((target) => target.refusal !== first.refusal)) return NOT_ENOUGH;
+  return EXIT_BY_CODE[first.refusal];
 }

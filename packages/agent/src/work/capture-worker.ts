@@ -14,6 +14,7 @@ import {
 import type { RootConfig } from '../config/config.ts';
 import type { AgentHome } from '../home/agent-home.ts';
 import type { AgentMetrics } from '../metrics/agent-metrics.ts';
+import { rootIdentity } from '../watch/root-identity.ts';
 import { type RootWatcher, watchRoot } from '../watch/root-watcher.ts';
 import type { AgentEvents } from './agent-events.ts';
 import { captureRoot } from './capture-root.ts';
@@ -23,10 +24,14 @@ import { type BackgroundWorker, startWorker } from './worker.ts';
 export interface CaptureWorker {
   readonly worker: BackgroundWorker;
   watching(): readonly string[];
+  /** Why changes in some root would go unseen now; empty when each is watched or was scanned since the start, and its last capture did not fail. */
+  notReady(): Promise<readonly string[]>;
   /** The roots were changed in the configuration. */
   reconfigure(): Promise<void>;
   stop(): Promise<void>;
 }
+
+const LOOK_AT_ROOTS_MS = 10_000;
 
 export function startCaptureWorker(deps: {
   readonly home: AgentHome;
@@ -37,7 +42,17 @@ export function startCaptureWorker(deps: {
   const { home, events, metrics } = deps;
   const { clock } = home.engine;
   const scheduler = createCaptureScheduler();
-  const watchers = new Map<string, { readonly root: RootConfig; readonly watcher: RootWatcher }>();
+  const watchers = new Map<
+    string,
+    {
+      readonly root: RootConfig;
+      readonly watcher: RootWatcher;
+      readonly identity: string | undefined;
+      isReady: boolean;
+    }
+  >();
+  /** How the last capture of each root ended: what went wrong, or undefined. */
+  const captured = new Map<string, string | undefined>();
   scheduler.setRoots(home.config.roots, clock.monotonicMs());
 
   const worker = startWorker({
@@ -57,6 +72,7 @@ export function startCaptureWorker(deps: {
           warn: (warning) => events.emit({ type: 'warning', ...warning, root: root.name }),
         });
         scheduler.succeeded(root.name, clock.monotonicMs());
+        captured.set(root.name, undefined);
         metrics.captured(root.name, 'ok', (clock.monotonicMs() - startedMs) / 1000);
         if (!report.treeUnchanged || report.failures.length > 0) {
           events.emit({
@@ -72,6 +88,7 @@ export function startCaptureWorker(deps: {
       } catch (error) {
         if (signal.aborted) return undefined;
         const known = toEdgeError(error);
+        captured.set(root.name, `${known.code}: ${known.message}`);
         scheduler.failed(root.name, clock.monotonicMs());
         metrics.captured(root.name, known.code, (clock.monotonicMs() - startedMs) / 1000);
         events.emit({ type: 'capture_failed', root: root.name, code: known.code, message: known.message });
@@ -82,7 +99,14 @@ export function startCaptureWorker(deps: {
     },
   });
 
-  async function watchAll(): Promise<void> {
+  /** One at a time, or two would watch the same root. */
+  let watchingAll: Promise<void> = Promise.resolve();
+  function watchAll(): Promise<void> {
+    watchingAll = watchingAll.catch(() => {}).then(watchWanted);
+    return watchingAll;
+  }
+
+  async function watchWanted(): Promise<void> {
     const wanted = home.config.roots.filter((root) => root.watch);
     for (const [name, { root, watcher }] of watchers) {
       if (wanted.some((one) => one.name === name && JSON.stringify(one) === JSON.stringify(root))) continue;
@@ -92,6 +116,7 @@ export function startCaptureWorker(deps: {
     for (const root of wanted) {
       if (watchers.has(root.name)) continue;
       const rules = rulesOf(root);
+      const identity = await rootIdentity(root.path);
       const watcher = await watchRoot({
         path: root.path,
         leaveOut: [home.dataDir.path, home.dataDir.packDir],
@@ -106,25 +131,57 @@ export function startCaptureWorker(deps: {
           events.emit({ type: 'warning', root: root.name, ...problem });
         },
       });
-      watchers.set(root.name, { root, watcher });
+      const entry = { root, watcher, identity, isReady: false };
+      watchers.set(root.name, entry);
       // What changed after the scan had passed it and before it was watched has no event: one more look, which is cheap.
       void watcher.ready.then(() => {
+        entry.isReady = true;
         scheduler.dirty(root.name, clock.monotonicMs());
         worker.wake();
       });
     }
   }
 
-  void watchAll().catch((error: unknown) => deps.onError(toEdgeError(error, 'watching'), 'watch'));
+  async function reasonAgainst({ name, path, watch }: RootConfig): Promise<string | undefined> {
+    if ((await rootIdentity(path)) === undefined) return `root ${name} is not there: ${path}`;
+    const problem = captured.get(name);
+    if (problem !== undefined) return `root ${name} could not be captured: ${problem}`;
+    const isSeen = !watch || captured.has(name) || watchers.get(name)?.isReady === true;
+    return isSeen ? undefined : `root ${name} is not watched yet, and was not scanned since the start`;
+  }
+
+  /** A root that went, came or was replaced has no event: it is watched anew, and looked at. */
+  const looking = startWorker({
+    name: 'roots',
+    clock,
+    onError: deps.onError,
+    work: async () => {
+      for (const [name, { root, watcher, identity }] of watchers) {
+        if ((await rootIdentity(root.path)) === identity) continue;
+        watchers.delete(name);
+        await watcher.close();
+        scheduler.dirty(name, clock.monotonicMs());
+        worker.wake();
+      }
+      await watchAll();
+      return LOOK_AT_ROOTS_MS;
+    },
+  });
+
   return {
     worker,
     watching: () => [...watchers.keys()],
+    notReady: async () => {
+      const reasons = await Promise.all(home.config.roots.map(reasonAgainst));
+      return reasons.filter((reason) => reason !== undefined);
+    },
     reconfigure: async () => {
       scheduler.setRoots(home.config.roots, clock.monotonicMs());
       worker.wake();
       await watchAll();
     },
     stop: async () => {
+      await looking.stop();
       await Promise.all([...watchers.values()].map(({ watcher }) => watcher.close()));
       await worker.stop();
     },

@@ -53,7 +53,10 @@ export default class Restore extends EdgestoreCommand {
       summary: 'Where the bytes may come from.',
     }),
     estimate: Flags.boolean({ summary: 'Only say what would be read from where.' }),
-    'wait-thaw': Flags.string({ helpValue: 'D', summary: 'Wait this long for archived data.' }),
+    'wait-thaw': Flags.string({
+      helpValue: 'D',
+      summary: 'Wait this long for archived data (no effect yet: nothing is stored in archive classes).',
+    }),
   };
 
   override async run(): Promise<number> {

@@ -31,7 +31,10 @@ function displayed(
     for (const end = nowMs + seconds * 1000; nowMs < end; nowMs += 250)
       display.report({ phase: 'read', filesDone: nowMs, filesTotal: 60_000 });
   };
-  return { display, run, written };
+  const at = (ms: number): void => {
+    nowMs = ms;
+  };
+  return { display, run, written, at };
 }
 
 test('json: at most one line a second, the last is the summary', () => {
@@ -77,4 +80,20 @@ test('quiet shows nothing, but json that was asked for', () => {
   const json = displayed('json', { quiet: true });
   json.run(1);
   expect(json.written).toHaveLength(1);
+});
+
+test('bytes: done of all, and their rate since the phase began', () => {
+  const { display, written, at } = displayed('json');
+  const MIB = 1024 * 1024;
+  for (let s = 0; s <= 3; s++) {
+    at(s * 1000);
+    display.report({ phase: 'replicate', bytesDone: s * 2 * MIB, bytesTotal: 8 * MIB });
+  }
+  expect(JSON.parse(written[3]!)).toMatchObject({ bytes_done: 6 * MIB, bytes_total: 8 * MIB, bytes_per_s: 2 * MIB });
+  const plain = displayed('plain');
+  for (const s of [0, 30, 60]) {
+    plain.at(s * 1000);
+    plain.display.report({ phase: 'replicate', bytesDone: s * MIB, bytesTotal: 60 * MIB, detail: 'dc-a: sending' });
+  }
+  expect(plain.written.at(-1)).toBe('60 s: replicate  60 MiB of 60 MiB  1.0 MiB/s  dc-a: sending\n');
 });

@@ -27,6 +27,7 @@ export interface ProgressDisplayInput {
 const BAR_EVERY_MS = 100;
 const PLAIN_EVERY_MS = 30_000;
 const JSON_EVERY_MS = 1000;
+const RATE_AFTER_MS = 1000;
 
 export function createProgressDisplay(input: ProgressDisplayInput): ProgressDisplay {
   const mode = input.mode === 'auto' ? (input.stream.isTerminal && !input.dumb ? 'bar' : 'plain') : input.mode;
@@ -45,6 +46,8 @@ interface Lines {
 
 interface Rate {
   readonly elapsedMs: number;
+  /** Over the phase; undefined while too little was seen of it. */
+  readonly bytesPerS: number | undefined;
 }
 
 /** Drops reports that come faster than they are shown. */
@@ -54,6 +57,8 @@ class Thinned implements ProgressDisplay {
   readonly #lines: Lines;
   readonly #startMs: number;
   #nextMs: number;
+  /** Where the phase was when it was first reported. */
+  #phase = { name: '', startMs: 0, bytes: 0 };
 
   constructor(input: ProgressDisplayInput, everyMs: number, lines: Lines, firstAfterMs = 0) {
     this.#nowMs = input.nowMs;
@@ -65,13 +70,24 @@ class Thinned implements ProgressDisplay {
 
   report(progress: Progress): void {
     const now = this.#nowMs();
+    // Also of what is not shown: the phase began then.
+    const bytesPerS = this.#rateOf(progress, now);
     if (now < this.#nextMs) return;
     this.#nextMs = now + this.#everyMs;
-    this.#lines.show(progress, { elapsedMs: now - this.#startMs });
+    this.#lines.show(progress, { elapsedMs: now - this.#startMs, bytesPerS });
   }
 
   clear(): void {
     this.#lines.clear();
+  }
+
+  #rateOf({ phase, bytesDone }: Progress, now: number): number | undefined {
+    if (bytesDone === undefined) return undefined;
+    // What is sent again after a failure begins anew.
+    if (this.#phase.name !== phase || bytesDone < this.#phase.bytes)
+      this.#phase = { name: phase, startMs: now, bytes: bytesDone };
+    const ms = now - this.#phase.startMs;
+    return ms < RATE_AFTER_MS ? undefined : Math.round(((bytesDone - this.#phase.bytes) * 1000) / ms);
   }
 
   end(summary: Readonly<Record<string, unknown>>): void {
@@ -86,7 +102,7 @@ class JsonLines implements Lines {
     this.#stream = stream;
   }
 
-  show(progress: Progress, { elapsedMs }: Rate): void {
+  show(progress: Progress, { elapsedMs, bytesPerS }: Rate): void {
     const { phase, filesDone, filesTotal, bytesDone, bytesTotal, detail } = progress;
     const line = {
       type: 'progress',
@@ -96,6 +112,7 @@ class JsonLines implements Lines {
       files_total: filesTotal,
       bytes_done: bytesDone,
       bytes_total: bytesTotal,
+      bytes_per_s: bytesPerS,
       detail,
     };
     void this.#stream.write(`${JSON.stringify(line)}\n`);
@@ -115,8 +132,8 @@ class PlainLines implements Lines {
     this.#stream = stream;
   }
 
-  show(progress: Progress, { elapsedMs }: Rate): void {
-    void this.#stream.write(`${Math.round(elapsedMs / 1000)} s: ${describe(progress)}\n`);
+  show(progress: Progress, { elapsedMs, bytesPerS }: Rate): void {
+    void this.#stream.write(`${Math.round(elapsedMs / 1000)} s: ${describe(progress, bytesPerS)}\n`);
   }
 
   clear(): void {}
@@ -134,12 +151,12 @@ class Bar implements Lines {
     this.#colours = colours;
   }
 
-  show(progress: Progress): void {
+  show(progress: Progress, { bytesPerS }: Rate): void {
     const done = fraction(progress);
     const width = this.#stream.columns - 1;
     const gauge =
       done === undefined || width < 50 ? '' : `${gaugeOf(done, 20)} ${String(Math.floor(done * 100)).padStart(3)}%  `;
-    const text = cut(describe(progress), width - gauge.length);
+    const text = cut(describe(progress, bytesPerS), width - gauge.length);
     this.#shown = true;
     void this.#stream.write(`\r\x1b[K${this.#colours.dim(gauge)}${text}`);
   }
@@ -155,12 +172,16 @@ class Bar implements Lines {
   }
 }
 
-function describe({ phase, filesDone, filesTotal, bytesDone, bytesTotal, detail }: Progress): string {
+function describe(
+  { phase, filesDone, filesTotal, bytesDone, bytesTotal, detail }: Progress,
+  bytesPerS: number | undefined,
+): string {
   const parts = [phase];
   if (filesDone !== undefined)
     parts.push(`${formatCount(filesDone)}${filesTotal === undefined ? '' : ` of ${formatCount(filesTotal)}`} files`);
   if (bytesDone !== undefined)
     parts.push(`${formatBytes(bytesDone)}${bytesTotal === undefined ? '' : ` of ${formatBytes(bytesTotal)}`}`);
+  if (bytesPerS !== undefined && bytesPerS > 0) parts.push(`${formatBytes(bytesPerS)}/s`);
   if (detail !== undefined) parts.push(detail);
   return parts.join('  ');
 }

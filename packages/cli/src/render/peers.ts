@@ -8,13 +8,22 @@ export type { InviteData, JoinData, PeerListData, PeerShowData };
 
 /** The token alone is the result: it is made to be piped into a file. What to do with it goes to stderr. */
 export function renderInvite(data: InviteData): string[] {
-  return [data.token];
+  if (data.token !== null) return [data.token];
+  return [
+    `An invitation for ${data.uses === 1 ? `one ${data.role}` : `${data.uses} of role ${data.role}`} would be made, good until ${shownTime(data.expires)}, for ${data.addresses.map((one) => printable(one)).join(', ')}`,
+  ];
 }
 
 export function renderJoin(data: JoinData, { colours }: TextContext): string[] {
+  if (data.dry_run) {
+    const by = data.peers.map((peer) => printable(peer.address ?? '-')).join(', ');
+    return [
+      `${printable(data.name)} would join vault ${shortId(data.vault)} as ${data.role}, at site ${printable(data.site)}, in ${printable(data.data_dir)}, invited by ${by}`,
+    ];
+  }
   return [
     `${colours.green(printable(data.name))} joined vault ${shortId(data.vault)} as ${data.role}, at site ${printable(data.site)}`,
-    ...data.peers.map((peer) => `  peer ${printable(peer.name)} at ${printable(peer.address ?? '-')}`),
+    ...data.peers.map((peer) => `  peer ${printable(peer.name ?? '-')} at ${printable(peer.address ?? '-')}`),
   ];
 }
 
@@ -42,12 +51,16 @@ export function renderPeer({ peer }: PeerShowData, { colours }: TextContext): st
       ['state', stateOf(peer)],
       ['last seen', peer.last_seen === null ? undefined : shownTime(peer.last_seen)],
       ['queue', queueOf(peer)],
+      ['expected', peer.refused?.expected ?? undefined],
+      ['seen', peer.refused?.seen ?? undefined],
       ['last error', peer.last_error === null ? undefined : printable(peer.last_error)],
+      ['way out', peer.refused?.hint == null ? undefined : printable(peer.refused.hint)],
     ]),
   ];
 }
 
 function stateOf(peer: PeerData): string {
+  if (peer.refused !== null) return 'refused';
   return peer.reachable === null ? 'unknown' : peer.reachable ? 'reachable' : 'unreachable';
 }
 

@@ -42,6 +42,10 @@ export function renderScrub(data: ScrubData, { colours, verbose }: TextContext):
       `${colours.red('lost')}  ${lost.complete ? '' : 'more than '}${formatCount(lost.chunks)} chunks that snapshots need are in no place. What still stands in the roots is stored again by the next sync.`,
     );
   }
+  if (data.dry_run) {
+    const own = data.findings.filter((finding) => finding.store === 'local').length;
+    lines.push(`Nothing was changed (dry run); --repair would look for good copies of ${formatCount(own)} elsewhere.`);
+  }
   const shown = verbose ? data.files : data.files.slice(0, FILES_SHOWN_MAX);
   if (shown.length > 0) lines.push('Files that it touches:');
   for (const file of shown)

@@ -43,7 +43,7 @@ export interface Trouble {
   readonly bad: Set<string>;
   /** In words. */
   readonly notes: string[];
-  /** The first that a source said other than "I do not have it". */
+  /** What a source said other than "I do not have it": the first that somebody has to see to, or else the first. */
   failure: EdgeError | undefined;
 }
 
@@ -193,7 +193,8 @@ export function createCopyRouter(deps: CopyRouterDeps): CopyRouter {
     const trouble = troubleOf(wanted);
     trouble.spent.add(source);
     trouble.notes.push(`${source.label}: ${error.message}`);
-    trouble.failure ??= error;
+    if (trouble.failure === undefined || (needsSomebody(error) && !needsSomebody(trouble.failure)))
+      trouble.failure = error;
   }
 
   function sourceWorked(source: SealedSource): void {
@@ -202,6 +203,11 @@ export function createCopyRouter(deps: CopyRouterDeps): CopyRouter {
   }
 
   return { choose, spoil, sourceFailed, sourceWorked, explain };
+}
+
+/** A source that is away may come back by itself. One that refuses, or that another answers for, does not. */
+function needsSomebody(error: EdgeError): boolean {
+  return isEdgeError(error, 'E_ARCHIVED', 'E_DENIED');
 }
 
 /**

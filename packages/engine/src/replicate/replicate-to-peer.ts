@@ -133,11 +133,13 @@ function openBatches(
       // The number is spent before the batch leaves: it must never stand for two different ones.
       op++;
       deps.index.kv.set(`holds.op.${target}`, String(op));
-      const sent = await holdAt(member, link, op, entries, deps, signal);
+      const report = (sentNow: number): void =>
+        deps.progress?.({ phase: 'replicate', bytesDone: totals.bytes + sentNow, detail: link.name });
+      const sent = await holdAt(member, link, op, entries, report, deps, signal);
       totals.chunks += entries.length;
       totals.sentBytes += sent;
       for (const entry of entries) totals.bytes += entry.sealedBytes;
-      deps.progress?.({ phase: 'replicate', bytesDone: totals.bytes, detail: link.name });
+      report(0);
     }
   }
 
@@ -174,6 +176,7 @@ async function holdAt(
   link: PeerLink,
   op: number,
   entries: readonly SuppliedChunk[],
+  report: (sentBytes: number) => void,
   deps: ReplicateDeps,
   signal: AbortSignal | undefined,
 ): Promise<number> {
@@ -194,8 +197,9 @@ async function holdAt(
   let sentBytes = 0;
   async function* frames(): AsyncGenerator<OutgoingFrame> {
     for await (const chunk of supplyChunks(missing, { index: deps.index.chunks, sources: deps.sources }, signal)) {
-      sentBytes += chunk.sealed.length;
       yield chunk;
+      sentBytes += chunk.sealed.length;
+      report(sentBytes);
     }
   }
   const receiptBytes = reply.receipt ?? (await link.sendFrames(op, frames(), signal));

@@ -1,6 +1,6 @@
 /** All replication of one agent: the durable queue, one pass at a time for each target, and waiting for a level. */
 import type { RandomBytes } from '../core/clock.ts';
-import { EdgeError, isEdgeError, toEdgeError } from '../core/errors.ts';
+import { EdgeError, type ErrorCode, isEdgeError, toEdgeError } from '../core/errors.ts';
 import type { RecordHash } from '../core/ids.ts';
 import type { QueueIndex, TargetId } from '../core/ports/index.ts';
 import type { PeerDirectory } from '../core/ports/peer.ts';
@@ -43,7 +43,11 @@ export interface TargetStatus {
   readonly attempts: number;
   readonly nextTryNs: bigint | undefined;
   readonly lastError: string | undefined;
+  /** The code of the last error, when waiting does not help against it. */
+  readonly refusal: ErrorCode | undefined;
   readonly isRunning: boolean;
+  /** Sealed bytes that the pass under way has brought there so far, or found there. */
+  readonly bytesDone: number;
 }
 
 export interface Replicator {
@@ -91,6 +95,7 @@ const FINAL = [
 
 export function createReplicator(deps: ReplicatorDeps): Replicator {
   const running = new Map<TargetId, Promise<ReplicateReport>>();
+  const bytesDone = new Map<TargetId, number>();
   const listeners = new Set<() => void>();
 
   function targets(): Target[] {
@@ -125,7 +130,14 @@ export function createReplicator(deps: ReplicatorDeps): Replicator {
   }
 
   async function replicate(target: Target, signal: AbortSignal | undefined): Promise<ReplicateReport> {
-    if (target.type === 'bucket') return replicateToBucket(await deps.bucket(target), deps, signal);
+    const noted: ReplicateDeps = {
+      ...deps,
+      progress: (progress) => {
+        bytesDone.set(target.target, progress.bytesDone ?? 0);
+        deps.progress?.(progress);
+      },
+    };
+    if (target.type === 'bucket') return replicateToBucket(await deps.bucket(target), noted, signal);
     const link = deps.peers.link(target.member.agent);
     if (link === undefined) {
       throw new EdgeError('E_STORE', `no address of peer ${target.member.name} is known`, {
@@ -133,7 +145,7 @@ export function createReplicator(deps: ReplicatorDeps): Replicator {
         retryable: true,
       });
     }
-    return replicateToPeer(target.member, link, deps, signal);
+    return replicateToPeer(target.member, link, noted, signal);
   }
 
   const replicator: Replicator = {
@@ -149,7 +161,10 @@ export function createReplicator(deps: ReplicatorDeps): Replicator {
     run(target, signal) {
       const known = running.get(target.target);
       if (known !== undefined) return known;
-      const work = pass(target, signal).finally(() => running.delete(target.target));
+      const work = pass(target, signal).finally(() => {
+        running.delete(target.target);
+        bytesDone.delete(target.target);
+      });
       running.set(target.target, work);
       return work;
     },
@@ -182,7 +197,9 @@ export function createReplicator(deps: ReplicatorDeps): Replicator {
           attempts: worst?.attempts ?? 0,
           nextTryNs: worst?.nextTryNs,
           lastError: worst?.lastError,
+          refusal: FINAL.find((code) => worst?.lastError?.startsWith(`${code}: `)),
           isRunning: running.has(target.target),
+          bytesDone: bytesDone.get(target.target) ?? 0,
         };
       });
     },

@@ -15,6 +15,8 @@ export interface ScrubInput {
   readonly mode: 'all' | { readonly sample: number };
   /** Fetch good copies of damaged chunks from elsewhere and store them on this disk. */
   readonly repair: boolean;
+  /** Nothing is repaired, and what is found is not noted in the index either. */
+  readonly dryRun?: boolean;
 }
 
 /** A store other than this disk whose packs are read over the network. */

@@ -134,7 +134,10 @@ test('every single flipped bit of a pack is found', async () => {
 
 test('a damaged chunk is named with its file, marked, and mended from another copy', async () => {
   damage(packPath('data'), flip(500));
+  const dry = await scrub({ mode: 'all', repair: true, dryRun: true }, deps([fixture.source('peers', 'dc-a')]));
+  expect(dry.repaired).toBe(0);
   const first = await scrub({ mode: 'all', repair: false }, deps());
+  expect(dry.findings).toEqual(first.findings);
   expect(first.findings).toMatchObject([{ store: '', what: 'chunk', otherCopies: 0, repaired: false }]);
   expect(paths(first)).toHaveLength(1);
   const { chunk } = first.findings[0]!;

@@ -25,6 +25,9 @@ export async function scrub(input: ScrubInput, deps: ScrubDeps): Promise<ScrubRe
   const unread: { label: string; code: EdgeError['code']; message: string }[] = [];
   const totals = { packs: 0, read: 0, bytes: 0, frames: 0 };
 
+  const markBad: ScrubDeps['index']['markBad'] =
+    input.dryRun === true ? () => {} : (...mark) => deps.index.markBad(...mark);
+
   await scrubStore('', deps.pool.size * 2, (pack) => scrubLocal(pack, deps));
   for (const store of deps.stores) {
     try {
@@ -50,7 +53,7 @@ export async function scrub(input: ScrubInput, deps: ScrubDeps): Promise<ScrubRe
   ]);
   // Named before the repair, so that the report says what was in danger.
   const { files, omitted } = await filesTouched(touched, deps);
-  if (input.repair) await repairChunks(findings, deps, (pack) => scrubLocal(pack, deps));
+  if (input.repair && input.dryRun !== true) await repairChunks(findings, deps, (pack) => scrubLocal(pack, deps));
   return {
     packs: { total: totals.packs, read: totals.read },
     bytesRead: totals.bytes,
@@ -101,7 +104,7 @@ export async function scrub(input: ScrubInput, deps: ScrubDeps): Promise<ScrubRe
       for (const { id, offset } of deps.index.allFramesOf(pack.name, store)) {
         const detail = 'its pack is gone';
         findings.push({ ...base, what: 'missing', chunk: id, offset, detail });
-        deps.index.markBad(id, pack.name, detail, store);
+        markBad(id, pack.name, detail, store);
       }
       return;
     }
@@ -121,7 +124,7 @@ export async function scrub(input: ScrubInput, deps: ScrubDeps): Promise<ScrubRe
       // Noted by an earlier scrub and mended since: nothing reads these bytes any more.
       if (!reliedOn.has(toHex(id)) && copies[i]?.some((copy) => copy.store === store)) continue;
       findings.push({ ...base, what: 'chunk', chunk: id, offset, detail });
-      deps.index.markBad(id, pack.name, detail, store);
+      markBad(id, pack.name, detail, store);
     }
   }
 }
@@ -179,5 +182,8 @@ function choosePacks(packs: readonly PackRow[], mode: ScrubInput['mode'], deps: 
 function countCopies(findings: readonly Finding[], deps: ScrubDeps): void {
   const damaged = findings.filter((finding) => finding.chunk !== undefined);
   const copies = deps.index.locate(damaged.map((finding) => finding.chunk!));
-  for (const [i, finding] of damaged.entries()) finding.otherCopies = copies[i]!.length;
+  for (const [i, finding] of damaged.entries())
+    finding.otherCopies = copies[i]!.filter(
+      (copy) => copy.store !== finding.store || copy.pack !== finding.pack,
+    ).length;
 }

@@ -9,20 +9,12 @@ import { compareHeads, headOf } from '../log/check-chain.ts';
 import { decodeEnvelope, type HashedEnvelope } from '../log/record.ts';
 import type { Head } from '../log/record-body.ts';
 import { encodeSegmentItem } from '../log/segment.ts';
-import { appendDurably, damagedFile, moveTornEndAside, scanAppendFile } from './append-file.ts';
+import { appendDurably, moveTornEndAside, scanAppendFile } from './append-file.ts';
 import { readFolder } from './data-dir.ts';
 import { makeFolderDurably, writeFileDurably } from './durable-write.ts';
-import {
-  type AgentLog,
-  type Life,
-  LOG_FORMAT,
-  livesByName,
-  place,
-  type Segment,
-  segmentName,
-  segmentsByIncarnation,
-} from './log-files.ts';
-import { misplaced, type ReadOptions, readLog } from './read-log.ts';
+import { type AgentLog, type Life, LOG_FORMAT, livesByName, place, type Segment, segmentName } from './log-files.ts';
+import { openAgentLog, requireKnown } from './open-agent-log.ts';
+import { type ReadOptions, readLog } from './read-log.ts';
 
 export interface LogStore {
   /** Appends to the log of the record's agent. Answers false when it was there already. E_FORK (the other record is kept as proof), E_NO_SPACE, E_IO. */
@@ -67,7 +59,9 @@ export async function openLogStore(logDir: string, deps: LogStoreDeps = {}): Pro
     const known = knownHeads.get(agent);
     const dir = join(logDir, agent);
     try {
-      const log = await openAgentLog(dir, known, moved);
+      const log = await openAgentLog(dir, known, async ({ path, end, bytes }) => {
+        moved.push({ path: await moveTornEndAside(path, end, bytes), bytes: bytes.length });
+      });
       requireKnown(log, known);
       logs.set(agent, log);
     } catch (error) {
@@ -97,70 +91,6 @@ export async function openLogStore(logDir: string, deps: LogStoreDeps = {}): Pro
     },
     read: (agent, options = {}) => readLog(logs.get(agent), options),
   };
-}
-
-async function openAgentLog(
-  dir: string,
-  known: Head | undefined,
-  moved: { path: string; bytes: number }[],
-): Promise<AgentLog> {
-  const lives = new Map<number, Life>();
-  for (const segments of segmentsByIncarnation(dir, await readFolder(dir)).values()) {
-    const life = await openLife(segments, known, moved);
-    if (life !== undefined) lives.set(segments[0]!.incarnation, life);
-  }
-  return { dir, lives };
-}
-
-/** Only the newest file can have an unfinished end. One that holds nothing else was just begun, and the one before it is the newest. */
-async function openLife(
-  segments: Segment[],
-  known: Head | undefined,
-  moved: { path: string; bytes: number }[],
-): Promise<Life | undefined> {
-  for (let i = segments.length - 1; i >= 0; i--) {
-    const { path } = segments[i]!;
-    const scanned = await scanAppendFile(path, LOG_FORMAT);
-    if (scanned === undefined) continue;
-    const first = scanned.damaged[0];
-    if (first !== undefined) throw damagedFile(LOG_FORMAT, path, first.offset, `${first.length} bytes are no record`);
-    if (scanned.rest !== undefined) {
-      const lastSeq =
-        scanned.items.length > 0 ? decodeEnvelope(scanned.items.at(-1)!.bytes).seq : segments[i]!.firstSeq - 1;
-      const wasAcknowledged =
-        known !== undefined && known.incarnation === segments[i]!.incarnation && known.seq > lastSeq;
-      if (wasAcknowledged || !scanned.rest.isTorn)
-        throw damagedFile(LOG_FORMAT, path, scanned.end, 'the last record is not whole');
-      moved.push({
-        path: await moveTornEndAside(path, scanned.end, scanned.rest.bytes),
-        bytes: scanned.rest.bytes.length,
-      });
-    }
-    let head: HashedEnvelope | undefined;
-    for (const { offset, bytes } of scanned.items) {
-      const envelope = decodeEnvelope(bytes);
-      const problem = misplaced(envelope, head, segments[i]!);
-      if (problem !== undefined) throw damagedFile(LOG_FORMAT, path, offset, problem);
-      head = envelope;
-    }
-    if (head !== undefined) return { segments: segments.slice(0, i + 1), end: scanned.end, head };
-  }
-  return undefined;
-}
-
-function requireKnown(log: AgentLog, known: Head | undefined): void {
-  if (known === undefined) return;
-  const life = log.lives.get(known.incarnation);
-  const lost = life === undefined || life.head.seq < known.seq;
-  const changed = life !== undefined && life.head.seq === known.seq && life.head.hash !== known.hash;
-  if (!lost && !changed) return;
-  const place = `${known.incarnation}/${known.seq}`;
-  throw damagedFile(
-    LOG_FORMAT,
-    life?.segments.at(-1)?.path ?? log.dir,
-    life?.end ?? 0,
-    changed ? `record ${place} is not the one that was written` : `record ${place}, which was acknowledged, is missing`,
-  );
 }
 
 async function append(log: AgentLog, record: Uint8Array): Promise<boolean> {

@@ -1,5 +1,6 @@
 import * as Flags from '@oclif/core/flags';
 import { EdgestoreCommand } from '../../base-command.ts';
+import { dryRunFlag } from '../../global-flags.ts';
 import { type InviteData, renderInvite } from '../../render/peers.ts';
 
 export default class PeerInvite extends EdgestoreCommand {
@@ -11,6 +12,7 @@ export default class PeerInvite extends EdgestoreCommand {
     '<%= config.bin %> peer invite --role edge --uses 3 --expires 1h',
   ];
   static override flags = {
+    ...dryRunFlag,
     role: Flags.option({ options: ['edge', 'holder', 'reader'] as const, required: true })({
       summary: 'What the new agent does.',
     }),
@@ -22,7 +24,7 @@ export default class PeerInvite extends EdgestoreCommand {
     const { flags } = await this.read(PeerInvite);
     return await this.perform<InviteData>({
       operation: 'peer.invite',
-      input: { role: flags.role, uses: flags.uses, expires: flags.expires },
+      input: { role: flags.role, uses: flags.uses, expires: flags.expires, dryRun: flags['dry-run'] },
       text: renderInvite,
     });
   }

@@ -1,5 +1,6 @@
 import * as Flags from '@oclif/core/flags';
 import { EdgestoreCommand } from '../../base-command.ts';
+import { dryRunFlag } from '../../global-flags.ts';
 import { readToken } from '../../program/read-token.ts';
 import { type JoinData, renderJoin } from '../../render/peers.ts';
 
@@ -11,6 +12,7 @@ export default class PeerJoin extends EdgestoreCommand {
     '<%= config.bin %> peer join <token.txt',
   ];
   static override flags = {
+    ...dryRunFlag,
     'token-file': Flags.string({ helpValue: 'F', summary: 'The file that has the token.' }),
     name: Flags.string({ helpValue: 'NAME', summary: "The new agent's name (default: the host's)." }),
     site: Flags.string({ helpValue: 'SITE', summary: "The new agent's site (default: default)." }),
@@ -23,7 +25,14 @@ export default class PeerJoin extends EdgestoreCommand {
     const token = await readToken(this.session, this.globals, flags['token-file']);
     return await this.perform<JoinData>({
       operation: 'peer.join',
-      input: { token, name: flags.name, site: flags.site, listen: flags.listen, storedKey: !flags['no-stored-key'] },
+      input: {
+        token,
+        name: flags.name,
+        site: flags.site,
+        listen: flags.listen,
+        storedKey: !flags['no-stored-key'],
+        dryRun: flags['dry-run'],
+      },
       text: renderJoin,
       onlyReports: true,
     });

@@ -1,0 +1,167 @@
+/** The files of the data dir, as far as they can be judged without the vault's key, and the space that is left for more. */
+import { existsSync } from 'node:fs';
+import { stat, statfs } from 'node:fs/promises';
+import {
+  type DataDir,
+  dataDirExists,
+  FREE_SPACE_FLOOR_BYTES,
+  formatBytes,
+  formatTimeNs,
+  type IndexPeek,
+  inspectLogs,
+  isEdgeError,
+  loadSodium,
+  lockDataDir,
+  peekIndex,
+  readLockHolder,
+  verifyHoldBatch,
+} from '@edgestore/engine';
+import { openCardStore } from '../../membership/card-store.ts';
+import { readVaultFiles, type VaultFiles } from '../read-vault-files.ts';
+import type { SetupContext } from '../setup.ts';
+import { type DoctorCheck, failed } from './check.ts';
+
+const FREE_BYTES_LOW = 1024 ** 3;
+
+/** The vault's files; undefined where there are none to speak of, and then the checks say why. */
+export async function checkDataDir(
+  dir: DataDir,
+  context: SetupContext,
+  checks: DoctorCheck[],
+): Promise<VaultFiles | undefined> {
+  const what = 'data dir';
+  try {
+    if (!(await dataDirExists(dir))) {
+      const hint = 'Make one: edgestore init. After a lost disk: edgestore recover';
+      checks.push({ what, result: 'problem', message: `there is no vault at ${dir.path}`, hint });
+      return undefined;
+    }
+    await checkOwner(dir, checks);
+    // What is damaged becomes a check of its own.
+    const files = await readVaultFiles(dir, () => {});
+    const message = `vault ${files.vaultId.slice(0, 8)}, agent ${files.identity.name}, at ${dir.path}`;
+    checks.push({ what, result: 'ok', message });
+    checkSlots(files, checks);
+    await checkLogs(dir, files, context, checks);
+    checks.push(await checkSpace(dir.packDir));
+    return files;
+  } catch (error) {
+    checks.push(failed(what, error));
+    return undefined;
+  }
+}
+
+async function checkOwner(dir: DataDir, checks: DoctorCheck[]): Promise<void> {
+  const { mode, uid } = await stat(dir.path);
+  const what = 'data dir';
+  if ((mode & 0o077) !== 0)
+    checks.push({
+      what,
+      result: 'warning',
+      message: `${dir.path} can be read by others`,
+      hint: `chmod 700 ${dir.path}`,
+    });
+  if (uid !== process.getuid?.())
+    checks.push({ what, result: 'warning', message: `${dir.path} belongs to another user (uid ${uid})` });
+}
+
+function checkSlots(files: VaultFiles, checks: DoctorCheck[]): void {
+  const what = 'key slots';
+  for (const { file, why } of files.damagedSlots) {
+    checks.push({
+      what,
+      result: 'problem',
+      message: `${file}: ${why}`,
+      hint: 'Take it from another store of the vault, or remove the file and add a new slot (edgestore key add).',
+    });
+  }
+  if (files.damagedSlots.length === 0 && !files.slots.some((slot) => slot.type === 'recovery'))
+    checks.push({
+      what,
+      result: 'problem',
+      message: 'there is no recovery slot: a lost disk could not be recovered',
+      hint: 'Make one: edgestore key add --recovery-out FILE',
+    });
+}
+
+async function checkLogs(dir: DataDir, files: VaultFiles, context: SetupContext, checks: DoctorCheck[]): Promise<void> {
+  const { vaultId, identity, adminPublicKey } = files;
+  const sodium = await loadSodium();
+  const cards = await openCardStore({
+    dataDir: dir,
+    sodium,
+    vault: vaultId,
+    adminPublicKey,
+    warn: ({ message }) => void checks.push({ what: 'cards', result: 'problem', message, hint: FROM_A_COPY }),
+  });
+  const index = peek(dir, files, context, checks);
+  const found = await inspectLogs(dir, {
+    vault: vaultId,
+    self: identity.agentId,
+    known: { heads: index?.heads ?? new Map(), holdBytes: index?.holdBytes ?? new Map() },
+    verifyHoldBatch: (owner, incarnation, batch) => {
+      const signer = cards.signPublicKey(owner, incarnation);
+      if (signer !== undefined) verifyHoldBatch(sodium, batch, signer);
+    },
+  });
+  const isReader = cards.newestOf(identity.agentId)?.card.role === 'reader';
+  for (const { agent, kind, records, problem } of found) {
+    const isOwn = agent === identity.agentId && kind === 'log';
+    const what = isOwn ? 'own log' : `${kind} of ${cards.newestOf(agent)?.card.name ?? agent.slice(0, 8)}`;
+    if (problem !== undefined) checks.push(failed(what, problem));
+    else if (isOwn && records === 0 && !isReader)
+      checks.push({
+        what,
+        result: 'problem',
+        message: `the log of this agent is missing: ${dir.logDirOf(agent)}`,
+        hint: 'Put the folder back from a copy, or recover from a peer or the bucket (`edgestore recover`).',
+      });
+    else checks.push({ what, result: 'ok', message: `${records} ${kind === 'log' ? 'records' : 'hold batches'}` });
+  }
+}
+
+const FROM_A_COPY = 'Bring the file back from a copy of the data dir, or run a command that reaches a peer.';
+
+/** What the index knows, under the lock where nobody else has it. */
+function peek(
+  dir: DataDir,
+  { vaultId }: VaultFiles,
+  { clock }: SetupContext,
+  checks: DoctorCheck[],
+): IndexPeek | undefined {
+  let release: (() => void) | undefined;
+  try {
+    const since = formatTimeNs(clock.nowNs());
+    release = existsSync(dir.lockFile)
+      ? lockDataDir(dir.lockFile, { pid: process.pid, command: 'edgestore doctor', since }).release
+      : undefined;
+  } catch (error) {
+    if (!isEdgeError(error, 'E_BUSY', 'E_DENIED', 'E_IO')) throw error;
+    const holder = readLockHolder(dir.lockFile);
+    const inUse = holder === undefined ? error.message : `in use by process ${holder.pid} (${holder.command})`;
+    checks.push(error.code === 'E_BUSY' ? { what: 'lock', result: 'ok', message: inUse } : failed('lock', error));
+  }
+  try {
+    return peekIndex(dir.indexFile, vaultId, release !== undefined);
+  } catch (error) {
+    // It is only a cache: the next start sets it aside and builds it again from packs and logs.
+    checks.push(failed('index', error, 'warning'));
+    return undefined;
+  } finally {
+    release?.();
+  }
+}
+
+async function checkSpace(folder: string): Promise<DoctorCheck> {
+  const what = 'space';
+  try {
+    const { bavail, bsize } = await statfs(folder);
+    const free = bavail * bsize;
+    const message = `${formatBytes(free)} free for packs in ${folder}`;
+    if (free >= FREE_BYTES_LOW) return { what, result: 'ok', message };
+    const hint = `Below ${formatBytes(FREE_SPACE_FLOOR_BYTES)} nothing new is captured. Free some space, or move cold chunks to a bucket: edgestore tier run`;
+    return { what, result: free < FREE_SPACE_FLOOR_BYTES ? 'problem' : 'warning', message, hint };
+  } catch (error) {
+    return { ...failed(what, error), hint: 'Is the disk of pack_dir mounted?' };
+  }
+}

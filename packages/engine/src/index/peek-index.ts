@@ -1,0 +1,52 @@
+/** What an index says of the logs, read without changing, migrating or setting aside anything: for whoever looks at a data dir that others may be using. */
+import { existsSync, rmSync, statSync } from 'node:fs';
+import Sqlite from 'better-sqlite3';
+import { EdgeError, toEdgeError } from '../core/errors.ts';
+import type { AgentId, VaultId } from '../core/ids.ts';
+import type { Head } from '../log/record-body.ts';
+import { schemaVersion } from './database.ts';
+import { holdIndex } from './hold-index.ts';
+import { keyValueTable } from './key-value.ts';
+import { logIndex } from './log-index.ts';
+import { fromSqlite } from './sqlite-errors.ts';
+
+export interface IndexPeek {
+  readonly heads: ReadonlyMap<AgentId, Head>;
+  /** Bytes of each owner's hold log that the index applied. */
+  readonly holdBytes: ReadonlyMap<AgentId, number>;
+}
+
+/**
+ * Undefined where there is no index, or none that could be asked: of another vault, of another version, not built to its end. E_INTEGRITY for one that is
+ * damaged. `isAlone`: the caller has the data dir's lock.
+ */
+export function peekIndex(path: string, vault: VaultId, isAlone: boolean): IndexPeek | undefined {
+  if (!existsSync(path) || statSync(path).size === 0) return undefined;
+  const hadWal = existsSync(`${path}-wal`);
+  try {
+    const db = new Sqlite(path, { readonly: true, fileMustExist: true, timeout: 2000 });
+    try {
+      if (db.pragma('user_version', { simple: true }) !== schemaVersion()) return undefined;
+      const pages = db.pragma('quick_check(1)', { simple: true });
+      if (pages !== 'ok') throw new EdgeError('E_INTEGRITY', `the index ${path} is damaged: ${String(pages)}`);
+      const kv = keyValueTable(db);
+      if (kv.get('index.vault') !== vault || kv.get('index.built') !== '1') return undefined;
+      const holds = holdIndex(db);
+      return {
+        heads: new Map(
+          logIndex(db)
+            .heads()
+            .map(({ agent, head }) => [agent, head]),
+        ),
+        holdBytes: new Map(holds.owners().map((owner) => [owner, holds.ownerState(owner)?.logBytes ?? 0])),
+      };
+    } finally {
+      db.close();
+    }
+  } catch (error) {
+    throw toEdgeError(fromSqlite(error, path));
+  } finally {
+    // A reader of a WAL database makes both files and may not take them away again; nobody else can have made them meanwhile.
+    if (isAlone && !hadWal) for (const part of ['-wal', '-shm']) rmSync(path + part, { force: true });
+  }
+}
