@@ -2,11 +2,14 @@
 import koffi from 'koffi';
 
 /** Numbers of glibc's malloc.h. */
+const M_TRIM_THRESHOLD = -1;
 const M_MMAP_THRESHOLD = -3;
 const M_ARENA_MAX = -8;
 
 /** Longer blocks are given back to the system when they are freed. */
 const RETURNED_BYTES_MIN = 1 << 20;
+/** So much free memory at the end of a heap is kept: what is given back and taken again has to be cleared by the kernel each time. */
+const KEPT_BYTES = 8 << 20;
 const ARENAS_MAX = 2;
 
 let isDone = false;
@@ -26,5 +29,6 @@ export function keepMallocSmall(): void {
     return;
   }
   mallopt(M_MMAP_THRESHOLD, RETURNED_BYTES_MIN);
+  mallopt(M_TRIM_THRESHOLD, KEPT_BYTES);
   mallopt(M_ARENA_MAX, ARENAS_MAX);
 }
