@@ -23,7 +23,13 @@ export function willRead(fd: number): void {
   libc.posix_fadvise(fd, 0, 0, FADV_WILLNEED);
 }
 
+/** Lets the kernel drop these bytes from its memory; does not matter when it does not. */
+export function wasRead(fd: number, offset: number, length: number): void {
+  libc.posix_fadvise(fd, offset, length, FADV_DONTNEED);
+}
+
 const FADV_WILLNEED = 3;
+const FADV_DONTNEED = 4;
 
 /** Moves the file's own position to `offset` bytes from its start. */
 export function seekTo(fd: number, offset: number): void {

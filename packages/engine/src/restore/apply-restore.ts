@@ -13,8 +13,8 @@ import { cutWindows, type RestoreWindow, SMALL_FILE_BYTES_MAX, type WindowItem, 
 import { writeLargeFile } from './write-large-file.ts';
 import { writeSmallFiles } from './write-small-files.ts';
 
-/** Windows under way: while one is written, the next is read and its folders are made. */
-const WINDOWS_MAX = 2;
+/** Windows under way: one is written, the next waits with its chunks looked up, and a third is read and gets its folders. */
+const WINDOWS_MAX = 3;
 /** Large files at once: their pieces already keep all workers busy. */
 const LARGE_FILES_AT_ONCE = 2;
 
@@ -61,7 +61,7 @@ function stopReason(run: RestoreRun): EdgeError {
   return new EdgeError('E_FAILED', 'the restore ended without saying why');
 }
 
-/** Windows are prepared one after the other, written up to two at a time, and finished in order. */
+/** Windows are prepared one after the other, written a few at a time, and finished in order. */
 async function writeContent(run: RestoreRun): Promise<void> {
   const firstNames: FirstNames = new Map();
   const underWay: Promise<void>[] = [];

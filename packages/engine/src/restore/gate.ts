@@ -3,8 +3,8 @@ import { isEdgeError } from '../core/errors.ts';
 import { noSpaceError } from './marker.ts';
 
 export interface Gate {
-  /** Runs when a place is free. Rejects without running once the restore is to stop. */
-  run<Result>(act: () => Promise<Result>): Promise<Result>;
+  /** Runs when a place is free. Rejects without running once the restore is to stop. `first`: before all that wait already. */
+  run<Result>(act: () => Promise<Result>, options?: { readonly first?: boolean }): Promise<Result>;
 }
 
 /** What ends a whole restore: no space, an abort, a failure that is nobody's item. The first one wins. */
@@ -32,9 +32,9 @@ export function createGate(places: number, stop: StopSwitch): Gate {
   let free = places;
   const line: (() => void)[] = [];
   return {
-    async run(act) {
+    async run(act, options) {
       if (free > 0) free--;
-      else await new Promise<void>((resolve) => line.push(resolve));
+      else await new Promise<void>((resolve) => (options?.first === true ? line.unshift(resolve) : line.push(resolve)));
       try {
         stop.check();
         return await act();

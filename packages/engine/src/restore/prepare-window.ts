@@ -46,8 +46,10 @@ async function makeFolders(run: RestoreRun, window: RestoreWindow): Promise<void
   const reuse = run.rule !== undefined;
   const folders = window.folders.map((folder) => folder.path);
   const replace = run.plan.input.inPlace !== undefined && run.rule !== 'never';
-  const { failures } = await run.tasks.run(() =>
-    run.pool.run('extractFolders', { root: run.root, folders, reuse, replace }),
+  // Not behind the files of the window before: the workers would run dry while the main thread gets this one ready.
+  const { failures } = await run.tasks.run(
+    () => run.pool.run('extractFolders', { root: run.root, folders, reuse, replace }),
+    { first: true },
   );
   for (const { index, code, message } of failures) {
     if (code === 'E_NO_SPACE') run.stop.stop(new EdgeError(code, message));

@@ -3,6 +3,7 @@ import { closeSync, openSync, readSync } from 'node:fs';
 import type { Opener } from '../../codec/open.ts';
 import { errnoOf, isEdgeError } from '../../core/errors.ts';
 import { ChunkKind } from '../../core/ids.ts';
+import { wasRead } from '../../files/read-file.ts';
 import type { WorkerContext } from '../worker-context.ts';
 import type { ExtractChunk } from './extract-batch.ts';
 
@@ -20,6 +21,8 @@ export interface BatchChunks {
 
 /** Reading on over a gap of this many bytes costs less than another system call and seek. */
 const GAP_BYTES_MAX = 64 * 1024;
+/** What is read in long ranges is read once: the memory of its pages is better used for the files that are written. */
+const FORGOTTEN_BYTES_MIN = 512 * 1024;
 const SCRATCH_KEY = 'extract.scratch';
 
 interface Range {
@@ -101,6 +104,7 @@ function readRanges(chunks: readonly ExtractChunk[], context: WorkerContext): (U
           file = { pack: range.pack, fd: openSync(range.pack, 'r') };
         }
         filled = readFrom(file.fd, into, range.start);
+        if (length >= FORGOTTEN_BYTES_MIN) wasRead(file.fd, range.start, length);
         if (filled < length) problem = { reason: 'damaged', detail: 'the pack ends before the chunk does' };
       } catch (error) {
         const errno = errnoOf(error);
