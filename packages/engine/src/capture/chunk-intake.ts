@@ -15,14 +15,11 @@ export interface ChunkIntakeDeps {
 /** Ids remembered of chunks that are on their way into packs; beyond, `trim` waits until the index knows them. */
 const REMEMBERED_MAX = 400_000;
 
-/** Buffers kept for workers to seal into. */
-const BUFFERS_KEPT_MAX = 16;
-
 export class ChunkIntake {
   readonly #deps: ChunkIntakeDeps;
   /** Chunks that this run stores: the index does not know them before their pack is durable. Keys are the ids as latin1. */
   #stored = new Set<string>();
-  readonly #buffers: ArrayBuffer[] = [];
+  readonly #buffers: SharedArrayBuffer[] = [];
   readonly counts = { new: 0, reused: 0, newBytes: 0, storedBytes: 0 };
 
   constructor(deps: ChunkIntakeDeps) {
@@ -87,15 +84,19 @@ export class ChunkIntake {
       );
     }
     await Promise.all(added);
-    // The writer has its own copy by now.
-    if (bytes.buffer.byteLength >= SEAL_BUFFER_BYTES && this.#buffers.length < BUFFERS_KEPT_MAX) {
-      this.#buffers.push(bytes.buffer);
-    }
   }
 
-  /** Memory for a worker to seal into; it comes back through `store`. */
-  takeBuffer(): ArrayBuffer | undefined {
-    return this.#buffers.pop();
+  /** Has needed chunks sealed, with memory for a worker to seal into, and stores them. `ids` are those of all chunks of the batch. */
+  async sealAndStore(
+    seal: (into: SharedArrayBuffer) => Promise<SealedChunks | undefined>,
+    ids: Uint8Array,
+    packClass: PackClass,
+  ): Promise<void> {
+    const into = this.#buffers.pop() ?? new SharedArrayBuffer(SEAL_BUFFER_BYTES);
+    const sealed = await seal(into);
+    if (sealed !== undefined) await this.store(sealed, ids, packClass);
+    // The writer has its own copy by now. After a failure the worker may still write, and the buffer is let go.
+    this.#buffers.push(into);
   }
 
   /** True when `trim` should be called as soon as no chunk is between `needed` and `store`. */

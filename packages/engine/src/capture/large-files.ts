@@ -2,6 +2,7 @@
 import type { WorkerPool } from '../core/ports/worker-pool.ts';
 import type { ChunkGroup } from '../pipeline/large-files.ts';
 import { type FileOutcome, READ_ATTEMPTS_MAX } from '../pipeline/read-files.ts';
+import type { IngestLargeTask } from '../pipeline/tasks/ingest-large.ts';
 import type { PipelineTasks } from '../pipeline/tasks.ts';
 import { nextBatchNumber } from './batch-numbers.ts';
 import type { ChunkIntake } from './chunk-intake.ts';
@@ -35,6 +36,8 @@ export class LargeFiles {
   #parked = 0;
   #gate: { readonly opened: Promise<void>; readonly open: () => void } | undefined;
   #onParked: () => void = () => {};
+  /** Memory of groups that were sealed, for those to come. */
+  readonly #free: SharedArrayBuffer[] = [];
 
   constructor(deps: LargeFilesDeps) {
     this.#deps = deps;
@@ -104,14 +107,16 @@ export class LargeFiles {
     let isSteady = false;
     let read = 0;
     try {
-      for (let ended = false; !ended; ) {
+      for (let next = this.#readOn(handle, worker), ended = false; !ended; ) {
         await this.#passGate();
         if (this.#deps.isStopped()) throw STOPPED;
-        const segment = await pool.run('ingestLarge', { step: 'read', handle }, on);
+        const segment = await next;
         if (segment.failure !== undefined) {
           failed = segment.failure;
           break;
         }
+        // Asked for before this one's groups queue up on the same worker, or the other workers would wait for them.
+        if (segment.last === undefined) next = this.#readOn(handle, worker);
         for (const group of segment.groups!) {
           read += group.bytes.length;
           this.#deps.progress(group.bytes.length);
@@ -149,6 +154,14 @@ export class LargeFiles {
     return finish(file, { kind: 'read', at: RECORD_AT, changedWhileRead }, ended.record!);
   }
 
+  #readOn(handle: number, worker: number): Promise<IngestLargeTask['output']> {
+    const free = this.#free.splice(0);
+    const segment = this.#deps.pool.run('ingestLarge', { step: 'read', handle, free }, { worker });
+    // Looked at by the loop; when that ends before, it must not count as unhandled.
+    segment.catch(() => {});
+    return segment;
+  }
+
   async #passGate(): Promise<void> {
     if (this.#gate === undefined) return;
     this.#parked++;
@@ -160,18 +173,19 @@ export class LargeFiles {
   async #seal(group: ChunkGroup, lane: number): Promise<void> {
     const { pool, intake } = this.#deps;
     const needed = intake.needed(group);
-    if (needed === undefined) return;
-    // The group moves to the worker that seals it; its ids are wanted here afterwards.
+    if (needed === undefined) {
+      this.#free.push(group.bytes.buffer);
+      return;
+    }
+    // Those move to the worker that seals the group; the ids are wanted here afterwards.
     const ids = group.ids.slice();
-    const into = intake.takeBuffer();
-    const transfer = [
-      group.bytes.buffer,
-      group.ids.buffer,
-      group.lengths.buffer,
-      ...(into === undefined ? [] : [into]),
-    ];
-    const sealed = await pool.run('sealGroup', { group, needed, into }, { worker: lane, transfer });
-    await intake.store(sealed, ids, 'data');
+    const transfer = [group.ids.buffer, group.lengths.buffer];
+    const seal = async (into: SharedArrayBuffer) => {
+      const sealed = await pool.run('sealGroup', { group, needed, into }, { worker: lane, transfer });
+      this.#free.push(group.bytes.buffer);
+      return sealed;
+    };
+    await intake.sealAndStore(seal, ids, 'data');
   }
 }
 

@@ -82,9 +82,10 @@ export class SmallFiles {
       await pool.run('ingestSeal', { batch }, { worker });
       throw error;
     }
-    const into = needed === undefined ? undefined : intake.takeBuffer();
-    const request = needed === undefined ? { batch } : { batch, needed, into };
-    const sealed = await pool.run('ingestSeal', request, { worker, transfer: into === undefined ? [] : [into] });
-    if (sealed !== undefined) await intake.store(sealed, chunks.ids, 'data');
+    if (needed === undefined) await pool.run('ingestSeal', { batch }, { worker });
+    else {
+      const seal = (into: SharedArrayBuffer) => pool.run('ingestSeal', { batch, needed, into }, { worker });
+      await intake.sealAndStore(seal, chunks.ids, 'data');
+    }
   }
 }

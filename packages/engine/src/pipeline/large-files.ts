@@ -18,9 +18,9 @@ export const SEGMENT_BYTES = 4 * MIB;
 /** Chunks travel to the main thread in buffers of at least this size (but for the last), each of which one worker seals. */
 const GROUP_BYTES_MIN = 1 * MIB;
 
-/** Plaintext chunks in one buffer, in order and without gaps. */
+/** Plaintext chunks in shared memory, in order and without gaps. */
 export interface ChunkGroup {
-  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly bytes: Uint8Array<SharedArrayBuffer>;
   readonly ids: Uint8Array<ArrayBuffer>;
   readonly lengths: Uint32Array<ArrayBuffer>;
 }
@@ -67,9 +67,17 @@ export function closeLargeFile(large: LargeFile): void {
   closeFd(large.fd);
 }
 
-/** Reads on; `isLast` when all of the file has been read and cut. */
-export function readSegment(large: LargeFile, tools: ReadTools): { groups: ChunkGroup[]; isLast: boolean } {
+/**
+ * Reads on; `isLast` when all of the file has been read and cut. Groups lie in the buffers given, as far as there are any: made anew for each, they
+ * would keep the garbage collector of every thread busy that they pass through.
+ */
+export function readSegment(
+  large: LargeFile,
+  tools: ReadTools,
+  free: SharedArrayBuffer[],
+): { groups: ChunkGroup[]; isLast: boolean } {
   const { chunker } = tools;
+  const groupBytesMax = GROUP_BYTES_MIN + chunker.params.max;
   const input = chunker.input(SEGMENT_BYTES + chunker.params.max);
   input.set(large.carry);
   let filled = large.carry.length;
@@ -98,7 +106,8 @@ export function readSegment(large: LargeFile, tools: ReadTools): { groups: Chunk
     lengths.push(to - from);
     from = to;
     if (to - groupFrom >= GROUP_BYTES_MIN || i === count - 1) {
-      const bytes = input.slice(groupFrom, to) as Uint8Array<ArrayBuffer>;
+      const bytes = new Uint8Array(free.pop() ?? new SharedArrayBuffer(groupBytesMax), 0, to - groupFrom);
+      bytes.set(input.subarray(groupFrom, to));
       groups.push({ bytes, ids: new Uint8Array(Buffer.concat(ids)), lengths: Uint32Array.from(lengths) });
       groupFrom = to;
       ids = [];

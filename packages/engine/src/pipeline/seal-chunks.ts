@@ -7,7 +7,7 @@ import type { PlainChunk } from './chunk-batch.ts';
 
 /** Sealed chunks in order. The n-th lies at `offsets[n]` and is `lengths[n]` bytes long; `which[n]` is its number among those given. */
 export interface SealedChunks {
-  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly bytes: Uint8Array;
   readonly which: Uint32Array<ArrayBuffer>;
   readonly offsets: Uint32Array<ArrayBuffer>;
   readonly lengths: Uint32Array<ArrayBuffer>;
@@ -16,8 +16,8 @@ export interface SealedChunks {
 }
 
 /**
- * Buffers are handed to the main thread, which gives them back with later requests: memory that is made anew for each batch would keep
- * the garbage collector busy on both sides.
+ * Memory to seal into is shared between the threads and used again: handed over, or made anew for each batch, it would count as new memory with every
+ * thread that it comes to, and have each of them collect garbage all the time.
  */
 export const SEAL_BUFFER_BYTES = 2.5 * MIB;
 
@@ -27,7 +27,7 @@ export function sealChunks(
   chunks: readonly PlainChunk[],
   needed: Uint8Array,
   level: number,
-  into?: ArrayBuffer,
+  into?: SharedArrayBuffer,
 ): SealedChunks {
   const numbers: number[] = [];
   let bound = 0;
@@ -36,8 +36,7 @@ export function sealChunks(
     numbers.push(i);
     bound += sealedBytesMax(chunks[i]!.plain.length);
   }
-  const buffer = into !== undefined && into.byteLength >= bound ? into : newBuffer(bound);
-  const target = new Uint8Array(buffer);
+  const target = new Uint8Array(into !== undefined && into.byteLength >= bound ? into : new ArrayBuffer(bound));
   const offsets = new Uint32Array(numbers.length);
   const lengths = new Uint32Array(numbers.length);
   const sha256 = new Uint8Array(numbers.length * 32);
@@ -53,12 +52,8 @@ export function sealChunks(
   return { bytes: target.subarray(0, filled), which: Uint32Array.from(numbers), offsets, lengths, sha256 };
 }
 
-/** Small results get what they need; large ones a buffer that can be used again for any batch. */
-function newBuffer(bound: number): ArrayBuffer {
-  return new ArrayBuffer(bound < SEAL_BUFFER_BYTES / 4 ? bound : Math.max(bound, SEAL_BUFFER_BYTES));
-}
-
-/** The buffers of sealed chunks, for transfer. */
+/** The buffers of sealed chunks, for transfer; what is shared stays where it is. */
 export function buffersOf(sealed: SealedChunks): ArrayBuffer[] {
-  return [sealed.bytes.buffer, sealed.which.buffer, sealed.offsets.buffer, sealed.lengths.buffer, sealed.sha256.buffer];
+  const own = sealed.bytes.buffer instanceof ArrayBuffer ? [sealed.bytes.buffer] : [];
+  return [...own, sealed.which.buffer, sealed.offsets.buffer, sealed.lengths.buffer, sealed.sha256.buffer];
 }

@@ -24,7 +24,8 @@ export interface IngestLargeTask {
         readonly folder: Uint8Array;
         readonly file: FileToRead;
       }
-    | { readonly step: 'read'; readonly handle: number }
+    /** `free`: memory of earlier groups, to be used again. */
+    | { readonly step: 'read'; readonly handle: number; readonly free: readonly SharedArrayBuffer[] }
     /** `batch`: the number under which the file's lists of chunks are kept for `ingestSeal`. Absent: the file is only closed. */
     | { readonly step: 'end'; readonly handle: number; readonly batch?: number; readonly captureSeconds: number };
   readonly output: {
@@ -60,8 +61,8 @@ export const task: Task<IngestLargeTask['input'], IngestLargeTask['output']> = a
       captureSeconds: input.step === 'end' ? input.captureSeconds : 0,
     };
     if (input.step === 'read') {
-      const { groups, isLast } = readSegment(large, tools);
-      const transfer = groups.flatMap((group) => [group.bytes.buffer, group.ids.buffer, group.lengths.buffer]);
+      const { groups, isLast } = readSegment(large, tools, [...input.free]);
+      const transfer = groups.flatMap((group) => [group.ids.buffer, group.lengths.buffer]);
       return { output: isLast ? { groups, last: { isSteady: isSteady(large) } } : { groups }, transfer };
     }
     if (input.batch === undefined) {

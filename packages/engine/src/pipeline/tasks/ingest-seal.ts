@@ -8,8 +8,8 @@ export interface IngestSealTask {
     readonly batch: number;
     /** 1 for each chunk of the batch that is to be sealed. Absent: none, the batch is only let go. */
     readonly needed?: Uint8Array;
-    /** Memory for the sealed chunks, transferred; comes back with them. */
-    readonly into?: ArrayBuffer | undefined;
+    /** Shared memory for the sealed chunks; not used when it is too small for them. */
+    readonly into?: SharedArrayBuffer;
   };
   readonly output: SealedChunks | undefined;
 }

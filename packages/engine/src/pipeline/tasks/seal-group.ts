@@ -9,8 +9,8 @@ export interface SealGroupTask {
     readonly group: ChunkGroup;
     /** 1 for each chunk of the group that is to be sealed. */
     readonly needed: Uint8Array;
-    /** Memory for the sealed chunks, transferred; comes back with them. */
-    readonly into?: ArrayBuffer | undefined;
+    /** Shared memory for the sealed chunks; not used when it is too small for them. */
+    readonly into?: SharedArrayBuffer;
   };
   readonly output: SealedChunks;
 }
