@@ -1,16 +1,8 @@
 /** Damaged files of a data dir: which command says what, and that what was acknowledged comes back wherever its bytes are still there. */
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  truncateSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { recordsIn } from '../support/log-records.ts';
 import { contentsOf, flipBit, largestFile, makeSite, type Site, setByte } from './site.ts';
 
 let site: Site;
@@ -129,18 +121,6 @@ describe('a damaged log', () => {
 });
 
 describe('scrub --repair of a damaged log', () => {
-  /** Where each record lies: a length of four bytes, then the record (docs/formats/log-segment.md). */
-  function recordsIn(file: string): { at: number; length: number }[] {
-    const bytes = readFileSync(file);
-    const out: { at: number; length: number }[] = [];
-    for (let at = 0; at < bytes.length; ) {
-      const length = bytes.readUInt32LE(at);
-      out.push({ at: at + 4, length });
-      at += 4 + length;
-    }
-    return out;
-  }
-
   const snapshotsOf = async (dataDir: string): Promise<string[]> =>
     (await site.json(dataDir, ['snapshot', 'list'])).data.snapshots.map((one: { id: string }) => one.id);
 
@@ -188,20 +168,6 @@ describe('scrub --repair of a damaged log', () => {
       await site.restores(dataDir);
     },
   );
-
-  test('killed between setting the old files aside and putting the new ones in place, the next run ends it', async () => {
-    const { dataDir } = await withMore();
-    const log = logOf(dataDir);
-    flipBit(log, recordsIn(log).at(-1)!.at + 200);
-    await site.json(dataDir, ['scrub', '--repair'], 7);
-    const folder = log.slice(0, log.lastIndexOf('/'));
-    const staged = join(dataDir, 'log', '.repair');
-    mkdirSync(staged);
-    renameSync(folder, join(staged, folder.slice(folder.lastIndexOf('/') + 1)));
-    await site.json(dataDir, ['sync'], 7);
-    await site.json(dataDir, ['scrub', '--repair'], 20);
-    await site.restores(dataDir);
-  });
 
   test.each([
     ['flipped', (log: string) => flipBit(log, recordsIn(log).at(-2)!.at + 200)],
