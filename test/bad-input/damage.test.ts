@@ -169,6 +169,26 @@ describe('scrub --repair of a damaged log', () => {
     },
   );
 
+  test('the whole newest life gone, and the index too: no number of it is used again', async () => {
+    const { dataDir } = await withMore();
+    const log = logOf(dataDir);
+    flipBit(log, recordsIn(log).at(-1)!.at + 200);
+    await site.json(dataDir, ['scrub', '--repair'], 7);
+    await site.json(dataDir, ['sync']);
+    const lives = log.slice(0, log.lastIndexOf('/'));
+    for (const name of readdirSync(lives)) if (name.startsWith('00000002-')) rmSync(join(lives, name));
+    for (const name of readdirSync(dataDir))
+      if (name.startsWith('index.sqlite')) rmSync(join(dataDir, name), { recursive: true });
+    const { error } = await site.json(dataDir, ['sync'], 7);
+    expect([error.message, error.hint]).toEqual([
+      expect.stringMatching(/life 2 .*missing/),
+      expect.stringContaining('scrub --repair'),
+    ]);
+    expect((await site.json(dataDir, ['scrub', '--repair'], 20)).data.log).toMatchObject({ repaired: 'cut', lost: [] });
+    await site.restores(dataDir, { warned: /index .* built again/ });
+    expect((await site.json(dataDir, ['status'])).data.agent.incarnation).toBe(3);
+  });
+
   test.each([
     ['flipped', (log: string) => flipBit(log, recordsIn(log).at(-2)!.at + 200)],
     ['removed', (log: string) => rmSync(log)],

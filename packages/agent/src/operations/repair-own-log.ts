@@ -42,7 +42,8 @@ export async function repairOwnLog({
   const { identity, index, logs, clock } = engine;
   const self = identity.agentId;
   const card = peers.cards.newestOf(self)?.card;
-  const isMissing = logs.head(self) === undefined && card?.role !== 'reader';
+  const head = logs.head(self);
+  const isMissing = card?.role !== 'reader' && (head === undefined || head.incarnation < identity.incarnation);
   const isDamaged =
     logs.problems.some(({ context }) => String(context?.path ?? '').includes(self)) || !(await newestOpens(engine));
   if (!isMissing && !isDamaged) return undefined;
