@@ -1,16 +1,8 @@
 /** Damaged files of a data dir: which command says what, and that what was acknowledged comes back wherever its bytes are still there. */
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  truncateSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { recordsIn } from '../support/log-records.ts';
 import { contentsOf, flipBit, largestFile, makeSite, type Site, setByte } from './site.ts';
 
 let site: Site;
@@ -129,18 +121,6 @@ describe('a damaged log', () => {
 });
 
 describe('scrub --repair of a damaged log', () => {
-  /** Where each record lies: a length of four bytes, then the record (docs/formats/log-segment.md). */
-  function recordsIn(file: string): { at: number; length: number }[] {
-    const bytes = readFileSync(file);
-    const out: { at: number; length: number }[] = [];
-    for (let at = 0; at < bytes.length; ) {
-      const length = bytes.readUInt32LE(at);
-      out.push({ at: at + 4, length });
-      at += 4 + length;
-    }
-    return out;
-  }
-
   const snapshotsOf = async (dataDir: string): Promise<string[]> =>
     (await site.json(dataDir, ['snapshot', 'list'])).data.snapshots.map((one: { id: string }) => one.id);
 
@@ -189,18 +169,24 @@ describe('scrub --repair of a damaged log', () => {
     },
   );
 
-  test('killed between setting the old files aside and putting the new ones in place, the next run ends it', async () => {
+  test('the whole newest life gone, and the index too: no number of it is used again', async () => {
     const { dataDir } = await withMore();
     const log = logOf(dataDir);
     flipBit(log, recordsIn(log).at(-1)!.at + 200);
     await site.json(dataDir, ['scrub', '--repair'], 7);
-    const folder = log.slice(0, log.lastIndexOf('/'));
-    const staged = join(dataDir, 'log', '.repair');
-    mkdirSync(staged);
-    renameSync(folder, join(staged, folder.slice(folder.lastIndexOf('/') + 1)));
-    await site.json(dataDir, ['sync'], 7);
-    await site.json(dataDir, ['scrub', '--repair'], 20);
-    await site.restores(dataDir);
+    await site.json(dataDir, ['sync']);
+    const lives = log.slice(0, log.lastIndexOf('/'));
+    for (const name of readdirSync(lives)) if (name.startsWith('00000002-')) rmSync(join(lives, name));
+    for (const name of readdirSync(dataDir))
+      if (name.startsWith('index.sqlite')) rmSync(join(dataDir, name), { recursive: true });
+    const { error } = await site.json(dataDir, ['sync'], 7);
+    expect([error.message, error.hint]).toEqual([
+      expect.stringMatching(/life 2 .*missing/),
+      expect.stringContaining('scrub --repair'),
+    ]);
+    expect((await site.json(dataDir, ['scrub', '--repair'], 20)).data.log).toMatchObject({ repaired: 'cut', lost: [] });
+    await site.restores(dataDir, { warned: /index .* built again/ });
+    expect((await site.json(dataDir, ['status'])).data.agent.incarnation).toBe(3);
   });
 
   test.each([
@@ -255,7 +241,6 @@ describe('damaged keys and identity', () => {
   test.each([
     ['vault.edge', 60, /vault\.edge/],
     ['agent/identity.edge', 100, /identity/],
-    ['key', 30, /key file/],
   ])('%s flipped: 7, named, with a way out; undone, all is there', async (name, offset, message) => {
     const dataDir = site.copy();
     flipBit(join(dataDir, name), offset);
@@ -267,6 +252,21 @@ describe('damaged keys and identity', () => {
       hint: expect.stringMatching(hint),
     });
     flipBit(join(dataDir, name), offset);
+    await site.restores(dataDir);
+  });
+
+  // A flipped bit makes one of these two, depending on the random secret.
+  test.each([
+    ['another character of its alphabet', (was: number) => (was === 0x41 ? 0x42 : 0x41), 'E_INTEGRITY', /check digits/],
+    ['a character that no key file has', () => 0x40, 'E_FORMAT', /no edgestore key file/],
+  ] as const)('the key with %s: 7, named, with a way out; undone, all is there', async (_, changed, code, message) => {
+    const dataDir = site.copy();
+    const key = join(dataDir, 'key');
+    const was = readFileSync(key)[30]!;
+    setByte(key, 30, changed(was));
+    const { error } = await site.refuses(dataDir, ['sync'], { exit: 7, code, message, hint: /copy.*recovery code/ });
+    expect(error.message).toContain(key);
+    setByte(key, 30, was);
     await site.restores(dataDir);
   });
 

@@ -44,6 +44,17 @@ export const FAILPOINTS_OF = {
   relearn: ['bucket.pack-learned'],
   bucket: ['bucket.segment-put', 'replicate.bucket-pack-put'],
   'scrub repair': ['scrub.repaired'],
+  'log repair': [
+    'log-repair.card-written',
+    'log-repair.decided',
+    'log-repair.done',
+    'log-repair.identity-written',
+    'log-repair.in-place',
+    'log-repair.index-suspect',
+    'log-repair.records-staged',
+    'log-repair.set-aside',
+    'log-repair.staged',
+  ],
   restore: [
     'restore.content-synced',
     'restore.marked-renaming',

@@ -1,6 +1,4 @@
 import { crashTests } from './crash-tests.ts';
-import { holderRebuildScene, holderScene, ownerScene } from './scenes/holder.ts';
+import { holderScene } from './scenes/holder.ts';
 
 crashTests('holder', holderScene);
-crashTests('holder rebuild', holderRebuildScene);
-crashTests('owner', ownerScene);

@@ -5,135 +5,33 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { MUTANTS, SCENES, UNITS } from './mutant-list.mjs';
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
-const store = 'packages/engine/src/store';
-
-const UNITS = [
-  `${store}/durability.test.ts`,
-  `${store}/holder-durability.test.ts`,
-  'packages/engine/src/codec/seal-open.test.ts',
-  'packages/engine/src/codec/xchacha20poly1305.test.ts',
-];
-const ORDER = 'test/crash/write-order.test.ts';
-
-/** Edits are exact: one that is not found once means that the sources moved on and the mutant has to follow. */
-const MUTANTS = [
-  {
-    name: 'no fsync of a pack file',
-    edits: [[`${store}/chunk-store/pack-file-writer.ts`, 'await this.#file.sync();', 'await Promise.resolve();']],
-    tests: [ORDER],
-  },
-  {
-    name: 'no fsync of the folder after a pack got its name',
-    edits: [[`${store}/chunk-store/pack-folder.ts`, '      await syncFolder(folder);\n', '      void syncFolder;\n']],
-    tests: [ORDER],
-  },
-  {
-    name: 'no fsync of the folder after a file was replaced',
-    edits: [
-      [
-        `${store}/durable-write.ts`,
-        "failpoint('durable.renamed');\n  await syncFolder(dirname(path));",
-        "failpoint('durable.renamed');",
-      ],
-    ],
-    tests: [ORDER],
-  },
-  {
-    name: 'the tag of a sealed chunk is not checked',
-    edits: [
-      ['packages/engine/src/codec/xchacha20poly1305.ts', '    decipher.final();\n', '    void decipher;\n'],
-      ['packages/engine/src/codec/xchacha20poly1305.ts', 'NATIVE_BYTES_MIN = 8192', 'NATIVE_BYTES_MIN = 0'],
-    ],
-    tests: [],
-  },
-  {
-    name: 'the record is appended before its packs are flushed',
-    edits: [
-      [
-        'packages/engine/src/capture/capture.ts',
-        "    await run.writer.close();\n    failpoint('capture.chunks-durable');\n",
-        '',
-      ],
-      [
-        'packages/engine/src/capture/capture.ts',
-        "    failpoint('capture.recorded');\n",
-        "    failpoint('capture.recorded');\n    await run.writer.close();\n    failpoint('capture.chunks-durable');\n",
-      ],
-    ],
-    tests: [ORDER, 'test/crash/sync.test.ts'],
-    only: '^sync |system calls',
-  },
-  {
-    name: 'the index names a pack before it has its name',
-    edits: [
-      [
-        `${store}/chunk-store/pack-folder.ts`,
-        'await rename(temporary, packFile(pack));',
-        'setTimeout(() => void rename(temporary, packFile(pack)), 30);',
-      ],
-    ],
-    tests: [ORDER],
-  },
-  {
-    name: 'no fsync of an append to a log',
-    edits: [
-      [
-        `${store}/append-file.ts`,
-        "failpoint('append.written');\n    await file.sync();",
-        "failpoint('append.written');",
-      ],
-    ],
-    tests: [ORDER],
-  },
-  {
-    name: 'no fsync of the folder of a new log',
-    edits: [
-      [`${store}/append-file.ts`, '      await syncFolder(dirname(path));\n', '      void [syncFolder, dirname];\n'],
-    ],
-    tests: [ORDER],
-  },
-  {
-    name: 'the receipt is given before the frames are durable',
-    edits: [
-      [
-        `${store}/holder.ts`,
-        '        await receiveFrames(opened.batch.entries, frames, deps, signal);\n',
-        '        const storing = receiveFrames(opened.batch.entries, frames, deps, signal);\n        storing.catch(() => {});\n        if (storing instanceof Promise) return receiptFor(opened, deps);\n',
-      ],
-    ],
-    tests: [`${store}/holder.test.ts`],
-  },
-  {
-    name: 'old packs are unlinked before the rows are swapped',
-    edits: [
-      [
-        `${store}/chunk-store/compact-packs.ts`,
-        "  failpoint('compact.copied');\n",
-        "  failpoint('compact.copied');\n  for (const pack of packs) if (pack.name !== written?.name) await removeIfThere(deps.folder.packFile(pack.name));\n",
-      ],
-    ],
-    tests: [ORDER],
-  },
-];
-
 const wanted = process.argv.slice(2);
 const chosen = MUTANTS.filter(({ name }) => wanted.length === 0 || wanted.some((part) => name.includes(part)));
+// Before minutes are spent on the others.
+for (const { name, edits } of chosen) {
+  for (const [file, from] of edits) {
+    const times = readFileSync(join(root, file), 'utf8').split(from).length - 1;
+    if (times !== 1) throw new Error(`${name}: ${JSON.stringify(from)} is there ${times} times in ${file}, not once`);
+  }
+}
 const copy = mkdtempSync(join(tmpdir(), 'edgestore-mutants-'));
 // The pinned one, whatever this script was started with.
 const node = join(copy, 'node_modules/.bin/node');
 let survived = 0;
+/** For CONTRIBUTING.md. */
+const table = ['| mutant | noticed by |', '|---|---|'];
 try {
   const entries = readdirSync(root).filter((name) => name !== '.git');
   mustRun('cp', ['-a', ...entries.map((name) => join(root, name)), copy]);
   build('nothing changed');
-  const all = new Set(
-    [...UNITS, ...chosen.flatMap(({ tests }) => tests)].filter((test) => test !== 'test/crash/sync.test.ts'),
-  );
+  const all = new Set([...UNITS, ...chosen.flatMap(({ tests }) => tests)].filter((test) => !SCENES.has(test)));
   const before = failedTests([...all]);
   if (before.length > 0) throw new Error(`these fail without any mutant:\n  ${before.join('\n  ')}`);
   for (const mutant of chosen) tryOne(mutant);
+  console.log(`\n${table.join('\n')}`);
 } finally {
   rmSync(copy, { recursive: true, force: true });
 }
@@ -146,7 +44,6 @@ function tryOne({ name, edits, tests, only }) {
       const path = join(copy, file);
       const text = readFileSync(path, 'utf8');
       if (!originals.has(path)) originals.set(path, text);
-      if (text.split(from).length !== 2) throw new Error(`${name}: ${JSON.stringify(from)} is not once in ${file}`);
       writeFileSync(
         path,
         text.replace(from, () => to),
@@ -155,11 +52,25 @@ function tryOne({ name, edits, tests, only }) {
     build(name);
     const failed = failedTests([...UNITS, ...tests], only);
     if (failed.length === 0) survived++;
+    table.push(`| ${name} | ${byFile(failed)} |`);
     console.log(`\n${failed.length === 0 ? 'SURVIVED' : 'found'}: ${name}`);
     for (const test of failed) console.log(`  ${test}`);
   } finally {
     for (const [path, text] of originals) writeFileSync(path, text);
   }
+}
+
+/** The first test of each file, and how many there are. Seeds of scenes are left out: the next run has others. */
+function byFile(failed) {
+  const files = new Map();
+  for (const one of failed) {
+    const [file, name] = one.split(/: (.*)/s);
+    files.set(file, [...(files.get(file) ?? []), name.replace(/ \(EDGESTORE_CRASH_SEED=\d+\)/, '')]);
+  }
+  const shown = [...files].map(
+    ([file, [first, ...more]]) => `\`${file}\`: ${first}${more.length > 0 ? `; ${more.length} more` : ''}`,
+  );
+  return shown.join('<br>') || '**nobody**';
 }
 
 /** The engine is all that mutants change, and the program runs what was built of it. */
@@ -201,7 +112,8 @@ function failedTests(tests, only) {
     for (const { name: file, status, message, assertionResults } of results) {
       const bad = assertionResults.filter((one) => one.status === 'failed');
       for (const { fullName } of bad) failed.push(`${relative(copy, file)}: ${fullName}`);
-      if (status === 'failed' && bad.length === 0) failed.push(`${relative(copy, file)}: ${message.split('\n')[0]}`);
+      if (status === 'failed' && bad.length === 0)
+        failed.push(`${relative(copy, file)}: ${message.split('\n')[0] || 'before its first test'}`);
     }
   }
   return failed;

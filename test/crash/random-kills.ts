@@ -11,6 +11,7 @@ const NORMAL: Partial<Record<SceneName, number>> = {
   restore: 8,
   'restore inside': 4,
   bucket: 4,
+  'log repair': 4,
   holder: 8,
 };
 

@@ -43,8 +43,11 @@ export function installStrace(): void {
   if (why !== undefined) throw new Error(why);
 }
 
-/** Runs `edgestore ARGS…` to its end, which must be a good one. */
-export function traceEdgestore(args: readonly string[]): {
+/** Runs `edgestore ARGS…` to its end, which must be the one that is expected. */
+export function traceEdgestore(
+  args: readonly string[],
+  exit = 0,
+): {
   readonly calls: readonly Syscall[];
   readonly stdout: string;
 } {
@@ -56,7 +59,8 @@ export function traceEdgestore(args: readonly string[]): {
       encoding: 'utf8',
       env: cleanEnvironment(),
     });
-    if (done.status !== 0) throw new Error(`edgestore ${args.join(' ')} under strace: ${done.status}\n${done.stderr}`);
+    if (done.status !== exit)
+      throw new Error(`edgestore ${args.join(' ')} under strace: ${done.status}\n${done.stderr}`);
     return { calls: parseTrace(readFileSync(trace, 'latin1')), stdout: done.stdout };
   } finally {
     rmSync(scratch, { recursive: true, force: true });

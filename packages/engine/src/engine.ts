@@ -9,7 +9,7 @@ import { loadSodium, type Sodium } from './codec/sodium.ts';
 import type { Clock, RandomBytes } from './core/clock.ts';
 import { EdgeError, errnoOf, isEdgeError, toEdgeError } from './core/errors.ts';
 import type { ChunkStore } from './core/ports/chunk-store.ts';
-import type { ReportProgress, ReportWarning } from './core/ports/progress.ts';
+import type { ReportProgress, ReportWarning, Warning } from './core/ports/progress.ts';
 import type { WorkerPool } from './core/ports/worker-pool.ts';
 import { type Index, openIndex } from './index/open-index.ts';
 import { verifyCard } from './keys/card.ts';
@@ -21,6 +21,7 @@ import { openRecord, readEnvelope, verifyRecord } from './log/record.ts';
 import type { RecordBody } from './log/record-body.ts';
 import type { PipelineTasks } from './pipeline/tasks.ts';
 import { createWorkerPool } from './pipeline/worker-pool.ts';
+import { finishLogRepair, type LogRepair } from './scrub/place-repaired-log.ts';
 import { openChunkStore } from './store/chunk-store/open-chunk-store.ts';
 import { cleanDataDir, type DataDir, readFolder, requireDataDir } from './store/data-dir.ts';
 import { type LogStore, openLogStore } from './store/log-store.ts';
@@ -66,6 +67,8 @@ export interface Engine {
   readonly pool: WorkerPool<PipelineTasks>;
   /** What opening had to put right. */
   readonly reconciled: RebuildReport;
+  /** A repair of the own log that had been cut off and was finished now; only for whoever repairs, others were warned. */
+  readonly finishedRepair: LogRepair | undefined;
   close(): Promise<void>;
 }
 
@@ -81,6 +84,8 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   const { descriptor, keys } = namingFile(dataDir.vaultFile, () =>
     openVaultDescriptor(sodium, vaultBytes, options.vaultKey),
   );
+  const finished = await finishLogRepair(dataDir);
+  if (finished !== undefined && options.toleratesOwnDamage !== true) warn(finishedRepair(finished));
   const identity = decodeIdentity(await readRequired(dataDir.identityFile, "the agent's identity"));
   await cleanDataDir(dataDir);
   const opener = createOpener(sodium, keys);
@@ -140,6 +145,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       log,
       pool,
       reconciled,
+      finishedRepair: toleratesOwnDamage ? finished : undefined,
       close: async () => {
         await pool.close();
         index.close();
@@ -184,6 +190,15 @@ async function recordOpener(
     }
     verifyRecord(sodium, record, signer);
     return openRecord(sodium, record, keys);
+  };
+}
+
+function finishedRepair({ how, aside, lost }: LogRepair): Warning {
+  const names = lost.map(({ id, root }) => `${id.slice(0, 8)} of ${root}`).join(', ');
+  const outcome = how === 'whole' ? 'it is whole' : lost.length === 0 ? 'no snapshot is lost' : `lost: ${names}`;
+  return {
+    code: 'W_LOG_REPAIRED',
+    message: `a repair of the log of this agent, which was cut off, was finished: ${outcome}; the damaged files are kept in ${aside}`,
   };
 }
 

@@ -84,7 +84,7 @@ export function removeIndex(vault: Vault): void {
   }
 }
 
-function onlyFileBelow(folder: string): string {
+export function onlyFileBelow(folder: string): string {
   const [file, ...others] = readdirSync(folder, { recursive: true, withFileTypes: true }).filter(
     (entry) => entry.isFile() && entry.name.endsWith('.log'),
   );

@@ -16,6 +16,7 @@ import {
   EdgeError,
   encodeKeyFile,
   errnoOf,
+  isEdgeError,
   KEY_FILE_BYTES_MAX,
   type RandomBytes,
   toEdgeError,
@@ -28,6 +29,13 @@ export function readKeyFile(path: string): Uint8Array {
     checkKeyFile(fd, path);
     const buffer = Buffer.alloc(KEY_FILE_BYTES_MAX + 1);
     return decodeKeyFile(buffer.toString('latin1', 0, readSync(fd, buffer, 0, buffer.length, 0)));
+  } catch (error) {
+    if (!isEdgeError(error, 'E_FORMAT', 'E_INTEGRITY', 'E_NEWER_FORMAT')) throw error;
+    throw new EdgeError(error.code, `${path}: ${error.message}`, {
+      ...(error.hint === undefined ? {} : { hint: error.hint }),
+      context: { ...error.context, path },
+      cause: error,
+    });
   } finally {
     closeSync(fd);
   }

@@ -38,10 +38,12 @@ export async function repairOwnLog({
   warn,
 }: OperationContext): Promise<OperationOutcome<ScrubData> | undefined> {
   const { engine, peers } = home;
+  if (engine.finishedRepair !== undefined) return outcomeOf(engine.finishedRepair);
   const { identity, index, logs, clock } = engine;
   const self = identity.agentId;
   const card = peers.cards.newestOf(self)?.card;
-  const isMissing = logs.head(self) === undefined && card?.role !== 'reader';
+  const head = logs.head(self);
+  const isMissing = card?.role !== 'reader' && (head === undefined || head.incarnation < identity.incarnation);
   const isDamaged =
     logs.problems.some(({ context }) => String(context?.path ?? '').includes(self)) || !(await newestOpens(engine));
   if (!isMissing && !isDamaged) return undefined;
@@ -66,6 +68,10 @@ export async function repairOwnLog({
     warn,
     signal,
   });
+  return outcomeOf(repair);
+}
+
+function outcomeOf(repair: LogRepair): OperationOutcome<ScrubData> {
   const log = dataOf(repair);
   const exitCode = repair.how === 'whole' ? 0 : log.lost.length > 0 ? 7 : 20;
   return { data: { ...NOTHING_READ, log }, exitCode };

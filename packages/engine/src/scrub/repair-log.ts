@@ -3,15 +3,12 @@
  * another from the beginning stay, and the agent goes on as a new life of itself: its next record must not have a number that a lost one had, which others
  * may know. Snapshots behind the damage whose own records verify are written again. The damaged files are set aside, never deleted.
  */
-import { existsSync } from 'node:fs';
-import { mkdir, rename, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
 import type { Sodium } from '../codec/sodium.ts';
 import type { RandomBytes } from '../core/clock.ts';
 import { EdgeError, isEdgeError, toEdgeError } from '../core/errors.ts';
+import { failpoint } from '../core/failpoint.ts';
 import type { RecordHash } from '../core/ids.ts';
 import type { ReportWarning } from '../core/ports/progress.ts';
-import { suspectFile } from '../index/sqlite-errors.ts';
 import { type Card, encodeCard } from '../keys/card.ts';
 import { publicKeyOf } from '../keys/ed25519.ts';
 import { type AgentIdentity, encodeIdentity } from '../keys/identity.ts';
@@ -20,13 +17,17 @@ import { compareHeads, headOf } from '../log/check-chain.ts';
 import { nextEnvelope } from '../log/next-envelope.ts';
 import { decodeEnvelope, encodeRecord } from '../log/record.ts';
 import type { Head, RecordBody, SnapshotBody } from '../log/record-body.ts';
-import { type DataDir, readFolder } from '../store/data-dir.ts';
-import { makeFolderDurably, syncFolder, writeFileDurably } from '../store/durable-write.ts';
+import type { DataDir } from '../store/data-dir.ts';
+import { makeFolderDurably } from '../store/durable-write.ts';
 import { type LogStore, openLogStore } from '../store/log-store.ts';
 import { type ReadRecord, snapshotsIn, wholeChain } from './log-chain.ts';
-
-/** Below the folder of the logs; no agent's name. */
-const STAGED = '.repair';
+import {
+  discardUndecided,
+  type LogRepair,
+  type NewLife,
+  placeRepairedLog,
+  type RepairedSnapshot,
+} from './place-repaired-log.ts';
 
 /** Another place that may have this agent's records. */
 export interface LogSource {
@@ -58,75 +59,36 @@ export interface RepairLogDeps {
   readonly signal?: AbortSignal | undefined;
 }
 
-export interface RepairedSnapshot {
-  readonly id: RecordHash;
-  readonly root: string;
-  readonly timeNs: bigint;
-}
-
-export interface LogRepair {
-  /** `whole`: every record is there again. `cut`: what could not be read anywhere is lost, and the agent is in a new life. */
-  readonly how: 'whole' | 'cut';
-  readonly records: number;
-  /** Labels of those that had records which were missing here. */
-  readonly from: readonly string[];
-  /** Where the damaged files lie now. */
-  readonly aside: string;
-  readonly kept: readonly RepairedSnapshot[];
-  /** Their records lay behind the damage; they have new ids. */
-  readonly renewed: readonly (RepairedSnapshot & { readonly was: RecordHash })[];
-  readonly lost: readonly RepairedSnapshot[];
-}
-
-/** E_DENIED when a cut is needed and the admin key is not here. Killed anywhere, it can be run again. */
+/** E_DENIED when a cut is needed and the admin key is not here. Killed anywhere, nothing has changed or the next start ends it. */
 export async function repairLog(deps: RepairLogDeps): Promise<LogRepair> {
   const { dataDir, identity } = deps;
-  const interrupted = await finishInterrupted(deps);
-  if (interrupted !== undefined) return interrupted;
   const { records, from } = await gather(deps);
   const chain = wholeChain(records);
   const end = chain.at(-1)?.envelope;
   const newest = newestOf(records, deps.known.head);
-  const isWhole = end !== undefined && (newest === undefined || compareHeads(end, newest) >= 0);
-  const folder = dataDir.logDirOf(identity.agentId);
-  const staged = join(dataDir.logDir, STAGED);
-  await rm(staged, { recursive: true, force: true });
-  await mkdir(staged, { mode: 0o700 });
-  const log = await openLogStore(staged);
+  const reaches = end !== undefined && (newest === undefined || compareHeads(end, newest) >= 0);
+  // A life of which not even the first record is left ends in a new one, or its numbers would be used again.
+  const isWhole = reaches && end.incarnation === identity.incarnation;
+  await makeFolderDurably(dataDir.logDirOf(identity.agentId));
+  await discardUndecided(dataDir);
+  await makeFolderDurably(dataDir.repairDir);
+  const log = await openLogStore(dataDir.repairDir);
   for (const record of chain) await log.append(record.bytes);
+  failpoint('log-repair.records-staged');
   const kept = snapshotsIn(chain);
-  const renewed = isWhole ? [] : await beginNewLife(chain, records, log, deps);
-  // The index knows records that are no longer there: it is built anew. Said before the log changes, or the next start would find a loss.
-  if (!isWhole) await writeFileDurably(suspectFile(dataDir.indexFile), new Uint8Array(0));
-  const aside = join(dataDir.logDir, `${identity.agentId}.damaged-${deps.time.replaceAll(/[^0-9A-Za-z]/g, '-')}`);
-  await makeFolderDurably(folder);
-  await rename(folder, aside);
-  await rename(join(staged, identity.agentId), folder);
-  await syncFolder(dirname(folder));
-  await rm(staged, { recursive: true, force: true });
+  const life = isWhole ? undefined : await beginNewLife(chain, records, log, deps);
+  const renewed = life?.renewed ?? [];
   const remaining = new Set([...kept.map(({ id }) => id), ...renewed.map(({ was }) => was)]);
-  return {
+  const repair: LogRepair = {
     how: isWhole ? 'whole' : 'cut',
     records: chain.length,
     from,
-    aside,
+    aside: `${dataDir.logDirOf(identity.agentId)}.damaged-${deps.time.replaceAll(/[^0-9A-Za-z]/g, '-')}`,
     kept: kept.map(described),
     renewed,
     lost: deps.known.snapshots.filter(({ id }) => !remaining.has(id)).map(described),
   };
-}
-
-/** Killed after the damaged files were set aside and before the new ones took their place: those are whole, and nothing else has the records. */
-async function finishInterrupted({ dataDir, identity }: RepairLogDeps): Promise<LogRepair | undefined> {
-  const folder = dataDir.logDirOf(identity.agentId);
-  const staged = join(dataDir.logDir, STAGED);
-  if (existsSync(folder) || !existsSync(join(staged, identity.agentId))) return undefined;
-  await rename(join(staged, identity.agentId), folder);
-  await syncFolder(dirname(folder));
-  await rm(staged, { recursive: true, force: true });
-  const asides = (await readFolder(dataDir.logDir)).filter((name) => name.startsWith(`${identity.agentId}.damaged-`));
-  const aside = join(dataDir.logDir, asides.sort().at(-1) ?? '');
-  return { how: 'cut', records: 0, from: [], aside, kept: [], renewed: [], lost: [] };
+  return placeRepairedLog(dataDir, identity.agentId, repair, life);
 }
 
 /** Every record that verifies, here and elsewhere. */
@@ -167,14 +129,14 @@ function newestOf(records: readonly ReadRecord[], known: Head | undefined): Head
   return newest;
 }
 
-/** The takeover record of this agent by itself, then the snapshots that would otherwise be lost. Card and identity are durable before the log is. */
+/** The takeover record of this agent by itself, then the snapshots that would otherwise be lost. */
 async function beginNewLife(
   chain: readonly ReadRecord[],
   records: readonly ReadRecord[],
   log: LogStore,
   deps: RepairLogDeps,
-): Promise<LogRepair['renewed']> {
-  const { sodium, keys, random, dataDir, card, adminSeed } = deps;
+): Promise<NewLife & Pick<LogRepair, 'renewed'>> {
+  const { sodium, keys, random, card, adminSeed } = deps;
   if (adminSeed === undefined) {
     throw new EdgeError('E_DENIED', 'no peer or bucket has the whole log, and this agent cannot begin a new life', {
       hint: 'Nothing was changed. That takes the admin key: recover into a new data dir with the recovery sheet (`edgestore recover`), or make a peer reachable that has the log.',
@@ -188,9 +150,6 @@ async function beginNewLife(
   const signPublicKey = publicKeyOf(sodium, identity.signSeed);
   const number = card.number + 1;
   const cardBytes = encodeCard(sodium, { ...card, incarnation, signPublicKey, base, number }, adminSeed);
-  await writeFileDurably(dataDir.cardFile(identity.agentId, incarnation), cardBytes);
-  await writeFileDurably(dataDir.identityFile, encodeIdentity(identity));
-
   const writer = { vault: keys.vaultId, agent: identity.agentId, incarnation, keyId: keys.currentKeyId };
   let head = base;
   const append = async (body: RecordBody): Promise<RecordHash> => {
@@ -211,7 +170,7 @@ async function beginNewLife(
     const { parent: _parent, ...rest } = body;
     renewed.push({ ...described({ id: await append(rest), body }), was });
   }
-  return renewed;
+  return { incarnation, card: cardBytes, identity: encodeIdentity(identity), renewed };
 }
 
 function described({ id, body }: { readonly id: RecordHash; readonly body: SnapshotBody }): RepairedSnapshot {

@@ -26,6 +26,10 @@ export interface DataDir {
   readonly packDir: string;
   readonly packTemporaryDir: string;
   readonly logDir: string;
+  /** A repaired log of this agent, being made; below the folder of the logs, so that a rename is enough. */
+  readonly repairDir: string;
+  /** The same once it is to be used. */
+  readonly repairedDir: string;
   readonly holdsDir: string;
   readonly indexFile: string;
   readonly runDir: string;
@@ -61,6 +65,8 @@ export function dataDirAt(path: string, options: { readonly packDir?: string | u
     packDir,
     packTemporaryDir: join(packDir, '.tmp'),
     logDir,
+    repairDir: join(logDir, '.repair'),
+    repairedDir: join(logDir, '.repaired'),
     holdsDir,
     indexFile: join(root, 'index.sqlite'),
     runDir,

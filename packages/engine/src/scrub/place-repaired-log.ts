@@ -1,0 +1,157 @@
+/**
+ * Puts a log that was repaired in the place of the damaged one. Everything that changes lies ready in `log/.repair`; a rename to `log/.repaired` decides. Before it
+ * nothing has changed, after it the rest is done by whoever opens the data dir next: each step can be done again.
+ */
+import { existsSync } from 'node:fs';
+import { readFile, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { EdgeError, toEdgeError } from '../core/errors.ts';
+import { failpoint } from '../core/failpoint.ts';
+import type { AgentId, RecordHash } from '../core/ids.ts';
+import { suspectFile } from '../index/sqlite-errors.ts';
+import type { DataDir } from '../store/data-dir.ts';
+import { syncFolder, writeFileDurably } from '../store/durable-write.ts';
+
+export interface RepairedSnapshot {
+  readonly id: RecordHash;
+  readonly root: string;
+  readonly timeNs: bigint;
+}
+
+export interface LogRepair {
+  /** `whole`: every record is there again. `cut`: what could not be read anywhere is lost, and the agent is in a new life. */
+  readonly how: 'whole' | 'cut';
+  readonly records: number;
+  /** Labels of those that had records which were missing here. */
+  readonly from: readonly string[];
+  /** Where the damaged files lie now. */
+  readonly aside: string;
+  readonly kept: readonly RepairedSnapshot[];
+  /** Their records lay behind the damage; they have new ids. */
+  readonly renewed: readonly (RepairedSnapshot & { readonly was: RecordHash })[];
+  readonly lost: readonly RepairedSnapshot[];
+}
+
+/** What a new life of the agent changes besides its log. */
+export interface NewLife {
+  readonly incarnation: number;
+  readonly card: Uint8Array;
+  readonly identity: Uint8Array;
+}
+
+/** In the folder of the repair, besides the new log in `<agent>`. */
+const CARD = 'card';
+const IDENTITY = 'identity';
+const PLAN = 'plan.json';
+
+interface Plan {
+  readonly agent: AgentId;
+  /** Of the new life, when there is one. */
+  readonly incarnation?: number;
+  readonly repair: LogRepair;
+}
+
+/** `repairDir` has the new log, durable. */
+export async function placeRepairedLog(
+  dataDir: DataDir,
+  agent: AgentId,
+  repair: LogRepair,
+  life: NewLife | undefined,
+): Promise<LogRepair> {
+  const { repairDir, repairedDir } = dataDir;
+  if (life !== undefined) {
+    await writeFileDurably(join(repairDir, CARD), life.card);
+    await writeFileDurably(join(repairDir, IDENTITY), life.identity);
+  }
+  const plan: Plan = { agent, repair, ...(life === undefined ? {} : { incarnation: life.incarnation }) };
+  const text = JSON.stringify(plan, (_, value) => (typeof value === 'bigint' ? String(value) : value));
+  await writeFileDurably(join(repairDir, PLAN), Buffer.from(text));
+  failpoint('log-repair.staged');
+  await renameDurably(repairDir, repairedDir, dataDir);
+  failpoint('log-repair.decided');
+  return (await finishLogRepair(dataDir)) ?? repair;
+}
+
+/**
+ * Ends a repair that was decided. Called when a data dir is opened, before anything of it is read: identity, log and index are those of the repair
+ * afterwards. Undefined when there is none.
+ */
+export async function finishLogRepair(dataDir: DataDir): Promise<LogRepair | undefined> {
+  const { repairDir, repairedDir } = dataDir;
+  await discardUndecided(dataDir);
+  if (!existsSync(repairedDir)) return undefined;
+  const { agent, incarnation, repair } = await readPlan(join(repairedDir, PLAN));
+  if (incarnation !== undefined) {
+    await writeFileDurably(dataDir.cardFile(agent, incarnation), await readStaged(join(repairedDir, CARD)));
+    failpoint('log-repair.card-written');
+    await writeFileDurably(dataDir.identityFile, await readStaged(join(repairedDir, IDENTITY)));
+    failpoint('log-repair.identity-written');
+  }
+  const folder = dataDir.logDirOf(agent);
+  const staged = join(repairedDir, agent);
+  if (existsSync(staged)) {
+    // Also when somebody put files there since the damaged ones were set aside.
+    if (existsSync(folder)) await renameDurably(folder, freeName(repair.aside), dataDir);
+    failpoint('log-repair.set-aside');
+    await renameDurably(staged, folder, dataDir);
+    failpoint('log-repair.in-place');
+  }
+  // The index knows records that are no longer there: it is built anew.
+  if (repair.how === 'cut') await writeFileDurably(suspectFile(dataDir.indexFile), new Uint8Array(0));
+  failpoint('log-repair.index-suspect');
+  await renameDurably(repairedDir, repairDir, dataDir);
+  failpoint('log-repair.done');
+  await discardUndecided(dataDir);
+  return repair;
+}
+
+/** What a repair left that did not come to a decision, and what is left of one that is done. */
+export async function discardUndecided({ repairDir }: DataDir): Promise<void> {
+  try {
+    await rm(repairDir, { recursive: true, force: true });
+  } catch (error) {
+    throw toEdgeError(error, `removing ${repairDir}`);
+  }
+}
+
+async function readPlan(path: string): Promise<Plan> {
+  const bytes = await readStaged(path);
+  try {
+    return JSON.parse(Buffer.from(bytes).toString(), (key, value) =>
+      key === 'timeNs' ? BigInt(value) : value,
+    ) as Plan;
+  } catch (error) {
+    throw unreadable(path, error);
+  }
+}
+
+async function readStaged(path: string): Promise<Uint8Array> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    throw unreadable(path, error);
+  }
+}
+
+function unreadable(path: string, cause: unknown): EdgeError {
+  return new EdgeError('E_INTEGRITY', `${path}, with which a repair of the log is to be finished, cannot be read`, {
+    hint: 'Bring the file back from a copy of the data dir, or run `edgestore recover` into a new one.',
+    context: { path },
+    cause,
+  });
+}
+
+function freeName(path: string): string {
+  let free = path;
+  for (let n = 2; existsSync(free); n++) free = `${path}-${n}`;
+  return free;
+}
+
+async function renameDurably(from: string, to: string, { logDir }: DataDir): Promise<void> {
+  try {
+    await rename(from, to);
+  } catch (error) {
+    throw toEdgeError(error, `renaming ${from} to ${to}`);
+  }
+  await syncFolder(logDir);
+}

@@ -1,0 +1,194 @@
+/** What `mutants.mjs` takes out, one at a time, and the tests that are run for it besides `UNITS`. */
+const store = 'packages/engine/src/store';
+const ORDER = 'test/crash/write-order.test.ts';
+
+/** Run for every mutant. */
+export const UNITS = [
+  `${store}/durability.test.ts`,
+  `${store}/holder-durability.test.ts`,
+  'packages/engine/src/codec/seal-open.test.ts',
+  'packages/engine/src/codec/xchacha20poly1305.test.ts',
+];
+/** Too long to be run once without a mutant: the suite does that. */
+export const SCENES = new Set(['test/crash/sync.test.ts', 'test/crash/log-repair.test.ts']);
+
+/** Edits are exact: one that is not found once means that the sources moved on and the mutant has to follow. */
+export const MUTANTS = [
+  {
+    name: 'no fsync of a pack file',
+    edits: [[`${store}/chunk-store/pack-file-writer.ts`, 'await this.#file.sync();', 'await Promise.resolve();']],
+    tests: [ORDER],
+  },
+  {
+    name: 'no fsync of the folder after a pack got its name',
+    edits: [[`${store}/chunk-store/pack-folder.ts`, '      await syncFolder(folder);\n', '      void syncFolder;\n']],
+    tests: [ORDER],
+  },
+  {
+    name: 'no fsync of the folder after a file was replaced',
+    edits: [
+      [
+        `${store}/durable-write.ts`,
+        "failpoint('durable.renamed');\n  await syncFolder(dirname(path));",
+        "failpoint('durable.renamed');",
+      ],
+    ],
+    tests: [ORDER],
+  },
+  {
+    name: 'the tag of a sealed chunk is not checked',
+    edits: [
+      ['packages/engine/src/codec/xchacha20poly1305.ts', '    decipher.final();\n', '    void decipher;\n'],
+      [
+        'packages/engine/src/codec/xchacha20poly1305.ts',
+        'length >= NATIVE_BYTES_MIN',
+        'length >= 0 * NATIVE_BYTES_MIN',
+      ],
+    ],
+    tests: [],
+  },
+  {
+    name: 'the record is appended before its packs are flushed',
+    edits: [
+      [
+        'packages/engine/src/capture/capture.ts',
+        "    await run.writer.close();\n    failpoint('capture.chunks-durable');\n",
+        '',
+      ],
+      [
+        'packages/engine/src/capture/capture.ts',
+        "    failpoint('capture.recorded');\n",
+        "    failpoint('capture.recorded');\n    await run.writer.close();\n    failpoint('capture.chunks-durable');\n",
+      ],
+    ],
+    tests: [ORDER, 'test/crash/sync.test.ts'],
+    only: '^sync |system calls',
+  },
+  {
+    name: 'the index names a pack before it has its name',
+    edits: [
+      [
+        `${store}/chunk-store/pack-folder.ts`,
+        'await rename(temporary, packFile(pack));',
+        'setTimeout(() => void rename(temporary, packFile(pack)), 30);',
+      ],
+    ],
+    tests: [ORDER],
+  },
+  {
+    name: 'no fsync of an append to a log',
+    edits: [
+      [
+        `${store}/append-file.ts`,
+        "failpoint('append.written');\n    await file.sync();",
+        "failpoint('append.written');",
+      ],
+    ],
+    tests: [ORDER],
+  },
+  {
+    name: 'no fsync of the folder of a new log',
+    edits: [
+      [`${store}/append-file.ts`, '      await syncFolder(dirname(path));\n', '      void [syncFolder, dirname];\n'],
+    ],
+    tests: [ORDER],
+  },
+  {
+    name: 'the receipt is given before the frames are durable',
+    edits: [
+      [
+        `${store}/holder.ts`,
+        '        await receiveFrames(opened.batch.entries, frames, deps, signal);\n',
+        '        const storing = receiveFrames(opened.batch.entries, frames, deps, signal);\n        storing.catch(() => {});\n        if (storing instanceof Promise) return receiptFor(opened, deps);\n',
+      ],
+    ],
+    tests: [`${store}/holder.test.ts`],
+  },
+  {
+    name: 'old packs are unlinked before the rows are swapped',
+    edits: [
+      [
+        `${store}/chunk-store/compact-packs.ts`,
+        "  failpoint('compact.copied');\n",
+        "  failpoint('compact.copied');\n  for (const pack of packs) if (pack.name !== written?.name) await removeIfThere(deps.folder.packFile(pack.name));\n",
+      ],
+    ],
+    tests: [ORDER],
+  },
+  {
+    name: 'no fsync of a file before it replaces the old one',
+    edits: [
+      [
+        `${store}/durable-write.ts`,
+        "failpoint('durable.written');\n      await file.sync();",
+        "failpoint('durable.written');",
+      ],
+    ],
+    tests: [ORDER],
+  },
+  {
+    name: 'no fsync of the folder in which a new folder was made',
+    edits: [
+      [
+        `${store}/durable-write.ts`,
+        '    return makeFolderDurably(path, mode);\n  }\n  await syncFolder(dirname(path));\n',
+        '    return makeFolderDurably(path, mode);\n  }\n',
+      ],
+    ],
+    tests: [ORDER],
+  },
+  {
+    name: 'a commit of the index is not synced',
+    edits: [
+      ['packages/engine/src/index/database.ts', "'synchronous = FULL'", "'synchronous = NORMAL'"],
+      ['packages/engine/src/index/database.ts', '{ simple: true }) !== 2', '{ simple: true }) !== 1'],
+    ],
+    tests: [ORDER],
+  },
+  {
+    name: 'an own copy is dropped with too few others verified',
+    edits: [
+      [
+        'packages/engine/src/demote/apply-demote.ts',
+        '    if (!isEnough(chunk)) continue;\n    state.verified.push',
+        '    state.verified.push',
+      ],
+    ],
+    tests: ['packages/engine/src/demote/demote.test.ts'],
+  },
+  {
+    name: 'a repair of the log that was decided is not ended by the next command',
+    edits: [
+      [
+        'packages/engine/src/engine.ts',
+        'const finished = await finishLogRepair(dataDir);',
+        'const finished = process.pid < 0 ? await finishLogRepair(dataDir) : undefined;',
+      ],
+    ],
+    tests: ['test/crash/log-repair.test.ts'],
+    only: '^log repair .*(set-aside|in-place)',
+  },
+  {
+    name: 'the decision for a repaired log is followed before it is durable',
+    edits: [
+      [
+        'packages/engine/src/scrub/place-repaired-log.ts',
+        '  await syncFolder(logDir);\n',
+        '  void [syncFolder, logDir];\n',
+      ],
+    ],
+    tests: [ORDER],
+  },
+  {
+    name: 'the index keeps what a cut took out of the log',
+    edits: [
+      [
+        'packages/engine/src/scrub/place-repaired-log.ts',
+        "if (repair.how === 'cut') await",
+        'if (process.pid < 0) await',
+      ],
+    ],
+    tests: ['test/crash/log-repair.test.ts'],
+    only: '^log repair .*done',
+  },
+];
