@@ -1,14 +1,10 @@
 /** Compares the entries of a folder with what capture remembers of them, and describes what is new. Reads no file's content. */
 import { errnoOf } from '../core/errors.ts';
-import { decodeStatx, STATX_BYTES, statxInto } from '../files/file-stat.ts';
-import { readLinkAt } from '../files/make-entry.ts';
-import { procPath } from '../files/open-file.ts';
-import { joinPath } from '../files/path-bytes.ts';
-import { readXattrs } from '../files/xattr.ts';
+import { STATX_BYTES, statxInto } from '../files/file-stat.ts';
 import { isPartialName } from '../policy/partial-name.ts';
 import { decodeEntry } from '../tree/decode-entry.ts';
 import { encodeEntry } from '../tree/encode-entry.ts';
-import type { Entry, PosixMeta } from '../tree/entry.ts';
+import { describeOther, SOCKET_MODE, TYPE_OF_MODE } from './describe-other.ts';
 import {
   FolderStateReader,
   FolderStateWriter,
@@ -39,16 +35,6 @@ const statx = Buffer.from(new ArrayBuffer(STATX_BYTES));
 const statxWords = new Uint32Array(statx.buffer, 0, STATX_BYTES / 4);
 const stat = new Uint32Array(STAT_WORDS);
 const writer = new FolderStateWriter();
-const TYPE_OF_MODE: Readonly<Record<number, number>> = {
-  8: TYPE_CODES.file,
-  4: TYPE_CODES.dir,
-  10: TYPE_CODES.symlink,
-  1: TYPE_CODES.fifo,
-  2: TYPE_CODES.chardev,
-  6: TYPE_CODES.blockdev,
-};
-const SOCKET_MODE = 12;
-
 /** The scan of one folder, or one part of it, that is open as `dir`. */
 export class FolderScan {
   readonly #settings: ScanSettings;
@@ -256,7 +242,7 @@ export class FolderScan {
     }
     let encoded: Uint8Array;
     try {
-      encoded = encodeEntry(this.#entryOf(type, name));
+      encoded = encodeEntry(describeOther(type, name, statx, this.#dir, this.#settings.base, this.#request.path));
     } catch (error) {
       if (errnoOf(error) === 'ENOENT') {
         // Gone meanwhile: what was remembered of it is not taken over.
@@ -281,38 +267,6 @@ export class FolderScan {
       else this.#others.changed++;
     }
     this.#count(type, index, name, before, true);
-  }
-
-  #entryOf(type: number, name: Buffer): Entry {
-    const found = decodeStatx(statx);
-    const xattrs = readXattrs({ path: this.#pathOf(name) });
-    const posix: PosixMeta = {
-      mode: found.mode,
-      uid: found.uid,
-      gid: found.gid,
-      ...(xattrs.length === 0 ? {} : { xattrs }),
-    };
-    const common = { name, mtimeNs: found.mtimeNs };
-    switch (type) {
-      case TYPE_CODES.dir:
-        return { ...common, type: 'dir', posix, pages: [] };
-      case TYPE_CODES.symlink:
-        return { ...common, type: 'symlink', posix, target: readLinkAt(this.#dir, name) };
-      case TYPE_CODES.fifo:
-        return { ...common, type: 'fifo', posix };
-      default: {
-        const rdev = { major: found.rdevMajor, minor: found.rdevMinor };
-        return { ...common, type: type === TYPE_CODES.chardev ? 'chardev' : 'blockdev', posix: { ...posix, rdev } };
-      }
-    }
-  }
-
-  /** By the whole path where the kernel takes it (twice as fast), else through the open folder. */
-  #pathOf(name: Buffer): Uint8Array {
-    const { base } = this.#settings;
-    const { path } = this.#request;
-    if (base.length + path.length + name.length < 3900) return joinPath(joinPath(base, path), name);
-    return procPath(this.#dir, name);
   }
 
   #count(type: number, index: number, name: Buffer, before: Uint8Array | undefined, isFresh: boolean): void {
