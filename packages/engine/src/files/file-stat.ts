@@ -27,7 +27,7 @@ export interface FileStat {
 
 /** The kernel's `struct statx`, which is the same on every architecture. */
 export const STATX_BYTES = 256;
-const STATX_BASIC = 0x7ff;
+export const STATX_BASIC = 0x7ff;
 
 /**
  * The raw statx of `name` in the open folder `dir`, not following a symlink; of the descriptor itself when the name is empty. False when

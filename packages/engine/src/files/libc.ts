@@ -32,6 +32,13 @@ export const libc = {
   getdents64: declare<(fd: Fd, into: Memory, length: number) => number>(
     'int64_t getdents64(int fd, void *into, size_t length)',
   ),
+  /** These two with addresses in place of memory: passing an object costs more than the call. */
+  statxAt: declare<(dir: Fd, path: number, flags: number, mask: number, into: number) => number>(
+    'int statx(int dir, uintptr_t path, int flags, unsigned int mask, uintptr_t into)',
+  ),
+  getdents64At: declare<(fd: Fd, into: number, length: number) => number>(
+    'int64_t getdents64(int fd, uintptr_t into, size_t length)',
+  ),
   readlinkat: declare<(dir: Fd, path: Memory, into: Memory, length: number) => number>(
     'int64_t readlinkat(int dir, void *path, void *into, size_t length)',
   ),

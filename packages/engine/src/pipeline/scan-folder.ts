@@ -1,18 +1,19 @@
 /** Scans one folder: lists it, reads its own rules, and compares it with what is remembered. */
 import { errnoOf } from '../core/errors.ts';
-import { STATX_BYTES, statxInto } from '../files/file-stat.ts';
+import { lastErrno } from '../files/libc.ts';
 import type { NameList } from '../files/list-folder.ts';
 import { closeFd, openFolder } from '../files/open-file.ts';
+import { rawStat, rewind, statFolder } from '../files/raw-listing.ts';
+import { systemError } from '../files/system-error.ts';
 import { type FolderListing, readListing } from './folder-listing.ts';
 import { cutIntoParts, PART_ENTRIES_MAX } from './folder-parts.ts';
 import { FolderScan } from './folder-scan.ts';
 import { inodeKey, STAT_WORDS, statFromStatx } from './folder-state.ts';
 import { compileIgnoreChain } from './ignore-chain.ts';
+import { quickLook } from './quick-look.ts';
 import type { NameRange, ScanReply, ScanRequest, ScanSettings } from './scan-types.ts';
 
 const EMPTY = new Uint8Array(0);
-const statx = Buffer.from(new ArrayBuffer(STATX_BYTES));
-const statxWords = new Uint32Array(statx.buffer, 0, STATX_BYTES / 4);
 const stat = new Uint32Array(STAT_WORDS);
 
 /** The listing of a large folder between the requests for its parts. One: they are asked for one after the other. */
@@ -28,6 +29,9 @@ export function scanFolder(settings: ScanSettings, request: ScanRequest): ScanRe
   }
   try {
     if (request.inode !== undefined && inodeOf(dir) !== request.inode) return failed(swapped());
+    const reply = quickLook(settings, request, dir);
+    if (reply !== undefined) return reply;
+    rewind(dir);
     return scanOpen(settings, request, dir);
   } catch (error) {
     return failed(error);
@@ -75,8 +79,8 @@ function namesIn(names: NameList, { after, upTo }: NameRange): Iterable<Buffer> 
 }
 
 function inodeOf(dir: number): string {
-  statxInto(statx, dir, EMPTY);
-  statFromStatx(statxWords, stat);
+  if (!statFolder(dir)) throw systemError('statx', lastErrno());
+  statFromStatx(rawStat, stat);
   return inodeKey(stat, 0);
 }
 
