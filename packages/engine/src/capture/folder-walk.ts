@@ -9,7 +9,7 @@ import { joinPath } from '../files/path-bytes.ts';
 import type { FinishedFolder } from '../pipeline/finish-folder.ts';
 import { inodeKey, RECORD_HEADER_BYTES, STAT_AT, StateFlag, sizeOf } from '../pipeline/folder-state.ts';
 import { type FileOutcome, SMALL_FILE_BYTES_MAX } from '../pipeline/read-files.ts';
-import type { ScannedFolder } from '../pipeline/scan-types.ts';
+import type { ScannedFolder, SubtreeCounts } from '../pipeline/scan-types.ts';
 import { decodeEntry } from '../tree/decode-entry.ts';
 import { encodeEntry } from '../tree/encode-entry.ts';
 import { splitIds } from './earlier-snapshot.ts';
@@ -122,6 +122,7 @@ export class FolderWalk {
     tally.files.changed += reply.others.changed;
     tally.files.unchanged += reply.others.unchanged;
     tally.done.files += reply.others.added + reply.others.changed + reply.others.unchanged;
+    if (reply.asBefore !== undefined) this.#takeAsBefore(reply.asBefore);
     for (const link of reply.links) {
       const group = this.#groupOf(link.inode, node, link.name);
       if (link.group === undefined || !sameBytes(link.group, group.id)) {
@@ -149,6 +150,16 @@ export class FolderWalk {
       children.push(child);
     }
     return children;
+  }
+
+  /** Subtrees that stand as the snapshot before has them. */
+  #takeAsBefore(counts: SubtreeCounts): void {
+    const { tally, dryRun } = this.#deps;
+    tally.addScanned(counts);
+    if (!dryRun) tally.addStored(counts);
+    tally.matched += counts.matched;
+    tally.files.unchanged += counts.unchanged;
+    tally.done.files += counts.unchanged;
   }
 
   /** A folder that cannot be listed keeps what it had; one that is gone leaves its parent. */

@@ -13,6 +13,7 @@ function memoryCache(): FolderCache & { readonly puts: number[]; readonly rows: 
       const value = rows.get(root)?.get(key(path));
       return value === undefined ? undefined : { value, epoch: 0 };
     },
+    below: () => [],
     put: (root, added) => {
       puts.push(added.length);
       const there = rows.get(root) ?? new Map<string, Uint8Array>();

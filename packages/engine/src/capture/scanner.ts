@@ -1,17 +1,19 @@
 /** Lists folders ahead of the walk that takes them in order, on all workers, and never too far ahead. */
 import type { FolderCache } from '../core/ports/index.ts';
 import type { WorkerPool } from '../core/ports/worker-pool.ts';
+import { FolderRowsWriter } from '../pipeline/folder-rows.ts';
 import { FolderStateReader } from '../pipeline/folder-state.ts';
 import type { IgnoreChain } from '../pipeline/ignore-chain.ts';
 import type { NameRange, ScanRequest, ScanSettings } from '../pipeline/scan-types.ts';
 import type { PipelineTasks } from '../pipeline/tasks.ts';
 import { type EarlierRow, EarlierRows, partKey, partsInRow } from './earlier-rows.ts';
+import { splitIds } from './earlier-snapshot.ts';
 import { FolderNode, type FolderPart } from './folder-node.ts';
 import { extendIgnoreChain } from './ignore-chains.ts';
 
 export interface ScannerDeps {
   readonly pool: WorkerPool<PipelineTasks>;
-  readonly folders: Pick<FolderCache, 'get'>;
+  readonly folders: Pick<FolderCache, 'get' | 'below'>;
   readonly rootName: string;
   readonly settings: ScanSettings;
   readonly fullScan: boolean;
@@ -29,7 +31,10 @@ export interface ScannerDeps {
 /** Folders in one message. */
 const BATCH_FOLDERS_MAX = 48;
 /** Bytes of cache rows in one message. */
-const BATCH_ROW_BYTES_MAX = 1 << 20;
+const BATCH_ROW_BYTES_MAX = 512 << 10;
+/** Bytes of rows of what lies below a folder that go along with it; fewer while that would keep workers waiting for the first answer. */
+const BELOW_BYTES_MAX = 256 << 10;
+const FIRST_BELOW_BYTES_MAX = 16 << 10;
 /** Entries that are listed and not taken yet: bounds memory when listing is faster than reading. */
 const ENTRIES_AHEAD_MAX = 50_000;
 const BATCHES_PER_WORKER = 2;
@@ -115,12 +120,15 @@ export class Scanner {
         const request = this.#request(nodes[to]!);
         const ready = request instanceof Promise ? await request : request;
         for (const row of ready.rows) bytes += row.length;
+        bytes += ready.below?.length ?? 0;
         folders.push(ready);
       }
       // The parts of a folder go where its listing is.
       const worker = nodes[from]!.part === undefined ? pool.leastLoaded() : nodes[from]!.parent!.worker;
-      const transfer = folders.flatMap(({ rows }) => rows.map((row) => row.buffer as ArrayBuffer));
-      const replies = await pool.run('scan', { settings, folders }, { worker, transfer });
+      const transfer = folders.flatMap(({ rows, below }) =>
+        [...rows, ...(below ? [below] : [])].map(({ buffer }) => buffer),
+      );
+      const replies = await pool.run('scan', { settings, folders }, { worker, transfer: transfer as ArrayBuffer[] });
       // In reverse, so that the first folder's children end up where they are taken first.
       for (let i = replies.folders.length - 1; i >= 0; i--) this.#take(nodes[from + i]!, replies.folders[i]!, worker);
       from = to;
@@ -148,7 +156,13 @@ export class Scanner {
     node.rowPages = state?.pageIds() ?? [];
     if (cached.epoch === epoch) {
       node.trusted = true;
-      return { ...common, rows: [row], readAll: fullScan, trusted: true };
+      return {
+        ...common,
+        rows: [row],
+        readAll: fullScan,
+        trusted: true,
+        below: fullScan ? undefined : this.#below(path),
+      };
     }
     return this.#isStored(row).then((trusted) => {
       node.trusted = trusted;
@@ -156,6 +170,21 @@ export class Scanner {
       node.recheck = true;
       return { ...common, rows: [row], readAll: fullScan || !trusted, trusted };
     });
+  }
+
+  /** Rows of folders below this one: most are as they were, and then no folder of the subtree is asked for by itself. */
+  #below(path: Uint8Array): Uint8Array | undefined {
+    const { folders, rootName, epoch } = this.#deps;
+    const bytesMax = this.#found.length < this.#deps.pool.size ? FIRST_BELOW_BYTES_MAX : BELOW_BYTES_MAX;
+    let rows: FolderRowsWriter | undefined;
+    for (const row of folders.below(rootName, path, epoch)) {
+      // The second and later parts of a folder. It is asked for by itself, and so is what comes after.
+      if (row.path.includes(0)) break;
+      rows ??= new FolderRowsWriter();
+      rows.add(row.path, row.value);
+      if (rows.length >= bytesMax) break;
+    }
+    return rows?.take();
   }
 
   async #partRequest(node: FolderNode, { index, of, range }: FolderPart): Promise<ScanRequest> {
@@ -235,7 +264,13 @@ export class Scanner {
       const dir = reply.dirs[i]!;
       const child = new FolderNode(node, dir, ignore, earlier !== undefined && dir.wasThere ? dir.pages : undefined);
       node.open.add(child);
-      if (!dir.closed) this.#found.push(child);
+      if (dir.closed) continue;
+      if (dir.along === undefined) this.#found.push(child);
+      else {
+        child.trusted = true;
+        child.rowPages = splitIds(dir.along.rowPages);
+        this.#take(child, dir.along.reply, worker);
+      }
     }
     this.#waiting.get(node)?.();
     this.#waiting.delete(node);

@@ -267,6 +267,31 @@ describe('chunks', () => {
     expect(index.chunks.locate([old.rows[0]!.id])[0]![0]!.pack).toBe(next.pack.name);
   });
 
+  test('folder rows below one: not beside it, of another root, of another epoch; in byte order', () => {
+    const put = (root: string, ...paths: string[]) =>
+      index.folders.put(
+        root,
+        paths.map((path) => ({ path: Buffer.from(path, 'latin1'), value: Buffer.from(path, 'latin1') })),
+      );
+    const below = (path: string, epoch = index.chunks.lossEpoch()) =>
+      [...index.folders.below('r', Buffer.from(path, 'latin1'), epoch)].map((row) => [
+        Buffer.from(row.path).toString('latin1'),
+        Buffer.from(row.value).toString('latin1'),
+      ]);
+    const pair = (path: string) => [path, path];
+    put('r', '', 'a', 'a/b', 'a/b/c', 'a-b', 'a0', 'a/\xff', 'b', '\xff\xff');
+    put('other', 'a/x');
+    expect(below('a')).toEqual(['a/b', 'a/b/c', 'a/\xff'].map(pair));
+    expect(below('')).toEqual(['a', 'a-b', 'a/b', 'a/b/c', 'a/\xff', 'a0', 'b', '\xff\xff'].map(pair));
+    const earlier = index.chunks.lossEpoch();
+    const { pack, rows } = added(1);
+    index.chunks.markBad(rows[0]!.id, pack.name, 'tag');
+    expect(below('a', earlier)).toHaveLength(3);
+    expect(below('a')).toEqual([]);
+    put('r', 'a/b');
+    expect(below('a')).toEqual([pair('a/b')]);
+  });
+
   test('reads, folders, facts and claims', () => {
     const id = new Uint8Array(randomBytes(32));
     index.chunks.noteReads([id], 1_800_000_000_000_000_001n);

@@ -113,6 +113,11 @@ export class FolderStateReader {
     });
   }
 
+  /** The same in one piece, in memory of its own. */
+  pageBytes(): Uint8Array {
+    return new Uint8Array(this.bytes.subarray(STATE_HEADER_BYTES, STATE_HEADER_BYTES + this.pages * 32));
+  }
+
   #broken(): boolean {
     this.#left = 0;
     return false;

@@ -27,6 +27,8 @@ export interface ScanRequest {
   readonly readAll: boolean;
   /** What the row names is known to be stored, so that it can stand for what cannot be read. */
   readonly trusted: boolean;
+  /** Rows of folders below it, as many as were at hand (see `readFolderRows`): those are scanned along. All of them are trusted. */
+  readonly below?: Uint8Array | undefined;
   readonly ignore?: IgnoreChain | undefined;
   /** Look at this name alone: for a root that is a file. */
   readonly only?: Uint8Array | undefined;
@@ -46,7 +48,10 @@ export interface ScanReply {
   readonly state?: Uint8Array<ArrayBuffer>;
   /** Files to be read: index of the entry and offset of its record in `state`, for one after the other. */
   readonly pending: Uint32Array;
+  /** Without those that `asBefore` counts. */
   readonly dirs: readonly ScannedFolder[];
+  /** What lies in folders here that were scanned along and are as remembered with all below them. */
+  readonly asBefore?: SubtreeCounts;
   /** Entries with more than one hard link that are not pending. */
   readonly links: readonly ScannedLink[];
   /** Folders of the row that are no folders here any more. */
@@ -76,6 +81,12 @@ export interface FolderCounts {
   readonly bytes: number;
 }
 
+/** Of subtrees in which nothing differs from the rows; the folders at their tops are counted by what they lie in. */
+export interface SubtreeCounts extends FolderCounts {
+  readonly matched: number;
+  readonly unchanged: number;
+}
+
 export interface ScannedFolder {
   readonly index: number;
   readonly name: Uint8Array;
@@ -88,6 +99,14 @@ export interface ScannedFolder {
   readonly isFresh: boolean;
   /** Not descended into: on another device, marked as a cache, or left out. */
   readonly closed: boolean;
+  /** What the scan found in it, when it was scanned along and something in it needs a look. */
+  readonly along?: ScannedAlong;
+}
+
+export interface ScannedAlong {
+  readonly reply: ScanReply;
+  /** Page ids of its row (32 bytes each, joined). */
+  readonly rowPages: Uint8Array;
 }
 
 export interface ScannedLink {

@@ -105,6 +105,12 @@ export interface LogIndex {
 /** The stat cache of one folder of a root: an opaque value that capture wrote. */
 export interface FolderCache {
   get(root: string, path: Uint8Array): { readonly value: Uint8Array; readonly epoch: number } | undefined;
+  /** Rows of folders below this one that were written in the epoch, in byte order of their paths. Nothing else may be asked meanwhile. */
+  below(
+    root: string,
+    path: Uint8Array,
+    epoch: number,
+  ): Iterable<{ readonly path: Uint8Array; readonly value: Uint8Array }>;
   put(root: string, rows: readonly { readonly path: Uint8Array; readonly value: Uint8Array }[]): void;
   delete(root: string, paths: readonly Uint8Array[]): void;
   clear(root?: string): void;

@@ -1,5 +1,5 @@
 /** Lists folders and compares them with what is remembered of them. */
-import { scanFolder } from '../scan-folder.ts';
+import { scanTree, statesIn } from '../scan-tree.ts';
 import type { ScanReply, ScanRequest, ScanSettings } from '../scan-types.ts';
 import type { Task } from '../task.ts';
 
@@ -9,6 +9,6 @@ export interface ScanTask {
 }
 
 export const task: Task<ScanTask['input'], ScanTask['output']> = ({ settings, folders }) => {
-  const replies = folders.map((folder) => scanFolder(settings, folder));
-  return { output: { folders: replies }, transfer: replies.flatMap(({ state }) => (state ? [state.buffer] : [])) };
+  const replies = folders.map((folder) => scanTree(settings, folder));
+  return { output: { folders: replies }, transfer: replies.flatMap((reply) => [...statesIn(reply)]) };
 };
