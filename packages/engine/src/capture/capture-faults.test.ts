@@ -57,6 +57,7 @@ function meddled(
   const counts = new Map<string, number>();
   return {
     size: pool.size,
+    announce: (task) => pool.announce(task),
     leastLoaded: () => pool.leastLoaded(),
     close: () => pool.close(),
     run: async (task, input, options) => {
@@ -479,6 +480,7 @@ describe('stopping', () => {
     let killed = false;
     const dying: WorkerPool<PipelineTasks> = {
       size: 2,
+      announce: (task) => own.announce(task),
       leastLoaded: () => own.leastLoaded(),
       close: () => own.close(),
       run: (task, input, options) => {

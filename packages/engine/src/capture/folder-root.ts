@@ -55,6 +55,7 @@ class FolderRoot {
     const rootName = input.root.name;
     const { base } = source;
     this.#source = source;
+    pool.announce('scan');
     this.#run = run;
     this.#lastUnfinishedMs = deps.clock.monotonicMs();
     const earlier = run.before?.body.entry;

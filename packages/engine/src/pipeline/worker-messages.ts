@@ -5,6 +5,8 @@ export interface TaskRequest {
   readonly number: number;
   readonly task: string;
   readonly input: unknown;
+  /** The task is going to be asked for: only its module is loaded, and nothing answered. */
+  readonly isAnnounced?: boolean;
 }
 
 export type TaskReply =

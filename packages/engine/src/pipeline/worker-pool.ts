@@ -81,6 +81,13 @@ class Pool implements WorkerPool<PipelineTasks> {
     });
   }
 
+  announce(task: keyof PipelineTasks & string): void {
+    for (const slot of this.#slots) {
+      if (this.#closed || slot.worker !== undefined || slot.deaths > 1) continue;
+      this.#workerOf(slot).postMessage({ number: -1, task, input: undefined, isAnnounced: true } satisfies TaskRequest);
+    }
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     await Promise.all(this.#slots.map((slot) => slot.worker?.terminate()));

@@ -18,13 +18,16 @@ port.on('message', (request: TaskRequest) => {
   last = last.then(() => answer(request));
 });
 
-async function answer({ number, task: name, input }: TaskRequest): Promise<void> {
+async function answer({ number, task: name, input, isAnnounced }: TaskRequest): Promise<void> {
   try {
     const task = tasks.get(name) ?? (await load(name));
+    if (isAnnounced === true) return;
     const result = task(input, context);
     const { output, transfer } = result instanceof Promise ? await result : result;
     port!.postMessage({ number, output } satisfies TaskReply, (transfer ?? []) as ArrayBuffer[]);
   } catch (error) {
+    // What cannot be loaded is told to who asks for it.
+    if (isAnnounced === true) return;
     port!.postMessage({ number, error: takeApart(error) } satisfies TaskReply);
   }
 }

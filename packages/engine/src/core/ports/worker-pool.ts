@@ -11,6 +11,8 @@ export interface WorkerPool<Tasks extends TaskMap = TaskMap> {
     input: Tasks[Name]['input'],
     options?: { readonly worker?: number; readonly transfer?: readonly ArrayBuffer[]; readonly signal?: AbortSignal },
   ): Promise<Tasks[Name]['output']>;
+  /** All workers are going to be asked for this task: those that do not run yet are started, so that they are ready when it comes. */
+  announce(task: keyof Tasks & string): void;
   /** The worker with the fewest tasks under way. */
   leastLoaded(): number;
   close(): Promise<void>;
