@@ -5,7 +5,7 @@ import { type FileOutcome, SMALL_FILE_BYTES_MAX } from '../pipeline/read-files.t
 import { decodeEntry } from '../tree/decode-entry.ts';
 import type { Entry } from '../tree/entry.ts';
 import type { CaptureRun } from './capture-run.ts';
-import { encodedOf } from './folder-walk.ts';
+import { encodedOf } from './folder-files.ts';
 import { LargeFiles } from './large-files.ts';
 import type { RootSource } from './root-source.ts';
 import { type SmallFile, SmallFiles } from './small-files.ts';
