@@ -1,5 +1,6 @@
 /** What the pool and its workers say to each other. */
 import type { ErrorCode } from '../core/errors.ts';
+import type { WorkerConfig } from './worker-config.ts';
 
 export interface TaskRequest {
   readonly number: number;
@@ -8,6 +9,16 @@ export interface TaskRequest {
   /** The task is going to be asked for: only its module is loaded, and nothing answered. */
   readonly isAnnounced?: boolean;
 }
+
+/** What a worker is started with. */
+export interface WorkerStart {
+  readonly config: WorkerConfig;
+  /** Its one cell is 1 once the pool closes: tasks that wait are left out then. */
+  readonly closing: Int32Array<SharedArrayBuffer>;
+}
+
+/** The last message to a worker: it ends when it is through. */
+export const CLOSE = 'close';
 
 export type TaskReply =
   | { readonly number: number; readonly output: unknown }

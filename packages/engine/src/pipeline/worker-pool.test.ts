@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { afterEach, expect, test } from 'vitest';
 import type { WorkerPool } from '../core/ports/worker-pool.ts';
 import type { PipelineTasks } from './tasks.ts';
@@ -58,3 +59,21 @@ test('an aborted signal keeps a task from starting', async () => {
     code: 'E_INTERRUPTED',
   });
 });
+
+test('a pool that is closed while its workers still start ends them, and not the process', () => {
+  const poolUrl = new URL('./worker-pool.ts', import.meta.url).href;
+  // Stopped in the middle of loading its native module, a worker takes the process with it; when that is differs, hence the waits.
+  const script = `
+    const { createWorkerPool } = await import(${JSON.stringify(poolUrl)});
+    const secret = () => new Uint8Array(32);
+    const keys = { idKey: secret(), chunkerSecret: secret(), generations: [] };
+    for (let wait = 60; wait < 300; wait += 6) {
+      const pool = createWorkerPool({ size: 8, config: { keys, chunker: {}, level: 3 } });
+      pool.announce('scan');
+      await new Promise((resolve) => setTimeout(resolve, wait));
+      await pool.close();
+    }`;
+  const done = spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' });
+  expect(done.stderr).not.toContain('FATAL');
+  expect(done.status).toBe(0);
+}, 60_000);

@@ -5,7 +5,7 @@ import type { WorkerPool } from '../core/ports/worker-pool.ts';
 import { keepMallocSmall } from '../files/malloc.ts';
 import type { PipelineTasks } from './tasks.ts';
 import type { WorkerConfig } from './worker-config.ts';
-import type { ErrorParts, TaskReply, TaskRequest } from './worker-messages.ts';
+import { CLOSE, type ErrorParts, type TaskReply, type TaskRequest, type WorkerStart } from './worker-messages.ts';
 
 export interface WorkerPoolOptions {
   /** Threads; they are started when first used. */
@@ -40,6 +40,7 @@ class Pool implements WorkerPool<PipelineTasks> {
   readonly #slots: Slot[];
   #next = 0;
   #closed = false;
+  readonly #closing = new Int32Array(new SharedArrayBuffer(4));
 
   constructor({ size, config }: WorkerPoolOptions) {
     this.size = Math.max(1, size);
@@ -88,9 +89,11 @@ class Pool implements WorkerPool<PipelineTasks> {
     }
   }
 
+  /** Lets each worker end the task that it is at. None is stopped in the middle: a call into native code that is cut off ends the whole process. */
   async close(): Promise<void> {
     this.#closed = true;
-    await Promise.all(this.#slots.map((slot) => slot.worker?.terminate()));
+    Atomics.store(this.#closing, 0, 1);
+    await Promise.all(this.#slots.map(({ worker }) => (worker === undefined ? undefined : endOf(worker))));
     for (const slot of this.#slots) this.#failAll(slot, new EdgeError('E_FAILED', 'the worker pool was closed'));
   }
 
@@ -100,7 +103,7 @@ class Pool implements WorkerPool<PipelineTasks> {
     keepMallocSmall();
     const file = import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js';
     const worker = new Worker(new URL(file, import.meta.url), {
-      workerData: this.#config,
+      workerData: { config: this.#config, closing: this.#closing } satisfies WorkerStart,
       resourceLimits: { maxOldGenerationSizeMb: WORKER_HEAP_MIB_MAX, maxYoungGenerationSizeMb: WORKER_YOUNG_MIB_MAX },
     });
     worker.unref();
@@ -143,6 +146,14 @@ class Pool implements WorkerPool<PipelineTasks> {
     slot.pending.clear();
     for (const one of pending) one.reject(error);
   }
+}
+
+function endOf(worker: Worker): Promise<void> {
+  worker.ref();
+  return new Promise((resolve) => {
+    worker.once('exit', () => resolve());
+    worker.postMessage(CLOSE);
+  });
 }
 
 function putTogether({ code, message, hint, context, retryable, stack }: ErrorParts): EdgeError {

@@ -3,22 +3,23 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { toEdgeError } from '../core/errors.ts';
 import type { Task } from './task.ts';
 import { TASK_LOADERS } from './tasks.ts';
-import type { WorkerConfig } from './worker-config.ts';
 import { createWorkerContext } from './worker-context.ts';
-import type { ErrorParts, TaskReply, TaskRequest } from './worker-messages.ts';
+import { CLOSE, type ErrorParts, type TaskReply, type TaskRequest, type WorkerStart } from './worker-messages.ts';
 
 const port = parentPort;
 if (port === null) throw new Error('pipeline/worker.ts runs as a worker thread only');
 
-const context = createWorkerContext(workerData as WorkerConfig);
+const { config, closing } = workerData as WorkerStart;
+const context = createWorkerContext(config);
 const tasks = new Map<string, Task<unknown, unknown>>();
 let last: Promise<void> = Promise.resolve();
 
-port.on('message', (request: TaskRequest) => {
-  last = last.then(() => answer(request));
+port.on('message', (request: TaskRequest | typeof CLOSE) => {
+  last = last.then(() => (request === CLOSE ? port.close() : answer(request)));
 });
 
 async function answer({ number, task: name, input, isAnnounced }: TaskRequest): Promise<void> {
+  if (Atomics.load(closing, 0) === 1) return;
   try {
     const task = tasks.get(name) ?? (await load(name));
     if (isAnnounced === true) return;
