@@ -2,10 +2,8 @@
  * An opened data dir with everything that an operation may use: configuration, engine, peers, stores, replication. The command line opens one for a
  * single command, the agent keeps one for its life; the operations see no difference.
  */
-import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
 import {
   type Clock,
   createRateLimiter,
@@ -13,8 +11,6 @@ import {
   createStoreCounts,
   type DataDir,
   dataDirAt,
-  decodeCard,
-  EdgeError,
   type Engine,
   endRelearning,
   formatTimeNs,
@@ -46,6 +42,7 @@ import { advertisedAddresses } from './advertised-addresses.ts';
 import { coldStoresOf, ownerPolicy } from './effective-policy.ts';
 import { type OpenStore, openStores } from './open-stores.ts';
 import { relearnStores } from './relearn-stores.ts';
+import { requireOwnLog } from './require-own-log.ts';
 
 export interface AgentHome {
   /** As it is now: `reload` replaces it. */
@@ -136,24 +133,6 @@ export async function openAgentHome(input: OpenAgentHomeInput): Promise<AgentHom
     await closeAll();
     throw error;
   }
-}
-
-/**
- * An agent is made with its first record, and so is each new life of it. When even that is gone, and the index with it, nothing else tells that there
- * were snapshots: going on would use the same numbers again, which others refuse as a fork. Only a reader may have none.
- */
-async function requireOwnLog({ log, dataDir, identity }: Engine): Promise<void> {
-  const head = log.head();
-  if (head !== undefined && head.incarnation >= identity.incarnation) return;
-  const card = dataDir.cardFile(identity.agentId, identity.incarnation);
-  if (existsSync(card) && decodeCard(await readFile(card)).role === 'reader') return;
-  const folder = join(dataDir.logDir, identity.agentId);
-  const what =
-    head === undefined ? 'the log of this agent is' : `records of life ${identity.incarnation} of this agent are`;
-  throw new EdgeError('E_INTEGRITY', `${what} missing: ${folder}`, {
-    hint: 'Nothing was changed. Put the folder back from a copy, mend the log from a peer or the bucket (`edgestore scrub --repair`), or recover into a new data dir (`edgestore recover`).',
-    context: { path: folder },
-  });
 }
 
 async function assembleHome(

@@ -89,7 +89,7 @@ class Pool implements WorkerPool<PipelineTasks> {
     }
   }
 
-  /** Lets each worker end the task that it is at. None is stopped in the middle: a call into native code that is cut off ends the whole process. */
+  /** Lets each worker end the task that it is at. None is stopped in the middle, unless it hangs: a call into native code that is cut off ends the whole process. */
   async close(): Promise<void> {
     this.#closed = true;
     Atomics.store(this.#closing, 0, 1);
@@ -148,10 +148,17 @@ class Pool implements WorkerPool<PipelineTasks> {
   }
 }
 
+/** A task takes well under a second; what takes longer hangs, and would keep the process for ever. */
+const CLOSE_MS_MAX = 5_000;
+
 function endOf(worker: Worker): Promise<void> {
   worker.ref();
   return new Promise((resolve) => {
-    worker.once('exit', () => resolve());
+    const hanging = setTimeout(() => void worker.terminate(), CLOSE_MS_MAX);
+    worker.once('exit', () => {
+      clearTimeout(hanging);
+      resolve();
+    });
     worker.postMessage(CLOSE);
   });
 }

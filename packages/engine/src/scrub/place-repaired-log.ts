@@ -4,10 +4,10 @@
  */
 import { existsSync } from 'node:fs';
 import { readFile, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { EdgeError, toEdgeError } from '../core/errors.ts';
 import { failpoint } from '../core/failpoint.ts';
-import type { AgentId, RecordHash } from '../core/ids.ts';
+import { type AgentId, fromHex, type RecordHash } from '../core/ids.ts';
 import { suspectFile } from '../index/sqlite-errors.ts';
 import type { DataDir } from '../store/data-dir.ts';
 import { syncFolder, writeFileDurably } from '../store/durable-write.ts';
@@ -80,7 +80,7 @@ export async function finishLogRepair(dataDir: DataDir): Promise<LogRepair | und
   const { repairDir, repairedDir } = dataDir;
   await discardUndecided(dataDir);
   if (!existsSync(repairedDir)) return undefined;
-  const { agent, incarnation, repair } = await readPlan(join(repairedDir, PLAN));
+  const { agent, incarnation, repair } = await readPlan(dataDir);
   if (incarnation !== undefined) {
     await writeFileDurably(dataDir.cardFile(agent, incarnation), await readStaged(join(repairedDir, CARD)));
     failpoint('log-repair.card-written');
@@ -114,12 +114,16 @@ export async function discardUndecided({ repairDir }: DataDir): Promise<void> {
   }
 }
 
-async function readPlan(path: string): Promise<Plan> {
+/** The data dir may have been moved since, and the file damaged: what becomes a path is checked, and lies in the log's folder of now. */
+async function readPlan({ repairedDir, logDir }: DataDir): Promise<Plan> {
+  const path = join(repairedDir, PLAN);
   const bytes = await readStaged(path);
   try {
-    return JSON.parse(Buffer.from(bytes).toString(), (key, value) =>
+    const plan = JSON.parse(Buffer.from(bytes).toString(), (key, value) =>
       key === 'timeNs' ? BigInt(value) : value,
     ) as Plan;
+    fromHex(plan.agent, 16);
+    return { ...plan, repair: { ...plan.repair, aside: join(logDir, basename(plan.repair.aside)) } };
   } catch (error) {
     throw unreadable(path, error);
   }
