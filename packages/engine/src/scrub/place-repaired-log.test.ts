@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { armFailpoints } from '../core/failpoint.ts';
@@ -71,5 +71,21 @@ test('a plan that cannot be read is damage, and nothing is put in place by guess
   const plan = join(dir.repairedDir, 'plan.json');
   writeFileSync(plan, '{"agent":');
   await expect(finishLogRepair(dir)).rejects.toMatchObject({ code: 'E_INTEGRITY', context: { path: plan } });
+  expect(readFileSync(join(dir.logDirOf(agent), '1.log'), 'utf8')).toBe('damaged');
+});
+
+test('a data dir that was moved in between keeps the damaged files where it is now', async () => {
+  await stoppedAt('log-repair.decided');
+  renameSync(join(folder.path, 'data'), join(folder.path, 'moved'));
+  dir = dataDirAt(join(folder.path, 'moved'));
+  await finishLogRepair(dir);
+  expect(logs()).toEqual(['agent: repaired', 'agent.damaged-now: damaged']);
+});
+
+test('a plan whose agent is no id never becomes a path', async () => {
+  await stoppedAt('log-repair.decided');
+  const plan = join(dir.repairedDir, 'plan.json');
+  writeFileSync(plan, readFileSync(plan, 'utf8').replace(agent, '../../elsewhere'));
+  await expect(finishLogRepair(dir)).rejects.toMatchObject({ code: 'E_INTEGRITY' });
   expect(readFileSync(join(dir.logDirOf(agent), '1.log'), 'utf8')).toBe('damaged');
 });
