@@ -444,8 +444,8 @@ describe('stopping', () => {
     let added = 0;
     const failing: typeof chunks = {
       ...chunks,
-      openWriter: (session) => {
-        const writer = chunks.openWriter(session);
+      openWriter: () => {
+        const writer = chunks.openWriter();
         return {
           add: (chunk) => {
             if (++added > 300) return Promise.reject(new EdgeError('E_NO_SPACE', 'the disk is full'));

@@ -48,7 +48,7 @@ export class CaptureRun {
     this.deps = deps;
     this.before = before;
     this.tally = new Tally(deps.warn);
-    this.writer = deps.chunks.openWriter(session);
+    this.writer = deps.chunks.openWriter();
     const keyId = deps.keys.currentKeyId;
     this.intake = new ChunkIntake({ index: deps.index.chunks, writer: this.writer, session, keyId });
     this.rows = new RowStore(deps.index.folders, input.root.name);

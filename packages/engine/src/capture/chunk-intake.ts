@@ -1,4 +1,5 @@
 /** Decides which chunks a capture has to store, and stores them. */
+import { ChunkIdSet } from '../core/chunk-id-set.ts';
 import type { PackClass } from '../core/ids.ts';
 import type { ChunkWriter } from '../core/ports/chunk-store.ts';
 import type { ChunkIndex } from '../core/ports/index.ts';
@@ -17,8 +18,8 @@ const REMEMBERED_MAX = 400_000;
 
 export class ChunkIntake {
   readonly #deps: ChunkIntakeDeps;
-  /** Chunks that this run stores: the index does not know them before their pack is durable. Keys are the ids as latin1. */
-  #stored = new Set<string>();
+  /** Chunks that this run stores: the index does not know them before their pack is durable. */
+  readonly #stored = new ChunkIdSet();
   readonly #buffers: SharedArrayBuffer[] = [];
   readonly counts = { new: 0, reused: 0, newBytes: 0, storedBytes: 0 };
 
@@ -31,35 +32,30 @@ export class ChunkIntake {
    * removes them before the snapshot is written.
    */
   needed({ ids, lengths }: BatchChunks): Uint8Array | undefined {
-    const all = Buffer.from(ids.buffer, ids.byteOffset, ids.length);
     const asked: Uint8Array[] = [];
     const askedAt: number[] = [];
-    const keys: string[] = [];
     let reused = 0;
     for (let i = 0; i < lengths.length; i++) {
-      const key = all.toString('latin1', i * 32, i * 32 + 32);
-      if (this.#stored.has(key)) {
+      if (this.#stored.has(ids, i * 32)) {
         reused++;
         continue;
       }
-      asked.push(all.subarray(i * 32, i * 32 + 32));
+      asked.push(ids.subarray(i * 32, i * 32 + 32));
       askedAt.push(i);
-      keys.push(key);
     }
     const known = asked.length === 0 ? NONE : this.#deps.index.claim(this.#deps.session, asked);
     let needed: Uint8Array | undefined;
     for (let n = 0; n < asked.length; n++) {
-      const key = keys[n]!;
+      const at = askedAt[n]!;
       // The same chunk may be in one batch twice.
-      if (known[n] === 1 || this.#stored.has(key)) {
+      if (known[n] === 1 || !this.#stored.add(ids, at * 32)) {
         reused++;
         continue;
       }
-      this.#stored.add(key);
       needed ??= new Uint8Array(lengths.length);
-      needed[askedAt[n]!] = 1;
+      needed[at] = 1;
       this.counts.new++;
-      this.counts.newBytes += lengths[askedAt[n]!]!;
+      this.counts.newBytes += lengths[at]!;
     }
     this.counts.reused += reused;
     return needed;
@@ -72,16 +68,15 @@ export class ChunkIntake {
     for (let n = 0; n < which.length; n++) {
       const at = which[n]! * 32;
       this.counts.storedBytes += lengths[n]!;
-      added.push(
-        this.#deps.writer.add({
-          id: ids.subarray(at, at + 32),
-          packClass,
-          keyId: this.#deps.keyId,
-          bytes: bytes.subarray(offsets[n]!, offsets[n]! + lengths[n]!),
-          sha256: sha256.subarray(n * 32, n * 32 + 32),
-          identified: true,
-        }),
-      );
+      const room = this.#deps.writer.add({
+        id: ids.subarray(at, at + 32),
+        packClass,
+        keyId: this.#deps.keyId,
+        bytes: bytes.subarray(offsets[n]!, offsets[n]! + lengths[n]!),
+        sha256: sha256.subarray(n * 32, n * 32 + 32),
+        identified: true,
+      });
+      if (room !== undefined) added.push(room);
     }
     await Promise.all(added);
   }
@@ -107,7 +102,7 @@ export class ChunkIntake {
   /** Makes everything stored so far durable and indexed, after which it need not be remembered. */
   async trim(): Promise<void> {
     await this.#deps.writer.flush();
-    this.#stored = new Set();
+    this.#stored.clear();
   }
 }
 

@@ -25,20 +25,58 @@ export interface FolderFilesDeps {
   readonly between: () => Promise<void>;
 }
 
-/** A file of a scanned folder that is to be read. */
-interface PendingFile {
+/** A file of a scanned folder that is to be read. There are as many of them as files: one object each, which knows where to find the rest. */
+class PendingFile implements SmallFile {
+  readonly node: FolderNode;
   readonly index: number;
   /** Offset of its record in the folder's state. */
   readonly at: number;
   readonly size: number;
-  /** Device and inode, when it has more than one hard link. */
-  readonly link: string | undefined;
+  /** Set when it has more than one hard link. */
+  readonly group: LinkGroup | undefined;
+  readonly #onDone: OnDone;
+
+  constructor(node: FolderNode, index: number, at: number, size: number, group: LinkGroup | undefined, onDone: OnDone) {
+    this.node = node;
+    this.index = index;
+    this.at = at;
+    this.size = size;
+    this.group = group;
+    this.#onDone = onDone;
+  }
+
+  get folder(): Uint8Array {
+    return this.node.path;
+  }
+
+  /** A view of the folder's state. */
+  get name(): Uint8Array {
+    return nameOf(this.node.reply!.state!, this.at);
+  }
+
+  get hardLink(): Uint8Array | undefined {
+    return this.group?.id;
+  }
+
+  /** Its earlier entry; empty when there was none. */
+  get before(): Uint8Array {
+    return encodedOf(this.node.reply!.state!, this.at);
+  }
+
+  done(outcome: FileOutcome, records: Uint8Array): void {
+    this.#onDone(this, outcome, records);
+  }
 }
+
+type OnDone = (file: PendingFile, outcome: FileOutcome, records: Uint8Array) => void;
 
 interface LinkGroup {
   readonly id: Uint8Array;
   /** The encoded entry of the link that is read; undefined when that went wrong. */
-  content: Promise<Uint8Array | undefined> | undefined;
+  readonly content: Promise<Uint8Array | undefined>;
+  readonly resolve: (encoded: Uint8Array | undefined) => void;
+  /** One of its links is being read, or was. */
+  isRead: boolean;
 }
 
 export class FolderFiles {
@@ -69,8 +107,9 @@ export class FolderFiles {
       const at = pending[i + 1]!;
       const stat = (at + STAT_AT) >> 2;
       const isLinked = (state[at + 3]! & StateFlag.linked) !== 0;
-      const link = isLinked ? inodeKey(words, stat) : undefined;
-      const taken = this.#takeFile(node, { index: pending[i]!, at, size: sizeOf(words, stat), link });
+      const size = sizeOf(words, stat);
+      const group = isLinked ? this.#groupOf(inodeKey(words, stat), node, nameOf(state, at)) : undefined;
+      const taken = this.#takeFile(new PendingFile(node, pending[i]!, at, size, group, this.#onDone));
       // Most files only join a batch; not waiting for those keeps the walk ahead of the readers.
       if (taken === undefined) continue;
       await taken;
@@ -78,38 +117,21 @@ export class FolderFiles {
     }
   }
 
-  #takeFile(node: FolderNode, pending: PendingFile): Promise<void> | undefined {
+  #takeFile(file: PendingFile): Promise<void> | undefined {
     const { tally, dryRun } = this.#deps;
-    const state = node.reply!.state!;
-    const before = encodedOf(state, pending.at);
+    const { group } = file;
     if (dryRun) {
-      tally.files[before.length === 0 ? 'new' : 'changed']++;
-      tally.bytesRead += pending.size;
+      tally.files[file.before.length === 0 ? 'new' : 'changed']++;
+      tally.bytesRead += file.size;
       return undefined;
     }
-    node.waiting++;
-    const name = nameOf(state, pending.at);
-    const file = { folder: node.path, name, size: pending.size };
-    if (pending.link === undefined) {
-      const done: SmallFile['done'] = (outcome, records) => this.#fileDone(node, pending, before, outcome, records);
-      return this.#read({ ...file, done });
-    }
-    const group = this.#groupOf(pending.link, node, name);
-    if (group.content !== undefined) {
-      void this.#followLink(node, pending, before, group);
+    file.node.waiting++;
+    if (group?.isRead === true) {
+      void this.#followLink(file, group);
       return undefined;
     }
-    let resolve!: (encoded: Uint8Array | undefined) => void;
-    group.content = new Promise((done) => {
-      resolve = done;
-    });
-    return this.#read({
-      ...file,
-      hardLink: group.id,
-      done: (outcome, records) => {
-        this.#fileDone(node, pending, before, outcome, records, resolve);
-      },
-    });
+    if (group !== undefined) group.isRead = true;
+    return this.#read(file);
   }
 
   #read(file: SmallFile): Promise<void> | undefined {
@@ -117,79 +139,68 @@ export class FolderFiles {
     return file.size > SMALL_FILE_BYTES_MAX ? large.add(file) : small.add(file);
   }
 
-  #fileDone(
-    node: FolderNode,
-    pending: PendingFile,
-    before: Uint8Array,
-    outcome: FileOutcome,
-    records: Uint8Array,
-    first?: (encoded: Uint8Array | undefined) => void,
-  ): void {
+  readonly #onDone: OnDone = (file, outcome, records) => {
     const { tally, large } = this.#deps;
+    const { node, index, size, group } = file;
     if (outcome.kind === 'large') {
       // It has grown since it was listed.
-      const name = nameOf(node.reply!.state!, pending.at);
-      const again: SmallFile['done'] = (next, buffer) => this.#fileDone(node, pending, before, next, buffer, first);
-      const group = pending.link === undefined ? undefined : this.#groups.get(pending.link);
-      const hardLink = group === undefined ? {} : { hardLink: group.id };
-      void large.add({ folder: node.path, name, size: outcome.size, ...hardLink, done: again });
+      void large.add(new PendingFile(node, index, file.at, outcome.size, group, this.#onDone));
       return;
     }
     // Other names of the same file take over what was read under this one.
-    first?.(outcome.kind === 'read' ? encodedOf(records, outcome.at).slice() : undefined);
+    group?.resolve(outcome.kind === 'read' ? encodedOf(records, outcome.at).slice() : undefined);
     tally.done.files++;
-    tally.done.bytes += pending.size;
+    tally.done.bytes += size;
     switch (outcome.kind) {
       case 'read': {
-        node.reads.push({ index: pending.index, at: outcome.at, records });
-        tally.bytesRead += pending.size;
-        const encoded = encodedOf(records, outcome.at);
-        const change = before.length === 0 ? 'new' : bytesEqual(before, encoded) ? 'unchanged' : 'changed';
-        tally.files[change]++;
-        if (outcome.changedWhileRead) {
-          tally.fail(node.path, { ...TORN, name: nameOf(node.reply!.state!, pending.at) }, false);
-        }
+        node.reads.push({ index, at: outcome.at, records });
+        tally.bytesRead += size;
+        const { before } = file;
+        const isNew = before.length === 0;
+        tally.files[isNew ? 'new' : bytesEqual(before, encodedOf(records, outcome.at)) ? 'unchanged' : 'changed']++;
+        if (outcome.changedWhileRead) tally.fail(node.path, { ...TORN, name: new Uint8Array(file.name) }, false);
         break;
       }
       case 'gone':
-        node.update(pending.index, { kind: 'drop' });
-        if (before.length > 0) tally.matched--;
-        tally.vanished(joinPath(node.path, nameOf(node.reply!.state!, pending.at)));
+        node.update(index, { kind: 'drop' });
+        if (file.before.length > 0) tally.matched--;
+        tally.vanished(joinPath(node.path, file.name));
         break;
       case 'failed': {
         const { code, message } = outcome;
-        tally.fail(node.path, { name: nameOf(node.reply!.state!, pending.at), code, message });
-        void this.#keepOrDrop(node, pending, before);
+        tally.fail(node.path, { name: new Uint8Array(file.name), code, message });
+        void this.#keepOrDrop(file);
         return;
       }
     }
     this.#release(node);
-  }
+  };
 
   /** What could not be read keeps its earlier version, unless that is not stored any more. */
-  async #keepOrDrop(node: FolderNode, pending: PendingFile, before: Uint8Array): Promise<void> {
+  async #keepOrDrop({ node, index, before }: PendingFile): Promise<void> {
     try {
       const isKept = before.length > 0 && (node.trusted || (await this.#deps.entryStored(before)));
-      node.update(pending.index, { kind: isKept ? 'keep' : 'drop' });
+      node.update(index, { kind: isKept ? 'keep' : 'drop' });
       this.#release(node);
     } catch (error) {
       this.#deps.fail(error);
     }
   }
 
-  async #followLink(node: FolderNode, pending: PendingFile, before: Uint8Array, group: LinkGroup): Promise<void> {
+  async #followLink(file: PendingFile, group: LinkGroup): Promise<void> {
     const { tally } = this.#deps;
+    const { node, index, before } = file;
     const encoded = await group.content;
     tally.done.files++;
-    tally.done.bytes += pending.size;
+    tally.done.bytes += file.size;
     if (encoded === undefined) {
-      const name = nameOf(node.reply!.state!, pending.at);
-      tally.fail(node.path, { name, code: 'EIO', message: 'the file could not be read under another of its names' });
-      await this.#keepOrDrop(node, pending, before);
+      const message = 'the file could not be read under another of its names';
+      tally.fail(node.path, { name: new Uint8Array(file.name), code: 'EIO', message });
+      await this.#keepOrDrop(file);
       return;
     }
     tally.files[before.length === 0 ? 'new' : isSameFile(before, encoded) ? 'unchanged' : 'changed']++;
-    node.update(pending.index, { kind: 'same-file', encoded });
+    node.update(index, { kind: 'same-file', encoded });
     this.#release(node);
   }
 
@@ -198,7 +209,11 @@ export class FolderFiles {
     let group = this.#groups.get(inode);
     if (group === undefined) {
       const digest = createHash('sha256').update(joinPath(node.path, name)).digest();
-      group = { id: new Uint8Array(digest.subarray(0, 16)), content: undefined };
+      let resolve!: LinkGroup['resolve'];
+      const content = new Promise<Uint8Array | undefined>((done) => {
+        resolve = done;
+      });
+      group = { id: new Uint8Array(digest.subarray(0, 16)), content, resolve, isRead: false };
       this.#groups.set(inode, group);
     }
     return group;
@@ -210,10 +225,10 @@ const TORN = {
   message: 'it changed each time while it was read; what was read is stored and marked',
 };
 
-/** The name in the record at this offset (see `FolderState`), in memory of its own: a view would be posted with all of the state. */
-function nameOf(records: Uint8Array, at: number): Uint8Array {
-  const length = records[at]! | (records[at + 1]! << 8);
-  return records.slice(at + RECORD_HEADER_BYTES, at + RECORD_HEADER_BYTES + length);
+/** The name in the record at this offset (see `FolderState`), as a view. */
+function nameOf(state: Uint8Array, at: number): Uint8Array {
+  const from = at + RECORD_HEADER_BYTES;
+  return state.subarray(from, from + (state[at]! | (state[at + 1]! << 8)));
 }
 
 /** The encoded entry in the record at this offset. */

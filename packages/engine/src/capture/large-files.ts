@@ -98,8 +98,10 @@ export class LargeFiles {
     const { pool, base, intake, captureSeconds } = this.#deps;
     const handle = nextBatchNumber();
     const on = { worker };
-    const { folder, name, hardLink } = file;
-    const wanted = { folder: 0, name, ...(hardLink === undefined ? {} : { hardLink }) };
+    const { folder, hardLink } = file;
+    // In memory of its own: a view would be posted with all that it is a view of.
+    const name = new Uint8Array(file.name);
+    const wanted = { name, ...(hardLink === undefined ? {} : { hardLink }) };
     const opened = await pool.run('ingestLarge', { step: 'open', handle, base, folder, file: wanted }, on);
     if (opened.failure !== undefined) return finish(file, opened.failure);
     const sealing = new Set<Promise<void>>();

@@ -1,16 +1,21 @@
 /** Reads small files in batches: one worker reads and names a batch, then compresses and seals what of it is new. */
+import { buffersOfJoined, joinBytes } from '../core/joined-bytes.ts';
 import type { WorkerPool } from '../core/ports/worker-pool.ts';
-import type { FileOutcome, FileToRead } from '../pipeline/read-files.ts';
+import type { FileOutcome, FilesToRead } from '../pipeline/read-files.ts';
 import type { PipelineTasks } from '../pipeline/tasks.ts';
 import { nextBatchNumber } from './batch-numbers.ts';
 import type { ChunkIntake } from './chunk-intake.ts';
 import type { WorkerLanes } from './worker-lanes.ts';
 
-export interface SmallFile extends Omit<FileToRead, 'folder'> {
+export interface SmallFile {
+  /** Path of its folder below the root: the same object for files of the same folder. */
   readonly folder: Uint8Array;
+  readonly name: Uint8Array;
   readonly size: number;
+  /** 16 bytes when it has more than one hard link. */
+  readonly hardLink?: Uint8Array | undefined;
   /** What became of it; `records` is the buffer that `outcome.at` lies in. */
-  readonly done: (outcome: FileOutcome, records: Uint8Array) => void;
+  done(outcome: FileOutcome, records: Uint8Array): void;
 }
 
 export interface SmallFilesDeps {
@@ -64,13 +69,11 @@ export class SmallFiles {
   async #process(files: readonly SmallFile[], worker: number): Promise<void> {
     const { pool, base, captureSeconds, intake } = this.#deps;
     const batch = nextBatchNumber();
-    const folders: Uint8Array[] = [];
-    const wanted: FileToRead[] = files.map(({ folder, name, hardLink }) => {
-      if (folders.at(-1) !== folder) folders.push(folder);
-      return { folder: folders.length - 1, name, ...(hardLink === undefined ? {} : { hardLink }) };
-    });
-    const input = { batch, base, folders, files: wanted, captureSeconds };
-    const { at, exceptions, records, chunks } = await pool.run('ingestRead', input, { worker });
+    const wanted = filesToRead(files);
+    const { names, folderOf, folders } = wanted;
+    const input = { batch, base, files: wanted, captureSeconds };
+    const transfer = [...buffersOfJoined(names), ...buffersOfJoined(folders), folderOf.buffer];
+    const { at, exceptions, records, chunks } = await pool.run('ingestRead', input, { worker, transfer });
     let needed: Uint8Array | undefined;
     try {
       needed = intake.needed(chunks);
@@ -88,4 +91,16 @@ export class SmallFiles {
       await intake.sealAndStore(seal, chunks.ids, 'data');
     }
   }
+}
+
+function filesToRead(files: readonly SmallFile[]): FilesToRead {
+  const folders: Uint8Array[] = [];
+  const folderOf = new Uint32Array(files.length);
+  const hardLinks = new Map<number, Uint8Array>();
+  for (const [number, { folder, hardLink }] of files.entries()) {
+    if (folders.at(-1) !== folder) folders.push(folder);
+    folderOf[number] = folders.length - 1;
+    if (hardLink !== undefined) hardLinks.set(number, hardLink);
+  }
+  return { names: joinBytes(files.map(({ name }) => name)), folderOf, folders: joinBytes(folders), hardLinks };
 }

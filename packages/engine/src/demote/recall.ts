@@ -84,7 +84,7 @@ export async function applyRecall(plan: RecallPlan, deps: RecallDeps, signal?: A
   const failures: EdgeError[] = [];
   const done = { chunks: 0, bytes: 0 };
   const session = deps.sessions.beginSession('recall');
-  const writer = deps.chunks.openWriter(session);
+  const writer = deps.chunks.openWriter();
   try {
     for (const batch of batchesOf(plan.chunks)) {
       const fetched: SealedChunk[] = [];

@@ -13,8 +13,6 @@ import { type NumberedPack, type PackTable, packTable } from './pack-table.ts';
 
 /** Beyond the port: what the drivers of the own disk and of the bucket need. */
 export interface ChunkIndexTable extends ChunkIndex {
-  /** Marks the chunks as relied on by the session without asking whether they are there. */
-  relyOn(session: number, ids: readonly ChunkId[]): void;
   /** Own-disk packs whose rows are gone but whose files may still be there. */
   doomedPacks(): PackName[];
   /** The file of a doomed pack is gone. */
@@ -63,17 +61,16 @@ export function chunkIndex(db: Db, clock: Clock): ChunkIndexTable {
   return {
     // Only the temporary table is written: no fsync on this path.
     claim: db.transaction((session: number, ids: readonly ChunkId[]) => {
+      claimed.requireOpen(session);
       const known = new Uint8Array(ids.length);
-      for (const [i, id] of ids.entries()) {
-        claimed.add(session, id);
-        if (frames.isThere(id)) known[i] = 1;
+      for (let i = 0; i < ids.length; i++) {
+        if (!frames.isThere(ids[i]!)) continue;
+        claimed.add(session, ids[i]!);
+        known[i] = 1;
       }
       return known;
     }),
-    relyOn: db.transaction((session: number, ids: readonly ChunkId[]) => {
-      for (const id of ids) claimed.add(session, id);
-    }),
-    beginSession: (what) => claimed.begin(what),
+    beginSession: (what) => claimed.begin(what, packs.nextNumber()),
     endSession: (session) => claimed.end(session),
     sessions: () => claimed.sessions(),
     addPack: (pack, rows) => {
@@ -98,7 +95,8 @@ export function chunkIndex(db: Db, clock: Clock): ChunkIndexTable {
           const copies = frames.goodCopies(id);
           const here = copies.filter((copy) => packs.byNumber(copy.pack).store === store);
           // The last copy in this agent's store stays while a running session relies on it or another owner holds it here.
-          if (here.length === copies.length && (claimed.isClaimed(id) || holds.isHeld(id))) continue;
+          const isReliedOn = here.some((copy) => claimed.isClaimed(id, copy.pack)) || holds.isHeld(id);
+          if (here.length === copies.length && isReliedOn) continue;
           for (const copy of here) {
             frames.removeRow(copy.frame);
             touched.add(packs.byNumber(copy.pack).name);

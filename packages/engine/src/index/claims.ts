@@ -1,6 +1,8 @@
 /**
  * Which chunks running sessions rely on. Sessions die with the process (the data dir lock admits one), so claims lie in a temporary table:
  * bounded memory, no fsync, gone after a crash. Only the 48-bit key is kept; a chance collision keeps a copy a little longer, never less long.
+ * What a session stores itself needs no row of its own: pack numbers only grow while the process lives, and a session relies on every pack that came
+ * after it began, whoever wrote it (a compaction may have moved its chunks).
  */
 
 import { EdgeError } from '../core/errors.ts';
@@ -9,10 +11,14 @@ import type { Db } from './database.ts';
 import { key48 } from './key48.ts';
 
 export interface Claims {
-  begin(what: string): number;
+  /** `firstPack`: the number that the next pack gets. */
+  begin(what: string, firstPack: number): number;
   end(session: number): void;
+  /** E_FAILED for a session that is not open. */
   add(session: number, id: ChunkId): void;
-  isClaimed(id: ChunkId): boolean;
+  requireOpen(session: number): void;
+  /** Whether an open session relies on the chunk, of which there is a copy in this pack. */
+  isClaimed(id: ChunkId, pack: number): boolean;
   sessions(): { readonly session: number; readonly what: string }[];
 }
 
@@ -24,11 +30,14 @@ export function claims(db: Db): Claims {
   const find = db.prepare<[number], number>('SELECT 1 FROM temp.claims WHERE key48 = ? LIMIT 1').pluck();
   const end = db.prepare<[number]>('DELETE FROM temp.claims WHERE session = ?');
   const endAll = db.prepare('DELETE FROM temp.claims');
-  const open = new Map<number, string>();
+  const open = new Map<number, { readonly what: string; readonly firstPack: number }>();
   let last = 0;
+  const requireOpen = (session: number): void => {
+    if (!open.has(session)) throw new EdgeError('E_FAILED', `session ${session} is not open`);
+  };
   return {
-    begin: (what) => {
-      open.set(++last, what);
+    begin: (what, firstPack) => {
+      open.set(++last, { what, firstPack });
       return last;
     },
     end: (session) => {
@@ -37,10 +46,14 @@ export function claims(db: Db): Claims {
       else end.run(session);
     },
     add: (session, id) => {
-      if (!open.has(session)) throw new EdgeError('E_FAILED', `session ${session} is not open`);
+      requireOpen(session);
       add.run(key48(id), session);
     },
-    isClaimed: (id) => open.size > 0 && find.get(key48(id)) !== undefined,
-    sessions: () => [...open].map(([session, what]) => ({ session, what })),
+    requireOpen,
+    isClaimed: (id, pack) => {
+      for (const { firstPack } of open.values()) if (pack >= firstPack) return true;
+      return open.size > 0 && find.get(key48(id)) !== undefined;
+    },
+    sessions: () => [...open].map(([session, { what }]) => ({ session, what })),
   };
 }

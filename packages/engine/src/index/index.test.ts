@@ -252,6 +252,22 @@ describe('chunks', () => {
     expect(index.chunks.dropLocations('', [claimed])).toEqual([pack.name]);
   });
 
+  test('what was stored since a session began is relied on, also when it moves, and when the number of an older pack was free', () => {
+    const older = added(1);
+    const free = older.rows[0]!.id;
+    index.chunks.forgetPack(added(1).pack.name);
+    const session = index.chunks.beginSession('capture');
+    const stored = added(1);
+    const id = stored.rows[0]!.id;
+    expect(index.chunks.dropLocations('', [id])).toEqual([]);
+    const moved = madePack(1);
+    moved.rows = moved.rows.map((row) => ({ ...row, id }));
+    index.chunks.swapPacks([stored.pack.name], [{ pack: moved.pack, frames: moved.rows }]);
+    expect(index.chunks.dropLocations('', [id, free])).toEqual([older.pack.name]);
+    index.chunks.endSession(session);
+    expect(index.chunks.dropLocations('', [id])).toEqual([moved.pack.name]);
+  });
+
   test('a swap that would lose a chunk is undone as a whole', () => {
     const old = added(3);
     const next = madePack(2);

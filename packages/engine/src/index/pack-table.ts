@@ -9,6 +9,8 @@ export interface NumberedPack extends PackRow {
 }
 
 export interface PackTable {
+  /** The number that the next pack gets: never one that a pack had while this database was open. */
+  nextNumber(): number;
   /** Returns the pack's number. The name must not be in that store yet. */
   insert(pack: PackRow, firstFrame: number): number;
   byNumber(pack: number): NumberedPack;
@@ -39,8 +41,9 @@ const KEPT_PACKS_MAX = 8192;
 
 export function packTable(db: Db): PackTable {
   const insert = db.prepare(
-    'INSERT INTO packs (name, store, class, bytes, frames, first_frame, created_ns) VALUES (?, ?, ?, ?, ?, ?, ?)',
+    'INSERT INTO packs (pack, name, store, class, bytes, frames, first_frame, created_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
   );
+  const newest = db.prepare<[], number>('SELECT coalesce(max(pack), 0) FROM packs').pluck();
   const byNumber = db.prepare<[number], RawPack>(`SELECT ${COLUMNS} FROM packs WHERE pack = ?`);
   const byName = db.prepare<[Uint8Array, string], RawPack>(`SELECT ${COLUMNS} FROM packs WHERE name = ? AND store = ?`);
   const all = db.prepare<[], RawPack>(`SELECT ${COLUMNS} FROM packs ORDER BY pack`);
@@ -53,27 +56,29 @@ export function packTable(db: Db): PackTable {
     'SELECT count(*) AS packs, coalesce(sum(bytes), 0) AS bytes FROM packs',
   );
   const kept = new Map<number, NumberedPack>();
+  let last = newest.get()!;
 
   return {
-    insert: (pack, firstFrame) =>
-      Number(
-        insert.run(
-          fromHex(pack.name, 32),
-          pack.store,
-          classNumber(pack.packClass),
-          pack.bytes,
-          pack.frames,
-          firstFrame,
-          pack.createdNs,
-        ).lastInsertRowid,
-      ),
+    nextNumber: () => last + 1,
+    insert: (pack, firstFrame) => {
+      insert.run(
+        ++last,
+        fromHex(pack.name, 32),
+        pack.store,
+        classNumber(pack.packClass),
+        pack.bytes,
+        pack.frames,
+        firstFrame,
+        pack.createdNs,
+      );
+      return last;
+    },
     byNumber: (number) => {
       let pack = kept.get(number);
       if (pack === undefined) {
         pack = toPack(byNumber.get(number)!);
         if (kept.size >= KEPT_PACKS_MAX) kept.clear();
-        // What a transaction reads may be undone, and its number given to another pack.
-        if (!db.inTransaction) kept.set(number, pack);
+        kept.set(number, pack);
       }
       return pack;
     },
@@ -84,8 +89,7 @@ export function packTable(db: Db): PackTable {
     list: (store) => (store === undefined ? all.all() : ofStore.all(store)).map(toPack),
     remove: (pack) => {
       remove.run(pack.pack);
-      // Numbers are used again.
-      kept.clear();
+      kept.delete(pack.pack);
     },
     doom: (name) => void doom.run(fromHex(name, 32)),
     doomed: () => doomed.all().map(toHex),

@@ -14,12 +14,25 @@ export interface FrameHeader {
 /** The 48 bytes before a sealed chunk, in packs and on the wire between peers. */
 export function encodeFrameHeader({ id, packClass, keyId, sealedBytes }: FrameHeader): Uint8Array {
   const out = Buffer.alloc(FRAME_HEADER_BYTES);
-  out.set(FRAME_MAGIC, 0);
-  out.writeUInt32LE(sealedBytes, 4);
-  out.writeUInt32LE(keyId, 8);
-  out.writeUInt8(CLASS_CODE[packClass], 12);
-  out.set(id.subarray(0, 32), 16);
+  writeFrameHeader(out, 0, id, packClass, keyId, sealedBytes);
   return out;
+}
+
+/** Writes them at `at`. */
+export function writeFrameHeader(
+  into: Buffer,
+  at: number,
+  id: ChunkId,
+  packClass: PackClass,
+  keyId: number,
+  sealedBytes: number,
+): void {
+  into.set(FRAME_MAGIC, at);
+  into.writeUInt32LE(sealedBytes, at + 4);
+  into.writeUInt32LE(keyId, at + 8);
+  // The class, and three reserved bytes.
+  into.writeUInt32LE(CLASS_CODE[packClass], at + 12);
+  into.set(id, at + 16);
 }
 
 /** Reads the 48 bytes at `offset`. The id is a copy. E_FORMAT when they are no frame header or claim more than a chunk may have. */

@@ -1,14 +1,15 @@
 import { createHash } from 'node:crypto';
 import { concatBytes } from '../core/bytes.ts';
+import { ChunkIdSet } from '../core/chunk-id-set.ts';
 import { EdgeError } from '../core/errors.ts';
-import { type PackClass, type PackName, toHex, type VaultId } from '../core/ids.ts';
+import { type ChunkId, type PackClass, type PackName, toHex, type VaultId } from '../core/ids.ts';
 import { CHUNK_SEALED_BYTES_MAX, PACK_BYTES_MAX, PACK_FRAMES_MAX } from '../core/limits.ts';
 import type { SealedChunk } from '../core/ports/chunk-store.ts';
 import type { FrameRow } from '../core/ports/index.ts';
 import { encodeFrameHeader } from './frame-header.ts';
 import { FRAME_HEADER_BYTES, INDEX_ENTRY_BYTES, PACK_FOOTER_BYTES, PACK_HEADER_BYTES } from './layout.ts';
 import { encodePackHeader } from './pack-header.ts';
-import { encodePackTail } from './pack-tail.ts';
+import { encodePackTail, readRow, writeIndexEntry } from './pack-tail.ts';
 
 /**
  * Lays out one pack while its frames are written elsewhere. The writer puts down `header()`, then for each chunk `frameHeader(chunk)` and the
@@ -23,8 +24,10 @@ export interface PackBuilder {
   header(): Uint8Array;
   /** The 48 bytes that go before the chunk's sealed bytes. */
   frameHeader(chunk: SealedChunk): Uint8Array;
-  /** Takes the chunk as the next frame and says where its sealed bytes lie. E_FAILED for another class, the same id again, or a pack that is full. */
-  add(chunk: SealedChunk): FrameRow;
+  /** Whether the chunk is one of its frames. */
+  has(id: ChunkId): boolean;
+  /** Takes the chunk as the next frame. E_FAILED for another class, the same id again, or a pack that is full. */
+  add(chunk: SealedChunk): void;
   /** Index and footer, and the name that they give the pack. E_FAILED when there is no frame. */
   finish(): FinishedPack;
 }
@@ -43,11 +46,16 @@ export function createPackBuilder(vault: VaultId, packClass: PackClass): PackBui
   return new Builder(vault, packClass);
 }
 
+/** Room in the index to begin with. */
+const INDEX_ENTRIES_FIRST = 64;
+
 class Builder implements PackBuilder {
   readonly packClass: PackClass;
   readonly #header: Uint8Array;
-  readonly #rows: FrameRow[] = [];
-  readonly #ids = new Set<string>();
+  readonly #ids = new ChunkIdSet();
+  /** The pack's index as far as there are frames: kept as the bytes that it becomes, not as objects that live as long as the pack is filled. */
+  #index = Buffer.allocUnsafeSlow(INDEX_ENTRIES_FIRST * INDEX_ENTRY_BYTES);
+  readonly #identified: boolean[] = [];
   #end = PACK_HEADER_BYTES;
 
   constructor(vault: VaultId, packClass: PackClass) {
@@ -56,11 +64,15 @@ class Builder implements PackBuilder {
   }
 
   get bytes(): number {
-    return this.#end + this.#rows.length * INDEX_ENTRY_BYTES + PACK_FOOTER_BYTES;
+    return this.#end + this.frames * INDEX_ENTRY_BYTES + PACK_FOOTER_BYTES;
   }
 
   get frames(): number {
-    return this.#rows.length;
+    return this.#identified.length;
+  }
+
+  has(id: ChunkId): boolean {
+    return this.#ids.has(id);
   }
 
   header(): Uint8Array {
@@ -76,9 +88,8 @@ class Builder implements PackBuilder {
     });
   }
 
-  add(chunk: SealedChunk): FrameRow {
+  add(chunk: SealedChunk): void {
     const sealedBytes = chunk.bytes.length;
-    const hex = toHex(chunk.id);
     const more = FRAME_HEADER_BYTES + sealedBytes + INDEX_ENTRY_BYTES;
     if (chunk.packClass !== this.packClass)
       throw new EdgeError('E_FAILED', `a ${chunk.packClass} chunk in a ${this.packClass} pack`);
@@ -87,27 +98,36 @@ class Builder implements PackBuilder {
     if (sealedBytes < 1 || sealedBytes > CHUNK_SEALED_BYTES_MAX) {
       throw new EdgeError('E_FAILED', `a sealed chunk of ${sealedBytes} bytes does not go into a pack`);
     }
-    if (this.#ids.has(hex)) throw new EdgeError('E_FAILED', `chunk ${hex} is in this pack already`);
-    if (this.#rows.length >= PACK_FRAMES_MAX || this.bytes + more > PACK_BYTES_MAX)
+    if (this.frames >= PACK_FRAMES_MAX || this.bytes + more > PACK_BYTES_MAX)
       throw new EdgeError('E_FAILED', 'this pack is full');
-    this.#ids.add(hex);
-    const row: FrameRow = {
-      id: new Uint8Array(chunk.id),
+    if (!this.#ids.add(chunk.id)) throw new EdgeError('E_FAILED', `chunk ${toHex(chunk.id)} is in this pack already`);
+    const at = this.frames * INDEX_ENTRY_BYTES;
+    if (at === this.#index.length) {
+      const larger = Buffer.allocUnsafeSlow(this.#index.length * 2);
+      this.#index.copy(larger);
+      this.#index = larger;
+    }
+    const offset = this.#end + FRAME_HEADER_BYTES;
+    writeIndexEntry(this.#index, at, {
+      id: chunk.id,
       keyId: chunk.keyId,
-      offset: this.#end + FRAME_HEADER_BYTES,
+      offset,
       sealedBytes,
-      sealedSha256: new Uint8Array(chunk.sha256),
-      identified: chunk.identified,
-    };
-    this.#rows.push(row);
-    this.#end = row.offset + sealedBytes;
-    return row;
+      sealedSha256: chunk.sha256,
+    });
+    this.#identified.push(chunk.identified);
+    this.#end = offset + sealedBytes;
   }
 
   finish(): FinishedPack {
-    if (this.#rows.length === 0) throw new EdgeError('E_FAILED', 'a pack without frames is not written');
-    const tail = encodePackTail(this.#rows, this.#end);
-    return { tail, name: packNameOf(this.#header, tail), bytes: this.#end + tail.length, frames: this.#rows };
+    if (this.frames === 0) throw new EdgeError('E_FAILED', 'a pack without frames is not written');
+    const index = this.#index.subarray(0, this.frames * INDEX_ENTRY_BYTES);
+    const tail = encodePackTail(index, this.#end);
+    const frames = this.#identified.map((identified, i) => ({
+      ...readRow(index, i * INDEX_ENTRY_BYTES, 'pack index'),
+      identified,
+    }));
+    return { tail, name: packNameOf(this.#header, tail), bytes: this.#end + tail.length, frames };
   }
 }
 

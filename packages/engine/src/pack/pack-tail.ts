@@ -35,21 +35,24 @@ export function packTailBytes(frames: number): number {
   return frames * INDEX_ENTRY_BYTES + PACK_FOOTER_BYTES;
 }
 
-/** Index and footer of the given frames; `end` is the offset just behind the last frame. */
-export function encodePackTail(frames: readonly FrameRow[], end: number): Uint8Array {
-  const out = Buffer.alloc(packTailBytes(frames.length));
-  let at = 0;
-  for (const frame of frames) {
-    out.set(frame.id, at);
-    out.writeBigUInt64LE(BigInt(frame.offset), at + 32);
-    out.writeUInt32LE(frame.sealedBytes, at + 40);
-    out.writeUInt32LE(frame.keyId, at + 44);
-    out.set(frame.sealedSha256, at + 48);
-    at += INDEX_ENTRY_BYTES;
-  }
-  const digest = createHash('sha256').update(out.subarray(0, at)).digest();
+/** Writes the index entry of a frame at `at`. The offset is within a pack: it has at most 48 bits. */
+export function writeIndexEntry(index: Buffer, at: number, frame: Omit<FrameRow, 'identified'>): void {
+  index.set(frame.id, at);
+  index.writeUIntLE(frame.offset, at + 32, 6);
+  index.writeUInt16LE(0, at + 38);
+  index.writeUInt32LE(frame.sealedBytes, at + 40);
+  index.writeUInt32LE(frame.keyId, at + 44);
+  index.set(frame.sealedSha256, at + 48);
+}
+
+/** Index and footer; `end` is the offset just behind the last frame. */
+export function encodePackTail(index: Uint8Array, end: number): Buffer {
+  const out = Buffer.alloc(index.length + PACK_FOOTER_BYTES);
+  out.set(index, 0);
+  const at = index.length;
+  const digest = createHash('sha256').update(index).digest();
   out.writeBigUInt64LE(BigInt(end), at);
-  out.writeUInt32LE(frames.length, at + 8);
+  out.writeUInt32LE(index.length / INDEX_ENTRY_BYTES, at + 8);
   out.writeUInt32LE(PACK_VERSION, at + 12);
   out.set(digest, at + 16);
   out.set(FOOTER_MAGIC, at + 56);
@@ -129,7 +132,8 @@ export function verifyPackName(name: PackName, header: Uint8Array, tail: Uint8Ar
   }
 }
 
-function readRow(index: Buffer, at: number, what: string): FrameRow {
+/** The frame of an index entry. Its bytes are copies. E_FORMAT when it claims more than a chunk may have. */
+export function readRow(index: Buffer, at: number, what: string): FrameRow {
   const offset = Number(index.readBigUInt64LE(at + 32));
   const sealedBytes = index.readUInt32LE(at + 40);
   if (sealedBytes < 1 || sealedBytes > CHUNK_SEALED_BYTES_MAX)

@@ -3,11 +3,12 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createChunker } from '../chunking/chunker.ts';
 import { createIdentifier } from '../codec/identify.ts';
+import { joinBytes } from '../core/joined-bytes.ts';
 import { temporaryFolder } from '../testing/store-fixture.ts';
 import { decodeEntry } from '../tree/decode-entry.ts';
 import { ChunkBatches, type PlainChunk } from './chunk-batch.ts';
 import { FolderStateReader, FolderStateWriter, StateFlag } from './folder-state.ts';
-import { type FileOutcome, type FileToRead, readFiles, SMALL_FILE_BYTES_MAX } from './read-files.ts';
+import { type FileOutcome, type FilesToRead, readFiles, SMALL_FILE_BYTES_MAX } from './read-files.ts';
 
 /** Something happens between looking at a file and reading it. */
 class DisturbedBatches extends ChunkBatches {
@@ -36,10 +37,18 @@ function read(...names: string[]): { outcomes: FileOutcome[]; chunks: PlainChunk
   const chunks: PlainChunk[] = [];
   const records = new FolderStateWriter();
   records.start();
-  const files: FileToRead[] = names.map((name) => ({ folder: 0, name: Buffer.from(name) }));
   const tools = { chunker, identify, batches, captureSeconds: 2_000_000_000 };
-  const outcomes = readFiles(Buffer.from(folder.path), [Buffer.alloc(0)], files, tools, chunks, records);
+  const outcomes = readFiles(Buffer.from(folder.path), filesIn('', names), tools, chunks, records);
   return { outcomes, chunks, reader: FolderStateReader.open(records.take())! };
+}
+
+function filesIn(path: string, names: readonly string[]): FilesToRead {
+  return {
+    names: joinBytes(names.map((name) => Buffer.from(name))),
+    folderOf: new Uint32Array(names.length),
+    folders: joinBytes([Buffer.from(path)]),
+    hardLinks: new Map(),
+  };
 }
 
 const write = (name: string, content: string | Buffer): void => fs.writeFileSync(join(folder.path, name), content);
@@ -105,8 +114,7 @@ test('a folder that is gone takes its files with it', () => {
   const records = new FolderStateWriter();
   records.start();
   const tools = { chunker, identify, batches, captureSeconds: 0 };
-  const files = [{ folder: 0, name: Buffer.from('f') }];
-  const outcomes = readFiles(Buffer.from(folder.path), [Buffer.from('nowhere')], files, tools, [], records);
+  const outcomes = readFiles(Buffer.from(folder.path), filesIn('nowhere', ['f']), tools, [], records);
   expect(outcomes).toEqual([{ kind: 'gone' }]);
 });
 

@@ -3,6 +3,7 @@ import type { Chunker } from '../chunking/chunker.ts';
 import type { Identify } from '../codec/identify.ts';
 import { errnoOf } from '../core/errors.ts';
 import { ChunkKind } from '../core/ids.ts';
+import { type JoinedBytes, partAt } from '../core/joined-bytes.ts';
 import { MIB } from '../core/limits.ts';
 import { descriptorLimit } from '../files/descriptor-limit.ts';
 import { decodeStatx, STATX_BYTES, statxInto } from '../files/file-stat.ts';
@@ -22,9 +23,18 @@ import {
   TYPE_CODES,
 } from './folder-state.ts';
 
+/** Files of some folders, in the order in which they are to be read. */
+export interface FilesToRead {
+  readonly names: JoinedBytes;
+  /** For each file the number of its folder. */
+  readonly folderOf: Uint32Array<ArrayBuffer>;
+  /** Paths below the root. */
+  readonly folders: JoinedBytes;
+  /** Files with more than one hard link, by their number, with 16 bytes each. */
+  readonly hardLinks: ReadonlyMap<number, Uint8Array>;
+}
+
 export interface FileToRead {
-  /** Number of its folder in the request. */
-  readonly folder: number;
   readonly name: Uint8Array;
   /** 16 bytes when it has more than one hard link. */
   readonly hardLink?: Uint8Array;
@@ -63,27 +73,33 @@ const before = new Uint32Array(STAT_WORDS);
 const after = new Uint32Array(STAT_WORDS);
 const cuts = new Uint32Array(4096);
 
-/** Reads files of some folders in the order given. Chunks go to `chunks`, records to `records`. */
+/** What became of each file. Chunks go to `chunks`, records to `records`. */
 export function readFiles(
   base: Uint8Array,
-  folders: readonly Uint8Array[],
-  files: readonly FileToRead[],
+  files: FilesToRead,
   tools: ReadTools,
   chunks: PlainChunk[],
   records: FolderStateWriter,
 ): FileOutcome[] {
   const outcomes: FileOutcome[] = [];
-  while (outcomes.length < files.length) {
-    const opened = openAhead(base, folders, files.slice(outcomes.length, outcomes.length + openAheadCount));
+  while (outcomes.length < files.folderOf.length) {
+    const opened = openAhead(base, files, outcomes.length);
     try {
       for (const fd of opened) {
-        outcomes.push(typeof fd === 'number' ? readFile(fd, files[outcomes.length]!, tools, chunks, records) : fd);
+        const number = outcomes.length;
+        outcomes.push(typeof fd === 'number' ? readFile(fd, fileAt(files, number), tools, chunks, records) : fd);
       }
     } finally {
       for (const fd of opened) if (typeof fd === 'number') closeFd(fd);
     }
   }
   return outcomes;
+}
+
+function fileAt({ names, hardLinks }: FilesToRead, number: number): FileToRead {
+  const name = partAt(names, number);
+  const hardLink = hardLinks.size === 0 ? undefined : hardLinks.get(number);
+  return hardLink === undefined ? { name } : { name, hardLink };
 }
 
 /** Files that are open at a time: the disk fetches all of them while the first is read. */
@@ -96,25 +112,22 @@ const openAheadCount = Math.max(
   Math.min(OPEN_AHEAD_MAX, ((descriptorLimit() ?? 1024) - DESCRIPTORS_RESERVED) / DESCRIPTOR_SHARES),
 );
 
-/** A descriptor for each file, or what became of it. Fewer when the process is out of descriptors: those that are open are read first. */
-function openAhead(
-  base: Uint8Array,
-  folders: readonly Uint8Array[],
-  files: readonly FileToRead[],
-): (number | FileOutcome)[] {
+/** A descriptor for each file from this one on, or what became of it. Fewer when the process is out of descriptors: those that are open are read first. */
+function openAhead(base: Uint8Array, files: FilesToRead, from: number): (number | FileOutcome)[] {
+  const { folders, folderOf, names } = files;
   const opened: (number | FileOutcome)[] = [];
   let dir: number | FileOutcome = -1;
   let folder = -1;
-  for (const file of files) {
+  for (let number = from; number < Math.min(folderOf.length, from + openAheadCount); number++) {
     try {
-      if (file.folder !== folder) {
+      if (folderOf[number] !== folder) {
         if (typeof dir === 'number' && dir >= 0) closeFd(dir);
-        folder = file.folder;
+        folder = folderOf[number]!;
         dir = -1;
-        dir = openFolder(base, folders[folder]!);
+        dir = openFolder(base, partAt(folders, folder));
       }
       if (typeof dir === 'number') {
-        const fd = openForReading(dir, file.name, { isPatient: opened.length === 0 });
+        const fd = openForReading(dir, partAt(names, number), { isPatient: opened.length === 0 });
         opened.push(fd);
         willRead(fd);
       } else opened.push(dir);

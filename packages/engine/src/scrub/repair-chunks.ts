@@ -23,7 +23,7 @@ export async function repairChunks(
   const own = findings.filter((finding) => finding.store === '');
   if (own.length === 0) return;
   const session = deps.index.beginSession('scrub');
-  const writer = deps.chunks.openWriter(session);
+  const writer = deps.chunks.openWriter();
   const mended: Finding[] = [];
   const rewritten: Finding[] = [];
   try {

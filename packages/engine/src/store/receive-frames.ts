@@ -27,7 +27,7 @@ export async function receiveFrames(
 ): Promise<void> {
   const expected = new Map<HexId, HoldEntry>(entries.map((entry) => [toHex(entry.id), entry]));
   const session = deps.index.chunks.beginSession('receive');
-  const writer = deps.chunks.openWriter(session);
+  const writer = deps.chunks.openWriter();
   try {
     let group: OutgoingFrame[] = [];
     let bytes = 0;

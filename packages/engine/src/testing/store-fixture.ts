@@ -82,7 +82,7 @@ export function madeChunk(bytes = 1000, packClass: PackClass = 'data', identifie
 /** Stores the chunks as one flush; so as one pack a class when they fit. */
 export async function storeChunks(store: OpenedStore, chunks: readonly SealedChunk[]): Promise<void> {
   const session = store.index.chunks.beginSession('test');
-  const writer = store.chunks.openWriter(session);
+  const writer = store.chunks.openWriter();
   for (const chunk of chunks) await writer.add(chunk);
   await writer.close();
   store.index.chunks.endSession(session);

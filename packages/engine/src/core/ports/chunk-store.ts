@@ -15,10 +15,10 @@ export interface SealedChunk {
 
 export interface ChunkWriter {
   /**
-   * Takes a chunk. Resolves when there is room for more (back-pressure), not when it is durable. E_NO_SPACE below the free-space floor.
-   * A chunk already added by this writer is ignored.
+   * Takes a chunk. Resolves when there is room for more (back-pressure), not when it is durable; undefined when there is. E_NO_SPACE below the free-space
+   * floor. A chunk already added by this writer is ignored.
    */
-  add(chunk: SealedChunk): Promise<void>;
+  add(chunk: SealedChunk): Promise<void> | undefined;
   /** Resolves when every chunk added so far is durable (pack fsynced, renamed, folder fsynced) and indexed. */
   flush(): Promise<void>;
   /** Flushes and ends; or, after a failure, removes its temporary files and ends. */
@@ -28,7 +28,8 @@ export interface ChunkWriter {
 }
 
 export interface ChunkStore extends SealedSource {
-  openWriter(session: number): ChunkWriter;
+  /** What it stores is relied on by every session that is open: one of the caller's should be. */
+  openWriter(): ChunkWriter;
   /** Removes own-disk copies of chunks that the caller verified elsewhere (P5), and compacts the packs that lost much. Returns bytes freed. */
   drop(ids: readonly ChunkId[], signal?: AbortSignal): Promise<{ readonly bytesFreed: number }>;
   /** Merges small packs of a class into full ones. */

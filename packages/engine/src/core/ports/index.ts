@@ -39,11 +39,11 @@ export interface ChunkLocation extends FrameRow {
 
 export interface ChunkIndex {
   /**
-   * Marks the chunks as relied on by the session and answers, for each, 1 when a good copy is in this agent's store (disk or its own
-   * bucket prefix), else 0. One transaction.
+   * Answers, for each chunk, 1 when a good copy is in this agent's store (disk or its own bucket prefix), else 0; those that are there are marked as relied
+   * on by the session. One transaction.
    */
   claim(session: number, ids: readonly ChunkId[]): Uint8Array;
-  /** Opens a session; chunks claimed by it, and packs added by it, are live for every collector until it ends. */
+  /** Opens a session; chunks claimed by it, and packs added since, are live for every collector until it ends. */
   beginSession(what: string): number;
   endSession(session: number): void;
   /** Registers a pack that is already durable, with all its frames. */

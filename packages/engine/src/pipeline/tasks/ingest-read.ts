@@ -1,7 +1,7 @@
 /** Reads a batch of small files and names their chunks, which stay here until `ingestSeal` asks for those that are needed. */
 import { type BatchChunks, ChunkBatches, type PlainChunk } from '../chunk-batch.ts';
 import { FolderStateWriter } from '../folder-state.ts';
-import { type FileOutcome, type FileToRead, readFiles } from '../read-files.ts';
+import { type FileOutcome, type FilesToRead, readFiles } from '../read-files.ts';
 import type { Task } from '../task.ts';
 
 export interface IngestReadTask {
@@ -9,8 +9,7 @@ export interface IngestReadTask {
     /** A number that no other batch of the run has. */
     readonly batch: number;
     readonly base: Uint8Array;
-    readonly folders: readonly Uint8Array[];
-    readonly files: readonly FileToRead[];
+    readonly files: FilesToRead;
     readonly captureSeconds: number;
   };
   readonly output: {
@@ -35,7 +34,7 @@ export const task: Task<IngestReadTask['input'], IngestReadTask['output']> = asy
   };
   const chunks: PlainChunk[] = [];
   records.start();
-  const outcomes = readFiles(input.base, input.folders, input.files, tools, chunks, records);
+  const outcomes = readFiles(input.base, input.files, tools, chunks, records);
   const kept = tools.batches.keep(input.batch, chunks);
   const taken = records.take();
   const at = new Uint32Array(outcomes.length);

@@ -81,8 +81,7 @@ describe('writing', () => {
 
   test('a chunk added again by the writer is ignored, also when its pack is indexed by then', async () => {
     const chunks = many(5);
-    const session = store.index.chunks.beginSession('t');
-    const writer = store.chunks.openWriter(session);
+    const writer = store.chunks.openWriter();
     for (const chunk of [...chunks, ...chunks]) await writer.add(chunk);
     await writer.flush();
     for (const chunk of chunks) await writer.add(chunk);
@@ -93,7 +92,7 @@ describe('writing', () => {
 
   test('adding without waiting keeps the order and loses nothing', async () => {
     const chunks = many(500, 20_000);
-    const writer = store.chunks.openWriter(store.index.chunks.beginSession('t'));
+    const writer = store.chunks.openWriter();
     await Promise.all(chunks.map((chunk) => writer.add(chunk)));
     await writer.close();
     expect(await readable(store, chunks)).not.toContain(false);
@@ -102,7 +101,7 @@ describe('writing', () => {
   test('chunks of a session cannot be dropped until it ends', async () => {
     const [chunk] = many(1) as [SealedChunk];
     const session = store.index.chunks.beginSession('capture');
-    const writer = store.chunks.openWriter(session);
+    const writer = store.chunks.openWriter();
     await writer.add(chunk);
     await writer.close();
     expect(await store.chunks.drop([chunk.id])).toEqual({ bytesFreed: 0 });
@@ -112,7 +111,7 @@ describe('writing', () => {
   });
 
   test('abandoning removes the temporary files and indexes nothing', async () => {
-    const writer = store.chunks.openWriter(store.index.chunks.beginSession('t'));
+    const writer = store.chunks.openWriter();
     for (const chunk of many(3)) await writer.add(chunk);
     await writer.abandon();
     expect(readdirSync(store.dataDir.packTemporaryDir)).toEqual([]);
@@ -121,7 +120,7 @@ describe('writing', () => {
   });
 
   test('a failure sticks: no later flush promises anything', async () => {
-    const writer = store.chunks.openWriter(store.index.chunks.beginSession('t'));
+    const writer = store.chunks.openWriter();
     await writer.add(madeChunk());
     const disarm = armFailpoints((name) => {
       if (name === 'pack.synced') throw Object.assign(new Error('disk gone'), { code: 'EIO' });
@@ -134,7 +133,7 @@ describe('writing', () => {
   });
 
   test('a chunk that no pack may hold fails the writer', async () => {
-    const writer = store.chunks.openWriter(store.index.chunks.beginSession('t'));
+    const writer = store.chunks.openWriter();
     await writer.add(madeChunk());
     await expect(writer.add({ ...madeChunk(), sha256: new Uint8Array(3) })).rejects.toMatchObject({ code: 'E_FAILED' });
     await expect(writer.flush()).rejects.toMatchObject({ code: 'E_FAILED' });
@@ -146,7 +145,7 @@ describe('writing', () => {
     store.close();
     store = await openStore(folder.path, { floorBytes: 2 ** 60 });
     expect(await store.chunks.freeSpace()).toMatchObject({ belowFloor: true });
-    const writer = store.chunks.openWriter(store.index.chunks.beginSession('t'));
+    const writer = store.chunks.openWriter();
     await expect(writer.add(madeChunk())).rejects.toMatchObject({ code: 'E_NO_SPACE', exitCode: 15 });
     await writer.abandon();
   });

@@ -1,7 +1,7 @@
 /** Takes sealed chunks one by one and makes packs of them: one pack of each class filling, one being made durable. */
 import type { Clock } from '../../core/clock.ts';
 import { EdgeError, toEdgeError } from '../../core/errors.ts';
-import { type ChunkId, type HexId, type PackClass, toHex, type VaultId } from '../../core/ids.ts';
+import type { PackClass, VaultId } from '../../core/ids.ts';
 import { PACK_FRAMES_MAX, PACK_LOCAL_BYTES_TARGET } from '../../core/limits.ts';
 import type { ChunkWriter, SealedChunk } from '../../core/ports/chunk-store.ts';
 import type { ChunkIndex } from '../../core/ports/index.ts';
@@ -12,32 +12,21 @@ import type { PackFolder } from './pack-folder.ts';
 
 export interface ChunkWriterDeps {
   readonly folder: PackFolder;
-  readonly index: Pick<ChunkIndex, 'addPack' | 'locate'> & {
-    /** Marks the chunks as relied on by the session. */
-    relyOn(session: number, ids: readonly ChunkId[]): void;
-  };
+  readonly index: Pick<ChunkIndex, 'addPack' | 'locate'>;
   readonly vault: VaultId;
   readonly clock: Clock;
   readonly floorBytes: number;
 }
 
-/** A writer whose chunks are relied on by the session from the moment that they are added. */
-export function createChunkWriter(session: number, deps: ChunkWriterDeps): ChunkWriter {
-  return new Writer(session, deps);
+export function createChunkWriter(deps: ChunkWriterDeps): ChunkWriter {
+  return new Writer(deps);
 }
 
-const DONE: Promise<void> = Promise.resolve();
-
 class Writer implements ChunkWriter {
-  readonly #session: number;
   readonly #deps: ChunkWriterDeps;
   readonly #filling = new Map<PackClass, PackFileWriter>();
-  /** Chunks of packs that are not in the index yet. */
-  readonly #pending = new Map<PackClass, Set<HexId>>([
-    ['data', new Set()],
-    ['meta', new Set()],
-  ]);
-  readonly #finishingIds = new Set<HexId>();
+  /** The pack that is being made durable, until it is in the index. */
+  #finished: PackFileWriter | undefined;
   readonly #added = chunkKeySet();
   readonly #stats = { chunks: 0, bytes: 0, packs: 0 };
   /** Calls are done one after the other, in the order that they came. */
@@ -47,8 +36,7 @@ class Writer implements ChunkWriter {
   #failure: EdgeError | undefined;
   #ended = false;
 
-  constructor(session: number, deps: ChunkWriterDeps) {
-    this.#session = session;
+  constructor(deps: ChunkWriterDeps) {
     this.#deps = deps;
   }
 
@@ -56,9 +44,9 @@ class Writer implements ChunkWriter {
     return { ...this.#stats };
   }
 
-  add(chunk: SealedChunk): Promise<void> {
+  add(chunk: SealedChunk): Promise<void> | undefined {
     try {
-      if (this.#addNow(chunk)) return DONE;
+      if (this.#addNow(chunk)) return undefined;
     } catch (error) {
       this.#failure ??= toEdgeError(error);
       return Promise.reject(this.#failure);
@@ -94,7 +82,7 @@ class Writer implements ChunkWriter {
     for (const file of open) await file.discard();
   }
 
-  /** The usual case without a promise of its own: nothing under way, and room in the buffer. Most chunks of a folder of small files take it. */
+  /** The usual case without a promise: nothing under way, and room in the buffer. Most chunks of a folder of small files take it. */
   #addNow(chunk: SealedChunk): boolean {
     if (this.#turns > 0 || this.#ended || this.#failure !== undefined || this.#added.mayHave(chunk.id)) return false;
     const file = this.#filling.get(chunk.packClass);
@@ -122,7 +110,6 @@ class Writer implements ChunkWriter {
   }
 
   #noteAdded(chunk: SealedChunk): void {
-    this.#pending.get(chunk.packClass)!.add(toHex(chunk.id));
     this.#added.add(chunk.id);
     this.#stats.chunks++;
     this.#stats.bytes += chunk.bytes.length;
@@ -130,8 +117,8 @@ class Writer implements ChunkWriter {
 
   #wasAdded(chunk: SealedChunk): boolean {
     if (!this.#added.mayHave(chunk.id)) return false;
-    const hex = toHex(chunk.id);
-    if (this.#pending.get(chunk.packClass)!.has(hex) || this.#finishingIds.has(hex)) return true;
+    if (this.#filling.get(chunk.packClass)?.has(chunk.id) === true || this.#finished?.has(chunk.id) === true)
+      return true;
     return this.#deps.index
       .locate([chunk.id])[0]!
       .some((copy) => copy.store === '' && (copy.identified || !chunk.identified));
@@ -144,9 +131,7 @@ class Writer implements ChunkWriter {
     await this.#finishing;
     this.#throwFailure();
     this.#filling.delete(packClass);
-    const ids = this.#pending.get(packClass)!;
-    for (const id of ids) this.#finishingIds.add(id);
-    ids.clear();
+    this.#finished = file;
     this.#finishing = this.#makeDurable(file).catch((error: unknown) => {
       // Kept for the next call, so that the flush which promises durability fails.
       this.#failure ??= toEdgeError(error);
@@ -155,14 +140,11 @@ class Writer implements ChunkWriter {
 
   async #makeDurable(file: PackFileWriter): Promise<void> {
     const { name, packClass, bytes, frames } = await file.finish();
-    // Claimed before it can be seen, so that nothing may drop it in between.
-    const ids = frames.map((frame) => frame.id);
-    this.#deps.index.relyOn(this.#session, ids);
     this.#deps.index.addPack(
       { name, store: '', packClass, bytes, frames: frames.length, createdNs: this.#deps.clock.nowNs() },
       frames,
     );
-    this.#finishingIds.clear();
+    this.#finished = undefined;
     this.#stats.packs++;
   }
 

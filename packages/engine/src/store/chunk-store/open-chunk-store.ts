@@ -1,5 +1,5 @@
 import type { Clock } from '../../core/clock.ts';
-import type { ChunkId, PackName, VaultId } from '../../core/ids.ts';
+import type { PackName, VaultId } from '../../core/ids.ts';
 import { FREE_SPACE_FLOOR_BYTES } from '../../core/limits.ts';
 import type { ChunkStore } from '../../core/ports/chunk-store.ts';
 import type { ChunkIndex } from '../../core/ports/index.ts';
@@ -13,10 +13,7 @@ import { packFormat } from './pack-format.ts';
 export interface ChunkStoreDeps {
   /** `DataDir.packDir`; its folders are made by `createDataDir` and `cleanDataDir`. */
   readonly packDir: string;
-  readonly index: ChunkIndex & {
-    packUnlinked(name: PackName): void;
-    relyOn(session: number, ids: readonly ChunkId[]): void;
-  };
+  readonly index: ChunkIndex & { packUnlinked(name: PackName): void };
   readonly vault: VaultId;
   readonly clock: Clock;
   /** Free bytes below which nothing new is stored; `FREE_SPACE_FLOOR_BYTES` when absent. */
@@ -50,7 +47,7 @@ export function openChunkStore(deps: ChunkStoreDeps): ChunkStore {
       }),
     fetch: (addresses, signal) => fetchFrames(addresses, inner, signal),
     packPath: (pack) => folder.packFile(pack),
-    openWriter: (session) => createChunkWriter(session, inner),
+    openWriter: () => createChunkWriter(inner),
     drop: (ids, signal) =>
       oneAtATime(async () => ({ bytesFreed: await compactPacks(deps.index.dropLocations('', ids), inner, signal) })),
     mergeSmallPacks: (signal) => oneAtATime(() => mergeSmallPacks(inner, signal)),

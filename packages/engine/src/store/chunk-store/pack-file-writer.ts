@@ -5,10 +5,11 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { toEdgeError } from '../../core/errors.ts';
 import { failpoint } from '../../core/failpoint.ts';
-import type { PackClass, PackName, VaultId } from '../../core/ids.ts';
+import type { ChunkId, PackClass, PackName, VaultId } from '../../core/ids.ts';
 import { MIB } from '../../core/limits.ts';
 import type { SealedChunk } from '../../core/ports/chunk-store.ts';
 import type { FrameRow } from '../../core/ports/index.ts';
+import { writeFrameHeader } from '../../pack/frame-header.ts';
 import { FRAME_HEADER_BYTES } from '../../pack/layout.ts';
 import { createPackBuilder, type PackBuilder } from '../../pack/pack-builder.ts';
 import { removeIfThere, writeFully } from '../durable-write.ts';
@@ -29,6 +30,7 @@ export interface PackFileWriter {
   /** Size that the pack would have if it were finished now. */
   readonly bytes: number;
   readonly frames: number;
+  has(id: ChunkId): boolean;
   /** Takes the chunk at once when there is room for it in the buffer; false when `add` has to be used. */
   addNow(chunk: SealedChunk): boolean;
   /** Resolves when the chunk's bytes were taken over (they may change then). */
@@ -84,6 +86,10 @@ class Writer implements PackFileWriter {
     return this.#builder.frames;
   }
 
+  has(id: ChunkId): boolean {
+    return this.#builder.has(id);
+  }
+
   async start(): Promise<void> {
     await this.#put(this.#builder.header());
   }
@@ -92,9 +98,8 @@ class Writer implements PackFileWriter {
     const end = this.#filled + FRAME_HEADER_BYTES + chunk.bytes.length;
     // The last byte is left free: a buffer that is full has to be written, which takes time.
     if (end >= WRITE_BYTES) return false;
-    const header = this.#builder.frameHeader(chunk);
     this.#builder.add(chunk);
-    this.#filling.set(header, this.#filled);
+    writeFrameHeader(this.#filling, this.#filled, chunk.id, chunk.packClass, chunk.keyId, chunk.bytes.length);
     this.#filling.set(chunk.bytes, this.#filled + FRAME_HEADER_BYTES);
     this.#filled = end;
     return true;
