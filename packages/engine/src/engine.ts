@@ -19,6 +19,7 @@ import { openVaultDescriptor, type VaultDescriptor } from './keys/vault-descript
 import type { VaultKeys } from './keys/vault-keys.ts';
 import { openRecord, readEnvelope, verifyRecord } from './log/record.ts';
 import type { RecordBody } from './log/record-body.ts';
+import { sharedZstd } from './pipeline/shared-zstd.ts';
 import type { PipelineTasks } from './pipeline/tasks.ts';
 import { createWorkerPool } from './pipeline/worker-pool.ts';
 import { finishLogRepair, type LogRepair } from './scrub/place-repaired-log.ts';
@@ -88,7 +89,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   if (finished !== undefined && options.toleratesOwnDamage !== true) warn(finishedRepair(finished));
   const identity = decodeIdentity(await readRequired(dataDir.identityFile, "the agent's identity"));
   await cleanDataDir(dataDir);
-  const opener = createOpener(sodium, keys);
+  const opener = createOpener(sodium, keys, sharedZstd());
   const pool = createWorkerPool({
     size: options.workers,
     config: { keys, chunker: descriptor.chunker, level: options.level },

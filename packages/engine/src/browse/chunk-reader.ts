@@ -4,7 +4,7 @@ import { type EdgeError, isEdgeError } from '../core/errors.ts';
 import type { ChunkId, ChunkKind, HexId } from '../core/ids.ts';
 import type { ReportWarning } from '../core/ports/progress.ts';
 import type { SealedSource, SourceKind } from '../core/ports/sealed-source.ts';
-import { type BadCopy, type CopyRouter, createCopyRouter, type Wanted, wantChunk } from './copy-router.ts';
+import { type BadCopy, type CopyRouter, createCopyRouter, Wanted } from './copy-router.ts';
 import { fetchSealed } from './sealed-fetch.ts';
 
 export interface ChunkReaderDeps {
@@ -74,7 +74,7 @@ export function createChunkReader(deps: ChunkReaderDeps): ChunkReader {
   ): Promise<(Uint8Array | EdgeError)[]> {
     const wanted = new Map<HexId, Wanted>();
     const order = ids.map((id) => {
-      const one = wantChunk(id);
+      const one = new Wanted(id);
       if (!wanted.has(one.hex)) wanted.set(one.hex, one);
       return one.hex;
     });
@@ -115,7 +115,7 @@ export function createChunkReader(deps: ChunkReaderDeps): ChunkReader {
     let error: EdgeError | undefined;
     await fetchSealed(
       router,
-      [wantChunk(id)],
+      [new Wanted(id)],
       {
         take(one, sealed) {
           const plain = openAs(kinds, one, sealed);

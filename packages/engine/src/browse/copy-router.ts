@@ -28,12 +28,22 @@ export interface Copy {
 }
 
 /** One chunk on its way: where it is read from now, and what was tried. */
-export interface Wanted {
+export class Wanted {
   readonly id: ChunkId;
-  readonly hex: HexId;
-  copy: Copy | undefined;
+  copy: Copy | undefined = undefined;
   /** What went wrong so far; most chunks never have any. */
-  trouble: Trouble | undefined;
+  trouble: Trouble | undefined = undefined;
+  #hex: HexId | undefined = undefined;
+
+  constructor(id: ChunkId) {
+    this.id = id;
+  }
+
+  /** Made when it is first asked for: of most chunks of a restore it never is. */
+  get hex(): HexId {
+    this.#hex ??= toHex(this.id);
+    return this.#hex;
+  }
 }
 
 export interface Trouble {
@@ -45,10 +55,6 @@ export interface Trouble {
   readonly notes: string[];
   /** What a source said other than "I do not have it": the first that somebody has to see to, or else the first. */
   failure: EdgeError | undefined;
-}
-
-export function wantChunk(id: ChunkId): Wanted {
-  return { id, hex: toHex(id), copy: undefined, trouble: undefined };
 }
 
 /** The chunk's trouble, to add to. */
@@ -99,11 +105,11 @@ export function createCopyRouter(deps: CopyRouterDeps): CopyRouter {
       const left: Wanted[] = [];
       for (const [i, one] of open.entries()) {
         const offers: Copy[] = [];
-        for (const [s, source] of group.sources.entries()) {
+        for (let s = 0; s < group.sources.length; s++) {
           const address = answers[s]?.[i];
-          if (address !== undefined) offers.push({ source, address });
+          if (address !== undefined) offers.push({ source: group.sources[s]!, address });
         }
-        one.copy = pick(group.kind, offers);
+        one.copy = group.sources.length === 1 ? offers[0] : pick(group.kind, offers);
         if (one.copy === undefined) left.push(one);
       }
       open = left;

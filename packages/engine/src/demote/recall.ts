@@ -1,7 +1,7 @@
 /** Brings chunks of a path back from the bucket or from peers into the local packs. */
 
 import { hash } from 'node:crypto';
-import { wantChunk } from '../browse/copy-router.ts';
+import { Wanted } from '../browse/copy-router.ts';
 import { resolvePath } from '../browse/resolve-path.ts';
 import { fetchSealed } from '../browse/sealed-fetch.ts';
 import { openTreeReader } from '../browse/tree-reader.ts';
@@ -90,7 +90,7 @@ export async function applyRecall(plan: RecallPlan, deps: RecallDeps, signal?: A
       const fetched: SealedChunk[] = [];
       await fetchSealed(
         reader.chunks.router,
-        batch.map(({ id }) => wantChunk(id)),
+        batch.map(({ id }) => new Wanted(id)),
         {
           take(wanted, sealed) {
             const keyId = wanted.copy?.address.keyId ?? 0;

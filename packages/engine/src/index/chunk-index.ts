@@ -4,6 +4,7 @@ import { EdgeError } from '../core/errors.ts';
 import { failpoint } from '../core/failpoint.ts';
 import type { ChunkId, PackName } from '../core/ids.ts';
 import type { ChunkIndex, ChunkLocation, FrameRow, PackRow, StoreName } from '../core/ports/index.ts';
+import type { SealedAddress } from '../core/ports/sealed-source.ts';
 import { claims } from './claims.ts';
 import type { Db } from './database.ts';
 import { type FrameTable, frameTable, type NumberedFrame } from './frame-table.ts';
@@ -81,6 +82,7 @@ export function chunkIndex(db: Db, clock: Clock): ChunkIndexTable {
       failpoint('index.pack-added');
     },
     locate: (ids) => ids.map((id) => locationsOf(id, packs, frames)),
+    addresses: (store, ids) => ids.map((id) => addressIn(store, id, packs, frames)),
     markBad: (id, name, why, store = '') =>
       transaction(() => {
         const pack = packs.byName(name, store);
@@ -152,6 +154,19 @@ export function chunkIndex(db: Db, clock: Clock): ChunkIndexTable {
 function locationsOf(id: ChunkId, packs: PackTable, frames: FrameTable): ChunkLocation[] {
   const locations = frames.goodCopies(id).map((copy) => locationOf(copy, packs.byNumber(copy.pack)));
   return locations.length < 2 ? locations : locations.sort((a, b) => Number(a.store !== '') - Number(b.store !== ''));
+}
+
+function addressIn(
+  store: StoreName,
+  id: ChunkId,
+  packs: PackTable,
+  frames: FrameTable,
+): (SealedAddress & { readonly pack: PackName }) | undefined {
+  for (const { pack: number, keyId, offset, sealedBytes, identified } of frames.goodPlaces(id)) {
+    const pack = packs.byNumber(number);
+    if (pack.store === store) return { id, keyId, sealedBytes, pack: pack.name, offset, identified };
+  }
+  return undefined;
 }
 
 function locationOf(copy: NumberedFrame, pack: NumberedPack): ChunkLocation {

@@ -10,6 +10,14 @@ export interface NumberedFrame extends FrameRow {
   readonly pack: number;
 }
 
+export interface FramePlace {
+  readonly pack: number;
+  readonly keyId: number;
+  readonly offset: number;
+  readonly sealedBytes: number;
+  readonly identified: boolean;
+}
+
 export interface FrameTable {
   /** The row number that the next pack's frames begin with. */
   nextRow(): number;
@@ -17,6 +25,8 @@ export interface FrameTable {
   isThere(id: ChunkId): boolean;
   /** Good copies only. */
   goodCopies(id: ChunkId): NumberedFrame[];
+  /** Where good copies are, without what only verifying them needs. */
+  goodPlaces(id: ChunkId): FramePlace[];
   /** Frames of a pack in the order they were added; `bad` ones only when asked for. */
   ofPack(pack: NumberedPack, includeBad: boolean): NumberedFrame[];
   removeRow(frame: number): void;
@@ -53,6 +63,12 @@ export function frameTable(db: Db): FrameTable {
   const copies = db.prepare<[number, Uint8Array], RawFrame>(
     `SELECT ${COLUMNS} FROM frames WHERE key48 = ? AND id = ? AND bad = 0`,
   );
+  // As arrays and without blobs: each blob is a buffer outside the heap, and a restore asks for every chunk.
+  const places = db
+    .prepare<[number, Uint8Array], [number, number, number, number, number]>(
+      'SELECT pack, key_id, offset, sealed_bytes, flags FROM frames WHERE key48 = ? AND id = ? AND bad = 0',
+    )
+    .raw();
   const range = 'frame >= ? AND frame < ? AND pack = ?';
   const ofPack = db.prepare<[number, number, number], RawFrame>(
     `SELECT ${COLUMNS} FROM frames WHERE ${range} AND bad = 0 ORDER BY frame`,
@@ -93,6 +109,14 @@ export function frameTable(db: Db): FrameTable {
     },
     isThere: (id) => isThere.get(key48(id), id) !== undefined,
     goodCopies: (id) => copies.all(key48(id), id).map(toFrame),
+    goodPlaces: (id) =>
+      places.all(key48(id), id).map(([pack, keyId, offset, sealedBytes, flags]) => ({
+        pack,
+        keyId,
+        offset,
+        sealedBytes,
+        identified: (flags & IDENTIFIED) !== 0,
+      })),
     ofPack: (pack, includeBad) => (includeBad ? ofPackAll : ofPack).all(...rangeOf(pack)).map(toFrame),
     removeRow: (frame) => void removeRow.run(frame),
     removePack: (pack) => void removePack.run(...rangeOf(pack)),

@@ -1,5 +1,5 @@
 /**
- * zstd through the library that is part of the running Node.js program, with one context a direction kept for a worker's whole life. `node:zlib` makes and
+ * zstd through the library that is part of the running Node.js program, with one context a direction kept for a thread's whole life. `node:zlib` makes and
  * drops a context for each call, which for small files costs three times as much as compressing them. Where the program does not
  * export the library (it does in the builds of nodejs.org), `node:zlib` is used; the frames are the same.
  */

@@ -2,7 +2,7 @@
 import { shareTrouble, type Wanted } from '../browse/copy-router.ts';
 import { fetchSealed } from '../browse/sealed-fetch.ts';
 import { EdgeError } from '../core/errors.ts';
-import type { HexId } from '../core/ids.ts';
+import type { HexId, PackName } from '../core/ids.ts';
 import type { SealedSource } from '../core/ports/sealed-source.ts';
 import { type ExtractChunk, packBatch, type UnpackedBatch } from '../pipeline/tasks/extract-batch.ts';
 import type { ExtractFilesTask } from '../pipeline/tasks/extract-files.ts';
@@ -98,8 +98,13 @@ interface ChunkTable {
 function createChunkTable(brought: ReadonlyMap<Wanted, Uint8Array>): ChunkTable {
   const chunks: ExtractChunk[] = [];
   const wantedOf: Wanted[][] = [];
-  const numbers = new Map<string, number>();
-  const paths = new Map<string, string>();
+  /** Numbers of the chunks that were brought along, and of those in local packs by their offset. */
+  const numbers = new Map<Uint8Array, number>();
+  const packs = new Map<PackName, { readonly path: string; readonly numbers: Map<number, number> }>();
+  const known = (number: number, one: Wanted): number => {
+    if (wantedOf[number]!.at(-1) !== one) wantedOf[number]!.push(one);
+    return number;
+  };
   return {
     chunks,
     wantedOf,
@@ -107,27 +112,28 @@ function createChunkTable(brought: ReadonlyMap<Wanted, Uint8Array>): ChunkTable 
       const copy = one.copy;
       if (copy === undefined) return undefined;
       const { source, address } = copy;
-      const { keyId, sealedBytes, identified = false } = address;
+      const { keyId, sealedBytes, identified = false, pack, offset } = address;
       const sealed = brought.get(one);
-      // Two copies of one chunk are two chunks here: one of them may be bad.
-      const key = `${one.hex}${sealed === undefined ? address.pack : ''}:${sealed === undefined ? address.offset : source.label}`;
-      const known = numbers.get(key);
-      if (known !== undefined) {
-        if (wantedOf[known]!.at(-1) !== one) wantedOf[known]!.push(one);
-        return known;
-      }
       const number = chunks.length;
-      numbers.set(key, number);
-      wantedOf.push([one]);
+      // Two copies of one chunk are two chunks here: one of them may be bad.
       if (sealed !== undefined) {
+        const same = numbers.get(sealed);
+        if (same !== undefined) return known(same, one);
+        numbers.set(sealed, number);
         chunks.push({ id: one.id, keyId, sealedBytes: sealed.length, identified: false, place: { sealed } });
-        return number;
+      } else {
+        if (pack === undefined || offset === undefined || source.packPath === undefined) return undefined;
+        let inPack = packs.get(pack);
+        if (inPack === undefined) {
+          inPack = { path: source.packPath(pack), numbers: new Map() };
+          packs.set(pack, inPack);
+        }
+        const same = inPack.numbers.get(offset);
+        if (same !== undefined) return known(same, one);
+        inPack.numbers.set(offset, number);
+        chunks.push({ id: one.id, keyId, sealedBytes, identified, place: { pack: inPack.path, offset } });
       }
-      const { pack, offset } = address;
-      if (pack === undefined || offset === undefined || source.packPath === undefined) return undefined;
-      const path = paths.get(pack) ?? source.packPath(pack);
-      paths.set(pack, path);
-      chunks.push({ id: one.id, keyId, sealedBytes, identified, place: { pack: path, offset } });
+      wantedOf.push([one]);
       return number;
     },
   };

@@ -1,5 +1,5 @@
 /** Counts what a restore will read and write: bytes by source, and ranges asked for. Writes nothing. */
-import { wantChunk } from '../browse/copy-router.ts';
+import { Wanted } from '../browse/copy-router.ts';
 import { contentBytes, openTreeReader, type TreeReader } from '../browse/tree-reader.ts';
 import { isEdgeError } from '../core/errors.ts';
 import { toHex } from '../core/ids.ts';
@@ -55,7 +55,7 @@ function createTally(): Tally {
   async function lookUp(reader: TreeReader, signal: AbortSignal | undefined): Promise<void> {
     const batch = waiting;
     waiting = [];
-    const wanted = batch.map(({ id }) => wantChunk(id));
+    const wanted = batch.map(({ id }) => new Wanted(id));
     await reader.chunks.router.choose(wanted, signal);
     const found: { source: SealedSource; pack: string; offset: number; bytes: number }[] = [];
     for (const [i, one] of wanted.entries()) {

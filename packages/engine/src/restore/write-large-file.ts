@@ -1,5 +1,5 @@
 /** Writes one large file in pieces, by all workers at once: created at its full length, its metadata after the last piece. */
-import { type Wanted, wantChunk } from '../browse/copy-router.ts';
+import { Wanted } from '../browse/copy-router.ts';
 import { EdgeError, isEdgeError, toEdgeError } from '../core/errors.ts';
 import type { SourceKind } from '../core/ports/sealed-source.ts';
 import type { Segment } from '../pipeline/tasks/extract-batch.ts';
@@ -98,7 +98,7 @@ async function* cutPieces(run: RestoreRun, entry: Entry): AsyncGenerator<Piece[]
     for (let at = 0; at < refs.length; at += PIECES_AT_ONCE) {
       yield refs
         .slice(at, at + PIECES_AT_ONCE)
-        .map((ref) => ({ ref, segments: place(ref.length), wanted: wantChunk(ref.id) }));
+        .map((ref) => ({ ref, segments: place(ref.length), wanted: new Wanted(ref.id) }));
     }
   }
 }

@@ -1,5 +1,5 @@
 /** Writes the small files of a window: each whole, by one worker, in batches that follow the packs. */
-import { type Wanted, wantChunk } from '../browse/copy-router.ts';
+import { Wanted } from '../browse/copy-router.ts';
 import { toHex } from '../core/ids.ts';
 import { type ExtractFile, extractMetaOf } from '../pipeline/tasks/extract-batch.ts';
 import { BATCH_BYTES, sendBatch, workerReads } from './chunk-batch.ts';
@@ -33,11 +33,11 @@ function toSmallFile(item: WindowItem): SmallFile {
   const refs = content?.form === 'inline' ? content.refs : [];
   const lengths = refs.map((ref) => ref.length);
   const bytes = lengths.reduce((sum, length) => sum + length, 0);
-  if (refs.length === 1) return { item, wanted: [wantChunk(refs[0]!.id)], lengths, bytes };
+  if (refs.length === 1) return { item, wanted: [new Wanted(refs[0]!.id)], lengths, bytes };
   const byHex = new Map<string, Wanted>();
   const wanted = refs.map((ref) => {
     const hex = toHex(ref.id);
-    const one = byHex.get(hex) ?? wantChunk(ref.id);
+    const one = byHex.get(hex) ?? new Wanted(ref.id);
     byHex.set(hex, one);
     return one;
   });

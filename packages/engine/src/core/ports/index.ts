@@ -5,6 +5,7 @@
 
 import type { Head, SnapshotBody } from '../../log/record-body.ts';
 import type { AgentId, ChunkId, PackClass, PackName, RecordHash } from '../ids.ts';
+import type { SealedAddress } from './sealed-source.ts';
 
 /** `''` is the agent's own disk; otherwise the name of a configured store (`[stores.<name>]`). */
 export type StoreName = string;
@@ -48,6 +49,8 @@ export interface ChunkIndex {
   endSession(session: number): void;
   /** Registers a pack that is already durable, with all its frames. */
   addPack(pack: PackRow, frames: readonly FrameRow[]): void;
+  /** Where in this store each chunk can be read from; positions match `ids`. Faster than `locate`. */
+  addresses(store: StoreName, ids: readonly ChunkId[]): ((SealedAddress & { readonly pack: PackName }) | undefined)[];
   /** Good locations of each chunk, own disk first; the result's positions match `ids`. */
   locate(ids: readonly ChunkId[]): ChunkLocation[][];
   /**

@@ -38,12 +38,9 @@ export function openChunkStore(deps: ChunkStoreDeps): ChunkStore {
     kind: 'local',
     label: 'local',
     locate: async (ids) =>
-      deps.index.locate(ids).map((copies) => {
-        const copy = copies.find((one) => one.store === '');
-        if (copy === undefined) return undefined;
-        format.require(copy.pack);
-        const { id, keyId, sealedBytes, pack, offset, identified } = copy;
-        return { id, keyId, sealedBytes, pack, offset, identified };
+      deps.index.addresses('', ids).map((address) => {
+        if (address !== undefined) format.require(address.pack);
+        return address;
       }),
     fetch: (addresses, signal) => fetchFrames(addresses, inner, signal),
     packPath: (pack) => folder.packFile(pack),
