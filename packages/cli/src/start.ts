@@ -1,7 +1,7 @@
 /** What `bin/run.js` calls once the Node version is known to be right: the compile cache first, then the program. */
 import { mkdirSync } from 'node:fs';
 import { enableCompileCache } from 'node:module';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 
 export async function start(): Promise<void> {
@@ -19,7 +19,7 @@ export async function start(): Promise<void> {
   // `bin/run.js` has checked the version; the framework's own check would load a library for it.
   process.env.OCLIF_DISABLE_ENGINE_WARNING = '1';
   const { main } = await import('./program/main.ts');
-  await main(process.argv.slice(2));
+  await main(process.argv.slice(2), dirname(import.meta.dirname));
 }
 
 /**

@@ -1,6 +1,4 @@
 /** The command line from the first argument to the exit code. */
-import { dirname } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { Config } from '@oclif/core/config';
 import type { EdgestoreCommand } from '../base-command.ts';
 import { describeError } from '../output/describe-error.ts';
@@ -11,8 +9,8 @@ import { refuseSecrets } from './refuse-secrets.ts';
 import { READER_LEFT, Session } from './session.ts';
 import { usageError } from './usage-error.ts';
 
-/** Runs the command and ends the process with its exit code. */
-export async function main(decoded: readonly string[]): Promise<void> {
+/** Runs the command and ends the process with its exit code. `root` is the folder of the package, where the manifest is. */
+export async function main(decoded: readonly string[], root: string): Promise<void> {
   const argv = recoverArguments(decoded);
   const end = argv.indexOf('--');
   const options = argv.slice(0, end === -1 ? argv.length : end);
@@ -25,7 +23,7 @@ export async function main(decoded: readonly string[]): Promise<void> {
   });
   let exit: number;
   try {
-    exit = await dispatch(argv, session);
+    exit = await dispatch(argv, root, session);
   } catch (error) {
     exit = fail(error);
   }
@@ -33,8 +31,7 @@ export async function main(decoded: readonly string[]): Promise<void> {
   process.exit(exit);
 }
 
-async function dispatch(argv: readonly string[], session: Session): Promise<number> {
-  const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+async function dispatch(argv: readonly string[], root: string, session: Session): Promise<number> {
   const config = await Config.load({ root });
   const found = findCommand(argv, config.commandIDs);
   if (found.kind === 'version') {
