@@ -11,7 +11,8 @@ import { rolldown } from 'rolldown';
 export async function bundle(root) {
   const packages = join(root, '..');
   const input = entriesOf(root, packages);
-  const { dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  const dependencies = dependenciesOf(root);
+  checkVersions(dependencies, packages);
   const external = [...Object.keys(dependencies), ...NEVER_THERE];
   // The first pass says what each entry reaches once unused exports are gone; by that the second puts modules together.
   const layers = layersOf(await build({ root, input, external, groups: [] }), packages);
@@ -21,7 +22,7 @@ export async function bundle(root) {
     priority: LAYERS.length - index,
   }));
   const chunks = await build({ root, input, external, groups, dir: join(root, 'dist') });
-  check(chunks, external);
+  check(chunks, Object.keys(dependencies));
   return chunks.flatMap((chunk) => chunk.moduleIds);
 }
 
@@ -30,6 +31,19 @@ const NEVER_THERE = ['typescript'];
 
 /** What a start of most commands loads, each once: see `layersOf`. */
 const LAYERS = ['core', 'program', 'shared', 'home', 'scan-shared', 'scan', 'capture'];
+
+function dependenciesOf(folder) {
+  return JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')).dependencies;
+}
+
+/** What stays outside is installed by this package's word, and was tested with the versions of those that import it. */
+function checkVersions(dependencies, packages) {
+  const tested = { ...dependenciesOf(join(packages, 'engine')), ...dependenciesOf(join(packages, 'agent')) };
+  for (const [name, version] of Object.entries(dependencies)) {
+    if (tested[name] !== version)
+      throw new Error(`packages/cli depends on ${name} ${version}, and the engine or the agent on ${tested[name]}`);
+  }
+}
 
 function entriesOf(root, packages) {
   const commands = readdirSync(join(root, 'src/commands'), { recursive: true }).filter((name) => name.endsWith('.ts'));
@@ -122,16 +136,20 @@ function reachIn(chunks, packages) {
 }
 
 /** What would only be noticed by somebody who installs the package. */
-function check(chunks, external) {
-  const files = new Set(chunks.map((chunk) => chunk.fileName));
+function check(chunks, dependencies) {
+  const files = chunks.map(({ fileName }) => fileName);
   const imported = new Set(chunks.flatMap((chunk) => [...chunk.imports, ...chunk.dynamicImports]));
+  const known = new Set([...files, ...dependencies, ...NEVER_THERE]);
+  for (const name of imported) {
+    if (!known.has(name) && !isBuiltin(name))
+      throw new Error(`${name} is imported, and neither bundled nor among the dependencies of packages/cli`);
+  }
   for (const { fileName, code } of chunks) {
     // Files beside the code (threads, migrations, package.json above it) are where they are in the sources only in `dist` itself.
     if (fileName.includes('/') && code.includes('import.meta'))
       throw new Error(`${fileName} looks for files of its own`);
   }
-  for (const name of imported) {
-    if (files.has(name) || name.startsWith('node:') || external.includes(name) || isBuiltin(name)) continue;
-    throw new Error(`${name} is imported, and neither bundled nor among the dependencies of the package`);
+  for (const name of dependencies) {
+    if (!imported.has(name)) throw new Error(`packages/cli depends on ${name}, and nothing in the bundle imports it`);
   }
 }
