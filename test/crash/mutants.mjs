@@ -73,10 +73,10 @@ function byFile(failed) {
   return shown.join('<br>') || '**nobody**';
 }
 
-/** The engine is all that mutants change, and the program runs what was built of it. */
+/** Mutants change the sources, and the program runs what was bundled of them. */
 function build(what) {
   const done = spawnSync(node, ['scripts/build.mjs'], {
-    cwd: join(copy, 'packages/engine'),
+    cwd: join(copy, 'packages/cli'),
     encoding: 'utf8',
     env: environment(),
   });

@@ -3,7 +3,7 @@
 import type { OperationOutcome } from '@edgestore/agent/operations/operation';
 import type { EdgeError } from '@edgestore/engine/errors';
 import type { Interfaces } from '@oclif/core';
-import { Command } from '@oclif/core/command';
+import { parse } from '@oclif/core/parser';
 import { runOperation } from './client/run-operation.ts';
 import { globalFlags } from './global-flags.ts';
 import type { Colours } from './output/colour.ts';
@@ -35,29 +35,52 @@ export interface Performance<Data, Item> extends Rendering<Data, Item> {
   readonly ndjson?: boolean;
 }
 
-type ParsedFlags<C extends typeof Command> = Interfaces.InferredFlags<C['flags'] & typeof globalFlags>;
+type ParsedFlags<C extends typeof EdgestoreCommand> = Interfaces.InferredFlags<C['flags'] & typeof globalFlags>;
 
-export abstract class EdgestoreCommand extends Command {
-  static override baseFlags = globalFlags;
+/** Has what oclif's manifest and help read of a command. Its own class is no base: that would load its whole configuration at every start. */
+export abstract class EdgestoreCommand {
+  static summary: string;
+  static description: string | undefined;
+  static examples: readonly string[] | undefined;
+  static args: Interfaces.ArgInput = {};
+  static flags: Interfaces.FlagInput = {};
+  static baseFlags = globalFlags;
+  /** False where any number of arguments may come. */
+  static strict = true;
+  readonly #argv: string[];
   protected session!: Session;
   protected globals!: Interfaces.InferredFlags<typeof globalFlags>;
 
   /** How long after `--timeout` the command is ended from outside, when its operation minds the time itself. */
   protected readonly timeoutGraceMs: number = 0;
 
+  constructor(argv: readonly string[]) {
+    this.#argv = [...argv];
+  }
+
+  /** What oclif knows a command by. */
+  static run(): never {
+    throw new Error('commands are run by program/main.ts');
+  }
+
   /** Runs the command; the exit code. */
   async runIn(session: Session): Promise<number> {
     this.session = session;
-    return (await this.run()) as number;
+    return await this.run();
   }
 
-  abstract override run(): Promise<number>;
+  protected abstract run(): Promise<number>;
 
   /** Parses the command line and applies the global flags. */
-  protected async read<C extends typeof Command>(
+  protected async read<C extends typeof EdgestoreCommand>(
     command: C,
   ): Promise<{ args: Interfaces.InferredArgs<C['args']>; flags: ParsedFlags<C>; argv: string[] }> {
-    const { args, flags, argv } = await this.parse(command as never);
+    const { args, flags, argv } = await parse(this.#argv, {
+      args: command.args,
+      flags: { ...command.baseFlags, ...command.flags },
+      strict: command.strict,
+      context: this,
+    } as never);
     this.globals = flags as Interfaces.InferredFlags<typeof globalFlags>;
     const { json, quiet, verbose, progress, timeout } = this.globals;
     const ndjson = (flags as { ndjson?: boolean }).ndjson === true;

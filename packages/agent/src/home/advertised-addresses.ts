@@ -1,7 +1,7 @@
 /** Where other agents reach this one. */
 import { networkInterfaces } from 'node:os';
 import type { AgentConfig } from '../config/config.ts';
-import { splitListen } from '../http/peer-server.ts';
+import { splitListen } from '../http/listen-address.ts';
 
 /** An invitation holds no more addresses than this. */
 const ADDRESSES_MAX = 8;

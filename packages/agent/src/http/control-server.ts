@@ -9,7 +9,7 @@ import { type AddressInfo, connect } from 'node:net';
 import { dirname } from 'node:path';
 import { EdgeError, errnoOf, toEdgeError } from '@edgestore/engine';
 import { CONTROL_ROUTES, type ControlContext } from './control-routes.ts';
-import { listenError, splitListen } from './peer-server.ts';
+import { listenError, splitListen } from './listen-address.ts';
 import { sendError } from './respond.ts';
 
 export interface ControlServer {

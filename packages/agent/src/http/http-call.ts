@@ -1,12 +1,9 @@
 /** One HTTP request over a given agent or unix socket: bounded, with deadlines, and errors that are ours. */
 import type { ClientRequest, IncomingMessage, RequestOptions } from 'node:http';
-import https from 'node:https';
+import type https from 'node:https';
 import { EdgeError, errnoOf } from '@edgestore/engine';
 import { IDLE_MS_MAX, readBody } from './bounded-body.ts';
 import { errorOfProblem, PROBLEM_BYTES_MAX } from './problem.ts';
-
-/** An import would evaluate every export of the module, and with them load the whole of `fetch`, which takes longer than most commands. */
-const http = process.getBuiltinModule('node:http');
 
 export interface HttpCall {
   readonly method: 'GET' | 'POST' | 'DELETE';
@@ -51,7 +48,9 @@ async function send(call: HttpCall): Promise<IncomingMessage> {
     ...(call.agent === undefined ? {} : { agent: call.agent }),
     ...(call.socketPath === undefined ? {} : { socketPath: call.socketPath }),
   };
-  const request = call.agent === undefined ? http.request(options) : https.request(options);
+  // An import would load them at each start, and for http's every export the whole of `fetch`, which takes longer than most commands.
+  const { request: open } = process.getBuiltinModule(call.agent === undefined ? 'node:http' : 'node:https');
+  const request = open(options);
   const idleMs = call.idleMs ?? IDLE_MS_MAX;
   // What ended the request from our side is what the caller learns; the socket's own error is only its consequence.
   let ended: EdgeError | undefined;

@@ -1,7 +1,7 @@
 /** TLS connections of which not one application byte is sent before the other side's key matched its pin. */
 import { constants } from 'node:crypto';
-import https from 'node:https';
-import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
+import type https from 'node:https';
+import type { ConnectionOptions, TLSSocket } from 'node:tls';
 import { EdgeError, errnoOf } from '@edgestore/engine';
 import { IDLE_MS_MAX } from './bounded-body.ts';
 import { peerPin } from './spki-pin.ts';
@@ -31,7 +31,8 @@ export const TLS_OPTIONS = {
 
 /** An agent for `https.request` whose sockets are all pinned. `destroy()` closes them. */
 export function createPinnedAgent(target: PinnedTarget, identity: TlsIdentity): https.Agent {
-  const agent = new https.Agent({
+  const { Agent } = process.getBuiltinModule('node:https');
+  const agent = new Agent({
     keepAlive: true,
     maxSockets: SOCKETS_MAX,
     maxCachedSessions: 0,
@@ -66,7 +67,8 @@ export function connectPinned(target: PinnedTarget, identity: TlsIdentity): Prom
     checkServerIdentity: () => undefined,
   };
   return new Promise((resolve, reject) => {
-    const socket = connect(options);
+    // Not imported: most commands meet no peer, and would load all of TLS.
+    const socket = process.getBuiltinModule('node:tls').connect(options);
     const timer = setTimeout(
       () =>
         fail(

@@ -1,7 +1,8 @@
 /** The command line from the first argument to the exit code. */
-import { dirname } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { Config } from '@oclif/core/config';
+import { readdirSync } from 'node:fs';
+import { join, sep } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { VERSION } from '@edgestore/agent/program';
 import type { EdgestoreCommand } from '../base-command.ts';
 import { describeError } from '../output/describe-error.ts';
 import { errorDocument } from '../output/envelope.ts';
@@ -11,8 +12,8 @@ import { refuseSecrets } from './refuse-secrets.ts';
 import { READER_LEFT, Session } from './session.ts';
 import { usageError } from './usage-error.ts';
 
-/** Runs the command and ends the process with its exit code. */
-export async function main(decoded: readonly string[]): Promise<void> {
+/** Runs the command and ends the process with its exit code. `root` is the folder of the package, where `dist` is. */
+export async function main(decoded: readonly string[], root: string): Promise<void> {
   const argv = recoverArguments(decoded);
   const end = argv.indexOf('--');
   const options = argv.slice(0, end === -1 ? argv.length : end);
@@ -25,7 +26,7 @@ export async function main(decoded: readonly string[]): Promise<void> {
   });
   let exit: number;
   try {
-    exit = await dispatch(argv, session);
+    exit = await dispatch(argv, root, session);
   } catch (error) {
     exit = fail(error);
   }
@@ -33,29 +34,34 @@ export async function main(decoded: readonly string[]): Promise<void> {
   process.exit(exit);
 }
 
-async function dispatch(argv: readonly string[], session: Session): Promise<number> {
-  const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
-  const config = await Config.load({ root });
-  const found = findCommand(argv, config.commandIDs);
+async function dispatch(argv: readonly string[], root: string, session: Session): Promise<number> {
+  const commands = join(root, 'dist', 'commands');
+  const found = findCommand(argv, commandIds(commands));
   if (found.kind === 'version') {
-    await session.stdout.write(
-      `edgestore ${config.version} (node ${process.versions.node}, ${config.platform}-${config.arch})\n`,
-    );
+    const { node } = process.versions;
+    await session.stdout.write(`edgestore ${VERSION} (node ${node}, ${process.platform}-${process.arch})\n`);
     return 0;
   }
   if (found.kind === 'help') {
-    const { Help } = await import('@oclif/core/help');
-    await new Help(config, { all: false }).showHelp(found.id === undefined ? [] : [found.id]);
+    const { showHelp } = await import('./show-help.ts');
+    await showHelp(root, found.id);
     return 0;
   }
   session.command = found.id.replaceAll(':', '.');
   refuseSecrets(found.argv);
   session.watchSignals();
-  const Command = (await config.findCommand(found.id, { must: true }).load()) as unknown as new (
-    argv: string[],
-    config: Config,
-  ) => EdgestoreCommand;
-  return await new Command([...found.argv], config).runIn(session);
+  const file = join(commands, `${found.id.replaceAll(':', sep)}.js`);
+  const { default: Command } = (await import(pathToFileURL(file).href)) as {
+    default: new (argv: readonly string[]) => EdgestoreCommand;
+  };
+  return await new Command(found.argv).runIn(session);
+}
+
+/** Every command as `topic:verb`: each has a file of its own, and nothing else lies in that folder. */
+function commandIds(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.js'))
+    .map((name) => name.slice(0, -'.js'.length).replaceAll(sep, ':'));
 }
 
 function reportFailure(thrown: unknown, session: Session, options: readonly string[]): number {

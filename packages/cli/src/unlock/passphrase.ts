@@ -1,5 +1,4 @@
 /** Passphrases from a file or a command. One line end at the end is not part of the passphrase. */
-import { execFile } from 'node:child_process';
 import { readFileSync, statSync } from 'node:fs';
 import { EdgeError, toEdgeError } from '@edgestore/engine/errors';
 
@@ -24,6 +23,7 @@ export function passphraseFromFile(path: string, namedBy: string): string {
 
 /** Runs the command in a shell; what it prints is the passphrase. E_CONFIG when it fails. */
 export async function passphraseFromCommand(command: string, signal: AbortSignal): Promise<string> {
+  const { execFile } = await import('node:child_process');
   return await new Promise((resolve, reject) => {
     const options = {
       signal,
