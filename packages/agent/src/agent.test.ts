@@ -217,7 +217,7 @@ describe('agents over real HTTPS', () => {
     const changed = await errorOf(
       peerJoin.run(parseInput(peerJoin.input, { token: token.replace(/.{8}$/, '00000000') }), setupContext(d)),
     );
-    expect(changed.code).toBe('E_INTEGRITY');
+    expect(changed.code).toBe('E_USAGE');
     const twin = await errorOf(
       peerJoin.run(parseInput(peerJoin.input, { token: await invite(), name: 'dc-a' }), setupContext(d)),
     );

@@ -30,6 +30,11 @@ export async function main(decoded: readonly string[]): Promise<void> {
     exit = fail(error);
   }
   await session.close();
+  const unwritten = session.outputError();
+  if (unwritten !== undefined && exit === 0) {
+    exit = fail(unwritten);
+    await session.close();
+  }
   process.exit(exit);
 }
 
@@ -60,9 +65,14 @@ async function dispatch(argv: readonly string[], session: Session): Promise<numb
 
 function reportFailure(thrown: unknown, session: Session, options: readonly string[]): number {
   // What was thrown because of an interruption is the interruption, whatever it looks like by now.
-  const error = usageError(session.signal.aborted ? session.signal.reason : thrown);
+  const error = usageError(
+    session.signal.aborted ? session.signal.reason : thrown,
+    session.command === '' ? undefined : session.command.replaceAll('.', ' '),
+  );
   if (error.message === READER_LEFT) return 0;
-  if (session.show.json) void session.stdout.write(errorDocument(error, error.exitCode, session.warnings));
+  // What stdout did not take is told on stderr, also with --json.
+  if (session.show.json && session.outputError() === undefined)
+    void session.stdout.write(errorDocument(error, error.exitCode, session.warnings));
   else
     session.error(
       describeError(
