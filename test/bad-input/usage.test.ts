@@ -100,7 +100,7 @@ describe('configuration', () => {
         exit: 2,
         code: 'E_CONFIG',
         message: /problems in the configuration/,
-        hint: /config schema/,
+        hint: /config validate/,
       });
       for (const line of [
         'bad.toml:2: agent.nmae: is not a known key; did you mean "name"?',

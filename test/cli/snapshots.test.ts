@@ -217,7 +217,7 @@ describe('looking into snapshots', () => {
     expect((await fixture.json(['snapshot', 'show', 'latest'])).data.snapshot.id).toBe(snapshots.at(-1).id);
     expect((await fixture.run(['snapshot', 'list'])).stdout).toContain(first.id.slice(0, 8));
     expect((await fixture.run(['snapshot', 'show', first.id])).stdout).toContain('incarnation 1');
-    expect((await fixture.json(['snapshot', 'list', '--root', 'none'])).data.snapshots).toEqual([]);
+    expect((await fixture.json(['snapshot', 'list', '--root', 'none'], 2)).error.hint).toContain('tree');
     expect((await fixture.json(['snapshot', 'list', '--agent', 'nobody'], 2)).error.code).toBe('E_NOT_FOUND');
     expect((await fixture.json(['snapshot', 'show', 'latest', '--root', 'none'], 2)).error.hint).toContain('tree');
     // Sooner or later two ids begin with the same digit.
@@ -269,7 +269,7 @@ describe('looking into snapshots', () => {
     const found = (await fixture.json(['find', '*.txt', '--snapshot', 'latest'])).data.entries;
     expect(found.map((entry: { path: string }) => entry.path)).toEqual(['a.txt', 'sub/b.txt']);
     expect((await fixture.run(['find', 'sub/*'])).stdout).toContain('sub/b.txt');
-    expect(await fixture.run(['find', 'nothing*'])).toMatchObject({ exitCode: 0, stdout: '' });
+    expect(await fixture.run(['find', 'nothing*'])).toMatchObject({ exitCode: 2, stdout: '' });
     expect((await fixture.run(['cat', 'latest:sub/b.txt'])).stdout).toBe('below\n');
     for (const args of [
       ['ls', 'latest:none'],

@@ -55,6 +55,15 @@ export const FAILPOINTS_OF = {
     'log-repair.set-aside',
     'log-repair.staged',
   ],
+  'log repair, whole': [
+    'log-repair.decided',
+    'log-repair.done',
+    'log-repair.in-place',
+    'log-repair.index-suspect',
+    'log-repair.records-staged',
+    'log-repair.set-aside',
+    'log-repair.staged',
+  ],
   restore: [
     'restore.content-synced',
     'restore.marked-renaming',

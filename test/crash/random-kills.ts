@@ -12,6 +12,7 @@ const NORMAL: Partial<Record<SceneName, number>> = {
   'restore inside': 4,
   bucket: 4,
   'log repair': 4,
+  'log repair, whole': 2,
   holder: 8,
 };
 

@@ -204,6 +204,23 @@ describe('agents over real HTTPS', () => {
     await until(() => dcB.home.peers.members().some((member) => member.agent === idOf(dcA)), 'dc-b knows dc-a');
   });
 
+  it('of machines that join at the same moment with one invitation, as many come in as it has uses, and no two with one name', async () => {
+    const racers = await Promise.all(Array.from({ length: 4 }, (_, i) => prepare(`racer-${i}`)));
+    const race = (token: string, names: readonly string[]) =>
+      Promise.allSettled(
+        racers.map((racer, i) =>
+          peerJoin.run(parseInput(peerJoin.input, { token, name: names[i] }), setupContext(racer)),
+        ),
+      );
+    const refusals = (results: PromiseSettledResult<unknown>[]) =>
+      results.flatMap((one) => (one.status === 'rejected' ? [(one.reason as EdgeError).message] : []));
+    const apart = refusals(await race(await invite('reader'), ['r0', 'r1', 'r2', 'r3']));
+    expect(apart).toEqual(Array(3).fill(expect.stringContaining('used already')));
+    for (const racer of racers) rmSync(join(racer.dir, 'data'), { recursive: true, force: true });
+    const same = refusals(await race(await invite('reader', { uses: 4 }), Array(4).fill('twin')));
+    expect(same).toEqual(Array(3).fill(expect.stringContaining('an agent named twin')));
+  });
+
   it('an invitation works once, not after it expired, and not when it was changed', async () => {
     // A reader: a holder that never runs would be one of the two that are owed copies.
     const token = await invite('reader');
@@ -217,7 +234,7 @@ describe('agents over real HTTPS', () => {
     const changed = await errorOf(
       peerJoin.run(parseInput(peerJoin.input, { token: token.replace(/.{8}$/, '00000000') }), setupContext(d)),
     );
-    expect(changed.code).toBe('E_INTEGRITY');
+    expect(changed.code).toBe('E_USAGE');
     const twin = await errorOf(
       peerJoin.run(parseInput(peerJoin.input, { token: await invite(), name: 'dc-a' }), setupContext(d)),
     );

@@ -8,6 +8,7 @@ import { runOperation } from './client/run-operation.ts';
 import { globalFlags } from './global-flags.ts';
 import type { Colours } from './output/colour.ts';
 import { plainJson, resultDocument } from './output/envelope.ts';
+import { refuseEmpty } from './program/refuse-empty.ts';
 import { READER_LEFT, type Session } from './program/session.ts';
 
 export interface TextContext {
@@ -83,6 +84,7 @@ export abstract class EdgestoreCommand {
     } as never);
     this.globals = flags as Interfaces.InferredFlags<typeof globalFlags>;
     const { json, quiet, verbose, progress, timeout } = this.globals;
+    refuseEmpty(flags, argv);
     const ndjson = (flags as { ndjson?: boolean }).ndjson === true;
     this.session.show = {
       json: json || ndjson,

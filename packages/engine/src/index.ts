@@ -69,6 +69,7 @@ export {
   tierStatus,
 } from './demote/tier-status.ts';
 export { type Engine, type EngineOptions, openEngine } from './engine.ts';
+export { makeFolders } from './files/make-folders.ts';
 export { openIndex } from './index/open-index.ts';
 export { type IndexPeek, peekIndex } from './index/peek-index.ts';
 export { openAdminSeed, sealAdminSeed } from './keys/admin-seed.ts';

@@ -3,7 +3,7 @@
  */
 import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { EdgeError, errnoOf } from '@edgestore/engine';
+import { EdgeError, errnoOf, toEdgeError } from '@edgestore/engine';
 import { stringify } from 'smol-toml';
 import { parseConfigFile } from './parse-config-file.ts';
 
@@ -27,14 +27,19 @@ export function writeConfigItem(dataDir: string, item: ConfigItem): string {
   }
   mkdirSync(join(dataDir, 'conf.d'), { recursive: true, mode: 0o700 });
   const temporary = `${file}.tmp-${process.pid}`;
-  const fd = openSync(temporary, 'w', 0o600);
   try {
-    writeSync(fd, text);
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
+    const fd = openSync(temporary, 'w', 0o600);
+    try {
+      writeSync(fd, text);
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+    renameSync(temporary, file);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw toEdgeError(error, `writing ${file}`);
   }
-  renameSync(temporary, file);
   syncFolder(join(dataDir, 'conf.d'));
   return file;
 }

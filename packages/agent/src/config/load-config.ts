@@ -72,7 +72,7 @@ function configError(problems: readonly ConfigProblem[]): EdgeError {
   const message =
     lines.length === 1 ? lines[0]! : `${lines.length} problems in the configuration:\n  ${lines.join('\n  ')}`;
   return new EdgeError('E_CONFIG', message, {
-    hint: 'Correct the configuration; `edgestore config schema` and `edgestore config show` help.',
+    hint: 'Correct the configuration; then look at it with `edgestore config validate`.',
     context: { problems },
   });
 }

@@ -75,6 +75,7 @@ function readConfigFile(file: string): ConfigText | undefined {
   } catch (error) {
     if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return undefined;
     throw new EdgeError('E_CONFIG', `the configuration file ${file} cannot be read: ${errnoOf(error) ?? error}`, {
+      hint: errnoOf(error) === 'EISDIR' ? 'That is a folder: name the file.' : 'Run this as a user who may read it.',
       cause: error,
     });
   }

@@ -15,6 +15,7 @@ import {
   type Warning,
   writeFileDurably,
 } from '@edgestore/engine';
+import { createTurns } from '../work/turns.ts';
 
 export interface KnownCard {
   readonly card: Card;
@@ -65,6 +66,30 @@ export async function openCardStore(deps: {
     }
   }
 
+  async function learnAll(cards: readonly Uint8Array[]): Promise<readonly KnownCard[]> {
+    const learned: KnownCard[] = [];
+    for (const bytes of cards) {
+      // Nearly every card that comes is one that is known; verifying it again would only cost.
+      const hex = toHex(bytes);
+      if ([...known.values()].some((one) => one.bytes.length === bytes.length && toHex(one.bytes) === hex)) continue;
+      const one = read(bytes);
+      const old = known.get(keyOf(one.card));
+      if (old !== undefined && one.card.number === old.card.number && !bytesEqual(one.bytes, old.bytes)) {
+        deps.warn({
+          code: 'W_CARD_CONFLICT',
+          message: `two different cards number ${one.card.number} of agent ${one.card.name} are signed; the first that was seen counts`,
+        });
+      }
+      if (old !== undefined && one.card.number <= old.card.number) continue;
+      await writeFileDurably(dataDir.cardFile(one.card.agentId, one.card.incarnation), one.bytes, 0o600);
+      known.set(keyOf(one.card), one);
+      learned.push(one);
+    }
+    return learned;
+  }
+
+  // One after the other: of two that come at once, the one with the lower number must not be written last.
+  const turns = createTurns();
   const store: CardStore = {
     all: () => [...known.values()],
     newest: () => {
@@ -77,27 +102,7 @@ export async function openCardStore(deps: {
     },
     newestOf: (agent) => store.newest().find((one) => one.card.agentId === agent),
     signPublicKey: (agent, incarnation) => known.get(`${agent}-${incarnation}`)?.card.signPublicKey,
-    async learn(cards) {
-      const learned: KnownCard[] = [];
-      for (const bytes of cards) {
-        // Nearly every card that comes is one that is known; verifying it again would only cost.
-        const hex = toHex(bytes);
-        if ([...known.values()].some((one) => one.bytes.length === bytes.length && toHex(one.bytes) === hex)) continue;
-        const one = read(bytes);
-        const old = known.get(keyOf(one.card));
-        if (old !== undefined && one.card.number === old.card.number && !bytesEqual(one.bytes, old.bytes)) {
-          deps.warn({
-            code: 'W_CARD_CONFLICT',
-            message: `two different cards number ${one.card.number} of agent ${one.card.name} are signed; the first that was seen counts`,
-          });
-        }
-        if (old !== undefined && one.card.number <= old.card.number) continue;
-        await writeFileDurably(dataDir.cardFile(one.card.agentId, one.card.incarnation), one.bytes, 0o600);
-        known.set(keyOf(one.card), one);
-        learned.push(one);
-      }
-      return learned;
-    },
+    learn: (cards) => turns.run('learn', () => learnAll(cards)),
   };
   return store;
 }

@@ -99,7 +99,16 @@ export async function requireInviter(
 }
 
 /** Answers a join request that came over a channel whose client key has `clientPin`. E_DENIED unless it proves an open invitation. */
-export async function admitPeer(
+export function admitPeer(
+  bytes: Uint8Array,
+  clientPin: string,
+  remoteAddress: string,
+  deps: InviterDeps,
+): Promise<Uint8Array> {
+  return deps.invites.inTurn(() => admitOne(bytes, clientPin, remoteAddress, deps));
+}
+
+async function admitOne(
   bytes: Uint8Array,
   clientPin: string,
   remoteAddress: string,

@@ -12,6 +12,7 @@ import {
   writeFileDurably,
 } from '@edgestore/engine';
 import { z } from 'zod';
+import { createTurns } from '../work/turns.ts';
 
 const inviteSchema = z.strictObject({
   id: z.string().regex(/^[0-9a-f]{32}$/),
@@ -30,6 +31,8 @@ export interface Invite extends z.output<typeof inviteSchema> {
 }
 
 export interface Invites {
+  /** One after the other: between looking whether there is a use left and taking it, nobody else may look. */
+  inTurn<T>(work: () => Promise<T>): Promise<T>;
   add(invite: Invite): Promise<void>;
   /** E_DENIED when it is unknown, expired or used up (by others than `pin`). */
   find(id: string, pin: string, nowNs: bigint): Promise<Invite>;
@@ -57,7 +60,9 @@ export function openInvites(dataDir: DataDir): Invites {
     return parsed.success ? parsed.data : undefined;
   };
 
+  const turns = createTurns();
   return {
+    inTurn: (work) => turns.run('join', work),
     async add(invite) {
       mkdirSync(folder, { recursive: true, mode: 0o700 });
       await write(invite);

@@ -17,6 +17,7 @@ import {
   encodeRecord,
   errnoOf,
   fromHex,
+  isEdgeError,
   makeFolderDurably,
   nextEnvelope,
   openLogStore,
@@ -163,7 +164,7 @@ export async function checkJoin(
   { token: text, dataDir }: Pick<JoinInput, 'token' | 'dataDir'>,
   clock: Clock,
 ): Promise<InviteToken> {
-  const token = decodeInviteToken(text);
+  const token = tokenOf(text);
   if (await dataDirExists(dataDir)) {
     throw new EdgeError('E_USAGE', `there is a vault in ${dataDir.path} already`, {
       hint: 'Join with another --data-dir.',
@@ -175,6 +176,19 @@ export async function checkJoin(
     });
   }
   return token;
+}
+
+/** What was typed or pasted is no damage in a store: a wrong token is a wrong argument. */
+function tokenOf(text: string): InviteToken {
+  try {
+    return decodeInviteToken(text);
+  } catch (error) {
+    if (!isEdgeError(error, 'E_FORMAT', 'E_INTEGRITY')) throw error;
+    throw new EdgeError('E_USAGE', error.message, {
+      hint: 'Copy the whole line that `edgestore peer invite` printed.',
+      cause: error,
+    });
+  }
 }
 
 /** A log begins with the card of the life that writes it. A join that is run again finds it there. */

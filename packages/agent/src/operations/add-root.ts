@@ -37,10 +37,15 @@ export function nameForRoot({ path, name }: Pick<NewRoot, 'path' | 'name'>, load
 /** E_NOT_FOUND when there is nothing at the path, E_USAGE for the data dir itself. */
 export function checkRootPath(path: string, loaded: LoadedConfig): void {
   const stat = statOf(path);
-  if (!stat.isDirectory() && !stat.isFile()) throw new EdgeError('E_USAGE', `${path} is neither a folder nor a file`);
+  if (!stat.isDirectory() && !stat.isFile())
+    throw new EdgeError('E_USAGE', `${path} is neither a folder nor a file`, {
+      hint: 'Name the folder to protect.',
+    });
   const dataDir = resolve(loaded.dataDir);
   if (path === dataDir || path.startsWith(dataDir + sep))
-    throw new EdgeError('E_USAGE', `${path} is (in) the data dir; it cannot be a root`);
+    throw new EdgeError('E_USAGE', `${path} is (in) the data dir; it cannot be a root`, {
+      hint: 'Name the folder with your own files.',
+    });
 }
 
 /** Writes the item. Returns the file. */
@@ -60,7 +65,10 @@ function statOf(path: string): Stats {
     const errno = errnoOf(error);
     if (errno === 'ENOENT' || errno === 'ENOTDIR')
       throw new EdgeError('E_NOT_FOUND', `there is no ${path}`, { hint: 'Check the path.' });
-    if (errno === 'EACCES') throw new EdgeError('E_DENIED', `no permission to look at ${path}`);
+    if (errno === 'EACCES')
+      throw new EdgeError('E_DENIED', `no permission to look at ${path}`, {
+        hint: 'Run edgestore as a user who may.',
+      });
     throw toEdgeError(error, `looking at ${path}`);
   }
 }

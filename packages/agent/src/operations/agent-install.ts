@@ -1,8 +1,8 @@
 /** `agent install`: the systemd unit of the agent, shown or written. */
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { homedir, userInfo } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { dataDirAt, dataDirExists, EdgeError, toEdgeError } from '@edgestore/engine';
+import { dataDirAt, dataDirExists, EdgeError, makeFolders, toEdgeError } from '@edgestore/engine';
 import { z } from 'zod';
 import { loadConfig } from '../config/load-config.ts';
 import type { AgentInstallData } from './agent-data.ts';
@@ -38,7 +38,7 @@ export const agentInstall = defineSetup<z.output<typeof input>, AgentInstallData
     const target = given.output ?? (given.write ? unitPath(isRoot, context.place.env) : undefined);
     if (target === undefined || given.dryRun) return { data: { unit, written: null, next: [] } };
     try {
-      mkdirSync(dirname(target), { recursive: true });
+      await makeFolders(dirname(target));
       writeFileSync(target, unit, { mode: 0o644 });
     } catch (error) {
       throw toEdgeError(error, `writing ${target}`);

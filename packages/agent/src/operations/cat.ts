@@ -20,7 +20,9 @@ export const cat = defineOperation<z.output<typeof input>, CatData>({
     const opened = openedOf(context);
     const spec = splitSpec(given.path);
     if (!given.path.includes(':') && !given.tar)
-      throw new EdgeError('E_USAGE', 'cat takes SNAPSHOT:PATH', { hint: 'With --tar, a whole snapshot can be had.' });
+      throw new EdgeError('E_USAGE', 'cat takes SNAPSHOT:PATH', {
+        hint: `Such as latest:${given.path}; a whole snapshot is had with --tar.`,
+      });
     const row = findSnapshot({ ...given, snapshot: spec.snapshot }, opened);
     const reader = openTreeReader(readerDeps(opened, context));
     const { entry } = await resolvePath(reader, row.body.entry, spec.path, context.signal);

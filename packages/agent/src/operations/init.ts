@@ -41,7 +41,7 @@ export const init = defineSetup<z.output<typeof input>, InitData>({
     const loaded = loadConfig(context.place);
     for (const warning of loaded.warnings) context.warn(warning);
     const dir = dataDirAt(loaded.dataDir, { packDir: loaded.config.agent.packDir });
-    if (await dataDirExists(dir)) return { data: await already(loaded, context) };
+    if (await dataDirExists(dir)) return { data: await already(given, loaded, context) };
     const name = nameOf(given.name ?? loaded.config.agent.name ?? hostName(), '--name');
     const site = nameOf(given.site ?? loaded.config.agent.site ?? 'default', '--site');
     const deadSheet = unfinishedSheet(dir);
@@ -122,8 +122,21 @@ async function passphraseFor(given: z.output<typeof input>, context: SetupContex
   });
 }
 
-async function already(loaded: LoadedConfig, context: SetupContext): Promise<InitData> {
+async function already(given: z.output<typeof input>, loaded: LoadedConfig, context: SetupContext): Promise<InitData> {
   const files = await readVaultFiles(dataDirAt(loaded.dataDir, { packDir: loaded.config.agent.packDir }), context.warn);
+  const { name, site } = files.identity;
+  if ((given.name ?? name) !== name || (given.site ?? site) !== site)
+    context.warn({ code: 'W_ALREADY', message: `the agent is ${name} at site ${site} and stays so` });
+  if (given.recoveryOut !== undefined)
+    context.warn({
+      code: 'W_ALREADY',
+      message: `no recovery sheet was written to ${given.recoveryOut}. Write it: edgestore key add --recovery-out ${given.recoveryOut}`,
+    });
+  if (given.keyFile !== undefined)
+    context.warn({
+      code: 'W_ALREADY',
+      message: `no key file was added. Add it: edgestore key add --new-key-file ${given.keyFile}`,
+    });
   return {
     created: false,
     vault: files.vaultId,
@@ -160,6 +173,11 @@ function nameOf(text: string, flag: string): string {
 /** Before anything is made: a mistyped path must leave nothing behind. */
 function checkNewFile(file: string): void {
   if (existsSync(file))
-    throw new EdgeError('E_USAGE', `${file} exists already; the recovery sheet is not written over it`);
-  if (!existsSync(dirname(file))) throw new EdgeError('E_USAGE', `the folder of ${file} does not exist`);
+    throw new EdgeError('E_USAGE', `${file} exists already; the recovery sheet is not written over it`, {
+      hint: 'Name another file.',
+    });
+  if (!existsSync(dirname(file)))
+    throw new EdgeError('E_USAGE', `the folder of ${file} does not exist`, {
+      hint: 'Make the folder first, or name another file.',
+    });
 }

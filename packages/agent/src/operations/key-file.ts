@@ -53,7 +53,10 @@ function openKeyFile(path: string): number {
       });
     if (errno === 'ELOOP')
       throw new EdgeError('E_CONFIG', `the key file ${path} is a symbolic link`, { hint: 'Name the file itself.' });
-    if (errno === 'EACCES') throw new EdgeError('E_DENIED', `no permission to read the key file ${path}`);
+    if (errno === 'EACCES')
+      throw new EdgeError('E_DENIED', `no permission to read the key file ${path}`, {
+        hint: 'Run as the user that the key file belongs to.',
+      });
     throw toEdgeError(error, `reading the key file ${path}`);
   }
 }
@@ -93,8 +96,14 @@ export function createPrivateFile(path: string, text: string, what: string): voi
       throw new EdgeError('E_USAGE', `${path} exists already; ${what} is not written over it`, {
         hint: 'Name another file.',
       });
-    if (errno === 'ENOENT') throw new EdgeError('E_USAGE', `the folder of ${path} does not exist`);
-    if (errno === 'EACCES') throw new EdgeError('E_DENIED', `no permission to write ${what} to ${path}`);
+    if (errno === 'ENOENT')
+      throw new EdgeError('E_USAGE', `the folder of ${path} does not exist`, {
+        hint: 'Make the folder first, or name another file.',
+      });
+    if (errno === 'EACCES')
+      throw new EdgeError('E_DENIED', `no permission to write ${what} to ${path}`, {
+        hint: 'Name a place where you may write.',
+      });
     throw toEdgeError(error, `writing ${what} to ${path}`);
   }
   try {

@@ -1,6 +1,6 @@
 /** Writes the files of a new vault and its first agent. `vault.edge` comes last: it is what makes a folder a data dir. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { mkdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   type Clock,
@@ -14,10 +14,13 @@ import {
   encodeRecord,
   encodeRecoveryCode,
   encodeVaultDescriptor,
+  errnoOf,
   formatTimeNs,
   fromHex,
+  isEdgeError,
   loadSodium,
   lockDataDir,
+  makeFolders,
   nextEnvelope,
   openIndex,
   openLogStore,
@@ -76,14 +79,20 @@ const ALLOWED_BEFORE = new Set(['conf.d', 'lock', 'lost+found', 'run', UNFINISHE
 export function unfinishedSheet(dir: DataDir): string | undefined {
   const [path, vaultId] = (textIfThere(join(dir.path, UNFINISHED)) ?? '').split('\n');
   if (!path || !vaultId) return undefined;
-  return textIfThere(path)?.includes(vaultId) ? path : undefined;
+  try {
+    return textIfThere(path)?.includes(vaultId) ? path : undefined;
+  } catch (error) {
+    // Where it could not be written (no permission, a disk that is gone) it cannot be read either.
+    if (isEdgeError(error, 'E_IO')) return undefined;
+    throw error;
+  }
 }
 
 function textIfThere(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    if (['ENOENT', 'ENOTDIR'].includes(errnoOf(error) ?? '')) return undefined;
     throw toEdgeError(error, `reading ${path}`);
   }
 }
@@ -197,11 +206,17 @@ async function writeVault(vault: NewVault, { clock, random, beforeCommit }: Make
 
 async function prepareFolder(dir: DataDir): Promise<void> {
   try {
-    await mkdir(dir.path, { recursive: true, mode: 0o700 });
+    await makeFolders(dir.path, 0o700);
   } catch (error) {
     const errno = (error as NodeJS.ErrnoException).code;
     if (errno === 'EACCES' || errno === 'EPERM') {
       throw new EdgeError('E_DENIED', `no permission to make the data dir ${dir.path}`, {
+        hint: 'Name another with --data-dir.',
+        cause: error,
+      });
+    }
+    if (errno === 'EEXIST' || errno === 'ENOTDIR') {
+      throw new EdgeError('E_USAGE', `${dir.path} cannot be the data dir: there is a file in its place or above it`, {
         hint: 'Name another with --data-dir.',
         cause: error,
       });

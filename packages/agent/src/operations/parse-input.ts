@@ -7,7 +7,8 @@ export function parseInput<Input>(schema: z.ZodType<Input>, input: unknown): Inp
   const parsed = schema.safeParse(input);
   if (parsed.success) return parsed.data;
   const problems = parsed.error.issues.map(
-    (issue) => `${issue.path.length === 0 ? '' : `${issue.path.join('.')}: `}${issue.message}`,
+    (issue) =>
+      `${issue.path.length === 0 || issue.message.startsWith('--') ? '' : `${issue.path.join('.')}: `}${issue.message}`,
   );
   throw new EdgeError('E_USAGE', problems.join('; '));
 }

@@ -21,7 +21,7 @@ export const peerInvite = defineOperation<z.output<typeof input>, InviteData>({
   run: async ({ role, uses, expires, dryRun }, { home, warn }) => {
     const lifetimeNs = parseDuration(expires);
     if (lifetimeNs <= 0n || lifetimeNs > LIFETIME_NS_MAX)
-      throw new EdgeError('E_USAGE', 'an invitation lives for up to 30d');
+      throw new EdgeError('E_USAGE', '--expires is more than nothing and at most 30d');
     if (home.running === undefined) {
       warn({
         code: 'W_NO_AGENT',

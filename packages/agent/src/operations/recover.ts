@@ -1,5 +1,4 @@
 /** `recover`: on an empty machine, from the recovery sheet and whatever still has copies. */
-import { mkdir } from 'node:fs/promises';
 import {
   applyRecover,
   createSlot,
@@ -13,6 +12,7 @@ import {
   fromHex,
   loadSodium,
   lockDataDir,
+  makeFolders,
   type ParsedRecoverySheet,
   parseRecoverySheet,
   planRecover,
@@ -118,7 +118,7 @@ async function write(
   context: SetupContext,
 ): Promise<void> {
   const sodium = await loadSodium();
-  await mkdir(dir.path, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
+  await makeFolders(dir.path, 0o700).catch((error: unknown) => {
     throw toEdgeError(error, `making the data dir ${dir.path}`);
   });
   const lock = lockDataDir(dir.lockFile, {

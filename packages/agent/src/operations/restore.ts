@@ -1,6 +1,7 @@
 /** `restore`, and its estimate. */
 import {
   applyRestore,
+  compileGlob,
   EdgeError,
   escapeName,
   jsonPath,
@@ -75,9 +76,16 @@ export const restore = defineOperation<Input, RestoreData>({
     const spec = splitSpec(given.snapshot);
     const row = findSnapshot({ ...given, snapshot: spec.snapshot }, opened);
     const deps = depsOf(opened, context);
+    for (const pattern of [...given.include, ...given.exclude]) compileGlob(pattern);
     const plan = await planRestore(inputOf(given, row, spec.path, opened), deps);
     if (given.estimate) return { data: estimateData(plan, row) };
-    const report = await applyRestore(plan, deps);
+    const taken = { any: false };
+    const report = await applyRestore(noting(plan, taken), deps);
+    if (given.include.length > 0 && plan.filter !== undefined && !taken.any) {
+      throw new EdgeError('E_NOT_FOUND', `nothing in the snapshot matches --include ${given.include.join(' or ')}`, {
+        hint: `Nothing was restored. See what is there: edgestore ls ${given.snapshot} --recursive`,
+      });
+    }
     const data: RestoreData = {
       ...resolved(row),
       target: escapeName(report.target),
@@ -93,6 +101,20 @@ export const restore = defineOperation<Input, RestoreData>({
     return { data, exitCode: restoreExitCode(report.failures) };
   },
 });
+
+/** The same plan; says in `taken` whether anything was asked for that is there. */
+function noting(plan: RestorePlan, taken: { any: boolean }): RestorePlan {
+  const { filter } = plan;
+  if (filter === undefined) return plan;
+  return {
+    ...plan,
+    filter: (path, isFolder) => {
+      const answer = filter(path, isFolder);
+      taken.any ||= answer === 'take';
+      return answer;
+    },
+  };
+}
 
 function inputOf(given: Input, row: SnapshotRow, subpath: Uint8Array, opened: Opened): RestoreInput {
   const common = {

@@ -1,12 +1,14 @@
 /** `root add`. */
+import { accessSync, constants } from 'node:fs';
 import { dirname } from 'node:path';
-import { EdgeError } from '@edgestore/engine';
+import { compileGlob, EdgeError } from '@edgestore/engine';
 import { z } from 'zod';
 import type { RootConfig } from '../config/config.ts';
 import { writeConfigItem } from '../config/config-items.ts';
 import { addRoot, checkRootPath, nameForRoot } from './add-root.ts';
 import { openedOf } from './opened.ts';
 import { defineOperation, type OperationContext } from './operation.ts';
+import { parseMaxDelete } from './parse-max-delete.ts';
 import { recordSettings } from './record-settings.ts';
 import type { RootData, RootJson } from './root-data.ts';
 import { rootJson } from './root-json.ts';
@@ -33,12 +35,18 @@ export const rootAdd = defineOperation<z.output<typeof input>, RootData>({
     const there = loaded.config.roots.find((root) => root.path === given.path);
     if (there !== undefined) {
       if (given.name !== undefined && given.name !== there.name)
-        throw new EdgeError('E_USAGE', `${given.path} is the root ${there.name} already`);
+        throw new EdgeError('E_USAGE', `${given.path} is the root ${there.name} already`, {
+          hint: 'A root keeps its name; leave --name out.',
+        });
       if (given.watch && !there.watch) return { data: await startWatching(there, given.dryRun, context) };
+      warnIfOthersWereMeant(there, given, context);
       return { data: { root: rootJson(there, loaded), added: false, dry_run: given.dryRun } };
     }
+    warnIfUnreadable(given.path, context);
     requireNamed('replication', given.replication, loaded.config.replication);
     requireNamed('tiering', given.tiering, loaded.config.tiering);
+    for (const pattern of given.exclude) compileGlob(pattern);
+    if (given.maxDelete !== undefined) parseMaxDelete(given.maxDelete);
     const name = nameForRoot({ path: given.path, name: given.name }, loaded);
     const root = {
       path: given.path,
@@ -75,6 +83,34 @@ export const rootAdd = defineOperation<z.output<typeof input>, RootData>({
     return { data: { root: json, added: true, dry_run: given.dryRun } };
   },
 });
+
+/** The root stays as it is: one command does not undo what another, or the user's own file, has said. */
+function warnIfOthersWereMeant(there: RootConfig, given: z.output<typeof input>, { warn }: OperationContext): void {
+  const differing = [
+    given.exclude.some((pattern) => !there.exclude.includes(pattern)) && '--exclude',
+    given.maxDelete !== undefined && '--max-delete',
+    given.oneFileSystem && !there.oneFileSystem && '--one-file-system',
+    given.replication !== undefined && given.replication !== there.replication && '--replication',
+    given.tiering !== undefined && given.tiering !== there.tiering && '--tiering',
+    !given.watch && there.watch && '--no-watch',
+  ].filter((flag) => flag !== false);
+  if (differing.length === 0) return;
+  warn({
+    code: 'W_ROOT_UNCHANGED',
+    message: `${there.name} was there before and keeps its settings; ${differing.join(', ')} changed nothing. To set them: edgestore root remove ${there.name}, then add it again (snapshots stay)`,
+  });
+}
+
+function warnIfUnreadable(path: string, { warn }: OperationContext): void {
+  try {
+    accessSync(path, constants.R_OK);
+  } catch {
+    warn({
+      code: 'W_ROOT_UNREADABLE',
+      message: `${path} may not be read by this user (uid ${process.getuid?.()}): nothing of it can be captured until it may`,
+    });
+  }
+}
 
 /** `sync PATH` made it an unwatched root; adding it is how it gets watched. One that the user's own file keeps unwatched is left to the user. */
 async function startWatching(there: RootConfig, dryRun: boolean, context: OperationContext): Promise<RootData> {

@@ -18,7 +18,9 @@ export function rootOfPath(path: Uint8Array, { config }: LoadedConfig): PathInRo
     .filter((one) => isWithin(bytes, Buffer.from(one.path)))
     .sort((a, b) => b.path.length - a.path.length)[0];
   if (root === undefined)
-    throw new EdgeError('E_NOT_FOUND', `${escapeName(path)} lies in no root`, { hint: 'See: edgestore root list' });
+    throw new EdgeError('E_NOT_FOUND', `${escapeName(path)} lies in no root`, {
+      hint: 'See: edgestore root list. What lies in a snapshot is written SNAPSHOT:PATH.',
+    });
   return { root, below: bytes.subarray(Buffer.from(root.path).length + 1) };
 }
 

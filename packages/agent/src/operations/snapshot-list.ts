@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { openedOf } from './opened.ts';
 import { defineOperation } from './operation.ts';
 import { type SnapshotListData, snapshotData } from './snapshot-data.ts';
-import { findAgent } from './snapshot-spec.ts';
+import { findAgent, requireKnownRoot } from './snapshot-spec.ts';
 
 const input = z.object({
   root: z.string().optional(),
@@ -18,8 +18,10 @@ export const snapshotList = defineOperation<z.output<typeof input>, SnapshotList
   run: async ({ root, agent, includeForgotten }, context) => {
     const opened = openedOf(context);
     const { engine, nameOf } = opened;
+    const of = agent === 'all' ? undefined : agent === undefined ? engine.identity.agentId : findAgent(agent, opened);
+    if (root !== undefined) requireKnownRoot(root, of, opened);
     const rows = engine.index.log.snapshots({
-      ...(agent === 'all' ? {} : { agent: agent === undefined ? engine.identity.agentId : findAgent(agent, opened) }),
+      ...(of === undefined ? {} : { agent: of }),
       ...(root === undefined ? {} : { root }),
       includeForgotten,
     });

@@ -6,10 +6,12 @@ import { defineOperation, type OperationContext } from './operation.ts';
 import type { PinData } from './snapshot-data.ts';
 import { findSnapshot } from './snapshot-spec.ts';
 
+const REASON_LENGTH_MAX = 1000;
+
 const pinInput = z.object({
   snapshot: z.string(),
   root: z.string().optional(),
-  reason: z.string().max(1000).optional(),
+  reason: z.string().max(REASON_LENGTH_MAX, `--reason has at most ${REASON_LENGTH_MAX} characters`).optional(),
   dryRun: z.boolean().default(false),
 });
 const unpinInput = pinInput.omit({ reason: true });

@@ -49,12 +49,18 @@ export function findSnapshot(spec: SnapshotSpec, opened: Opened): SnapshotRow {
       },
     );
   }
-  const found = engine.index.log
-    .findSnapshots(spec.snapshot)
-    .filter(
-      (row) => (agent === undefined || row.agent === agent) && (spec.root === undefined || row.body.root === spec.root),
-    );
+  const all = engine.index.log.findSnapshots(spec.snapshot);
+  const found = all.filter(
+    (row) => (agent === undefined || row.agent === agent) && (spec.root === undefined || row.body.root === spec.root),
+  );
   const [first] = found;
+  const [other] = all;
+  if (first === undefined && other !== undefined) {
+    const whose = opened.nameOf(other.agent) ?? other.agent.slice(0, 8);
+    throw new EdgeError('E_NOT_FOUND', `snapshot ${other.id.slice(0, 8)} is of root ${other.body.root} of ${whose}`, {
+      hint: 'Leave --root and --agent out: an id needs neither.',
+    });
+  }
   if (first === undefined) {
     throw new EdgeError('E_NOT_FOUND', `no snapshot begins with ${spec.snapshot}`, {
       hint: 'See: edgestore snapshot list --agent all',
@@ -95,6 +101,16 @@ export function findAgent(typed: string, { engine: { identity }, members }: Open
     'E_AMBIGUOUS',
     `${found.length} agents are meant by ${typed}: ${found.map((one) => `${one.name} ${one.agent.slice(0, 8)}`).join(', ')}`,
   );
+}
+
+/** E_NOT_FOUND when no root is called that: neither one of the configuration nor one that has snapshots. `agent` undefined: of any agent. */
+export function requireKnownRoot(root: string, agent: string | undefined, { engine, loaded }: Opened): void {
+  const rows = engine.index.log.snapshots({ ...(agent === undefined ? {} : { agent }), includeForgotten: true });
+  const known = new Set([...rows.map((row) => row.body.root), ...loaded.config.roots.map((one) => one.name)]);
+  if (known.has(root)) return;
+  throw new EdgeError('E_NOT_FOUND', `there is no root ${JSON.stringify(root)}`, {
+    hint: known.size === 0 ? 'There are none yet: edgestore root add PATH' : `Roots: ${[...known].sort().join(', ')}`,
+  });
 }
 
 function latest({ root, at }: SnapshotSpec, agent: string, opened: Opened): SnapshotRow {

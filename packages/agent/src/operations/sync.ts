@@ -61,13 +61,24 @@ export interface SyncData {
   readonly dry_run: boolean;
 }
 
+/** Records hold texts of 4 KiB; said before anything is read. */
+const TAG_LENGTH_MAX = 1000;
+const TAGS_MAX = 64;
+
 const input = z.object({
   /** Absolute, names escaped; none: every root. */
   paths: z.array(z.string()).default([]),
   wait: z.string().default('local').transform(parseDurabilityLevel),
   fullScan: z.boolean().default(false),
   maxDelete: z.string().transform(parseMaxDelete).optional(),
-  tags: z.record(z.string(), z.string()).default({}),
+  tags: z
+    .record(z.string(), z.string())
+    .refine(
+      (tags) => Object.entries(tags).every((tag) => tag.join('').length <= TAG_LENGTH_MAX),
+      `--tag: a tag has at most ${TAG_LENGTH_MAX} characters`,
+    )
+    .refine((tags) => Object.keys(tags).length <= TAGS_MAX, `--tag: a snapshot has at most ${TAGS_MAX} tags`)
+    .default({}),
   dryRun: z.boolean().default(false),
   /** Time for all of it; when it is over while copies are waited for, the outcome is that there are not enough. */
   timeout: z.string().transform(parseDurationMs).optional(),

@@ -64,9 +64,14 @@ export async function waitForCopies(
     const cause = context.signal.aborted ? context.signal.reason : giveUp.signal.aborted ? giveUp.signal.reason : error;
     if (!isEdgeError(cause, 'E_NOT_ENOUGH_COPIES', 'E_TIMEOUT')) throw cause;
     const why = cause.code === 'E_TIMEOUT' ? `${formatDurabilityLevel(level)} was not reached in time` : cause.message;
+    const all = replicator.status().filter((target) => target.scope === 'all');
+    const last = openTargets(all).find((target) => target.lastError !== undefined);
     context.warn({
       code: 'W_NOT_ENOUGH_COPIES',
-      message: `${why}; the snapshot is stored here and stays queued`,
+      message:
+        all.length === 0
+          ? `${formatDurabilityLevel(level)} cannot be reached: there is nowhere to copy to. The snapshot is stored here. Let a peer join (\`edgestore peer invite\`), or name a bucket as \`store\` of [replication.default]`
+          : `${why}; the snapshot is stored here and stays queued${last === undefined || cause.code !== 'E_TIMEOUT' ? '' : ` (${last.name}: ${last.lastError})`}`,
     });
     return { exitCode: exitCodeOf(openTargets(replicator.status())) };
   } finally {

@@ -5,6 +5,7 @@ import {
   type Entry,
   formatTimeNs,
   fromHex,
+  isEdgeError,
   jsonPath,
   openTreeReader,
   resolvePath,
@@ -53,10 +54,23 @@ export const where = defineOperation<z.output<typeof input>, WhereData>({
     const opened = openedOf(context);
     const chunk = findChunk(given, opened);
     if (chunk !== undefined) return { data: whereChunk(chunk, opened) };
-    const { row, path } = locate(given, opened);
-    return { data: await wherePath(row, path, opened, context) };
+    try {
+      const { row, path } = locate(given, opened);
+      return { data: await wherePath(row, path, opened, context) };
+    } catch (error) {
+      throw asPartOfChunkId(given.what, error);
+    }
   },
 });
+
+/** What looks like the beginning of a chunk id is taken for a path, since chunks are not looked up by a part of their id. */
+function asPartOfChunkId(what: string, error: unknown): unknown {
+  if (!isEdgeError(error, 'E_NOT_FOUND') || !/^[0-9a-f]{4,63}$/i.test(what)) return error;
+  return new EdgeError(error.code, error.message, {
+    hint: 'A chunk is named by all 64 digits of its id; what lies in a snapshot is written SNAPSHOT:PATH.',
+    cause: error,
+  });
+}
 
 async function wherePath(
   row: SnapshotRow,

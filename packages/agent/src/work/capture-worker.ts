@@ -158,7 +158,8 @@ export function startCaptureWorker(deps: {
     work: async () => {
       for (const [name, { root, watcher, identity }] of watchers) {
         if ((await rootIdentity(root.path)) === identity) continue;
-        watchers.delete(name);
+        // A reload may have put another watcher there meanwhile.
+        if (watchers.get(name)?.watcher === watcher) watchers.delete(name);
         await watcher.close();
         scheduler.dirty(name, clock.monotonicMs());
         worker.wake();

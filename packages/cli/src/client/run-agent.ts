@@ -1,4 +1,5 @@
 /** `agent run`: the agent in this process until it is told to stop. */
+import { isEdgeError } from '@edgestore/engine/errors';
 import type { Session } from '../program/session.ts';
 import { secretsOf } from '../unlock/secrets.ts';
 import type { GlobalFlags } from './run-operation.ts';
@@ -23,6 +24,8 @@ export async function runAgentInForeground(session: Session, globals: GlobalFlag
       );
     },
   });
+  // A signal is how the agent is ended, and needs no word; that a time was over does.
+  if (isEdgeError(session.signal.reason, 'E_TIMEOUT')) throw session.signal.reason;
   const { code, exitCode } = (session.signal.aborted ? session.signal.reason : {}) as {
     code?: string;
     exitCode?: number;

@@ -8,7 +8,7 @@ export default class Where extends EdgestoreCommand {
   static override examples = [
     '<%= config.bin %> where /srv/photos/a.jpg',
     '<%= config.bin %> where latest:a.jpg',
-    '<%= config.bin %> where 5c11d0aa',
+    '<%= config.bin %> where latest:albums --root photos',
   ];
   static override args = {
     what: Args.string({ required: true, description: 'PATH of a file in a root, SNAPSHOT:PATH, or a CHUNK id' }),

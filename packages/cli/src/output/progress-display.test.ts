@@ -13,6 +13,7 @@ function displayed(
     isTerminal: options.terminal ?? false,
     columns: options.columns ?? 80,
     closed: false,
+    failure: undefined,
     write: async (text) => void written.push(String(text)),
     onClosed: () => {},
     flushed: async () => {},

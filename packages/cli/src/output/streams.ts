@@ -9,6 +9,8 @@ export interface OutputStream {
   write(text: string | Uint8Array): Promise<void>;
   /** True once the reader has gone (EPIPE). */
   readonly closed: boolean;
+  /** Why something that was written did not arrive, when that was not the reader leaving: a full disk below a redirection. */
+  readonly failure: Error | undefined;
   /** Called once when the reader goes. */
   onClosed(listener: () => void): void;
   /** Resolves when everything written so far has left the process. */
@@ -23,12 +25,12 @@ class Stream implements OutputStream {
   readonly #stream: Writable & { isTTY?: boolean; columns?: number };
   readonly #listeners: (() => void)[] = [];
   closed = false;
+  failure: Error | undefined;
   #last: Promise<void> = Promise.resolve();
 
   constructor(stream: Writable & { isTTY?: boolean; columns?: number }) {
     this.#stream = stream;
-    // EPIPE is `| head` doing its work; any other failure of a stream (a full disk under a redirection) leaves nobody to tell on it.
-    stream.on('error', () => this.#close());
+    stream.on('error', (error) => this.#close(error));
   }
 
   get isTerminal(): boolean {
@@ -43,7 +45,7 @@ class Stream implements OutputStream {
     if (this.closed || text.length === 0) return Promise.resolve();
     const written = new Promise<void>((resolve) => {
       this.#stream.write(text, (error) => {
-        if (error) this.#close();
+        if (error) this.#close(error);
         resolve();
       });
     });
@@ -61,9 +63,11 @@ class Stream implements OutputStream {
     return this.#last;
   }
 
-  #close(): void {
+  #close(error: Error): void {
     if (this.closed) return;
     this.closed = true;
+    // EPIPE is `| head` doing its work. Anything else is a result that its reader would take for whole.
+    if ((error as NodeJS.ErrnoException).code !== 'EPIPE') this.failure = error;
     for (const listener of this.#listeners) listener();
   }
 }

@@ -31,6 +31,11 @@ export async function main(decoded: readonly string[], root: string): Promise<vo
     exit = fail(error);
   }
   await session.close();
+  const unwritten = session.outputError();
+  if (unwritten !== undefined && exit === 0) {
+    exit = fail(unwritten);
+    await session.close();
+  }
   process.exit(exit);
 }
 
@@ -66,9 +71,14 @@ function commandIds(folder: string): string[] {
 
 function reportFailure(thrown: unknown, session: Session, options: readonly string[]): number {
   // What was thrown because of an interruption is the interruption, whatever it looks like by now.
-  const error = usageError(session.signal.aborted ? session.signal.reason : thrown);
+  const error = usageError(
+    session.signal.aborted ? session.signal.reason : thrown,
+    session.command === '' ? undefined : session.command.replaceAll('.', ' '),
+  );
   if (error.message === READER_LEFT) return 0;
-  if (session.show.json) void session.stdout.write(errorDocument(error, error.exitCode, session.warnings));
+  // What stdout did not take is told on stderr, also with --json.
+  if (session.show.json && session.outputError() === undefined)
+    void session.stdout.write(errorDocument(error, error.exitCode, session.warnings));
   else
     session.error(
       describeError(

@@ -1,6 +1,6 @@
 /** Secret text from where it may come: a file, stdin, or a prompt without echo; never the command line. */
 import { closeSync, openSync, readSync } from 'node:fs';
-import { EdgeError, toEdgeError } from '@edgestore/engine/errors';
+import { EdgeError, errnoOf, toEdgeError } from '@edgestore/engine/errors';
 import { promptHidden } from './prompt-hidden.ts';
 import type { Session } from './session.ts';
 
@@ -45,6 +45,7 @@ export async function readSecretText(input: SecretTextInput): Promise<string> {
 /** Reads a file or an open descriptor whole, up to a bound. */
 function readBounded(source: string | number, what: string, bytesMax: number): string {
   const fd = typeof source === 'number' ? source : openFile(source, what);
+  const from = typeof source === 'number' ? 'stdin' : source;
   const buffer = Buffer.alloc(bytesMax + 1);
   let length = 0;
   try {
@@ -54,7 +55,9 @@ function readBounded(source: string | number, what: string, bytesMax: number): s
       length += read;
     }
   } catch (error) {
-    throw toEdgeError(error, `reading ${what}`);
+    if (errnoOf(error) === 'EISDIR')
+      throw new EdgeError('E_USAGE', `${from} is a folder, not the file that has ${what}`, { hint: 'Name the file.' });
+    throw toEdgeError(error, `reading ${what} from ${from}`);
   } finally {
     if (typeof source === 'string') closeSync(fd);
   }
@@ -66,8 +69,12 @@ function openFile(path: string, what: string): number {
   try {
     return openSync(path, 'r');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT')
-      throw new EdgeError('E_USAGE', `there is no file ${path} to read ${what} from`);
+    if (errnoOf(error) === 'ENOENT')
+      throw new EdgeError('E_USAGE', `there is no file ${path} to read ${what} from`, { hint: 'Check the path.' });
+    if (errnoOf(error) === 'EACCES')
+      throw new EdgeError('E_DENIED', `no permission to read ${what} from ${path}`, {
+        hint: 'Run this as a user who may read it.',
+      });
     throw toEdgeError(error, `reading ${what} from ${path}`);
   }
 }

@@ -1,7 +1,7 @@
 /** One run of the program: its streams, how it shows things, what it was warned of, and what interrupts it. */
 
 import type { Progress, Warning } from '@edgestore/engine';
-import { EdgeError } from '@edgestore/engine/errors';
+import { EdgeError, toEdgeError } from '@edgestore/engine/errors';
 import type { ProgressMode } from '../global-flags.ts';
 import { type Colours, chooseColours } from '../output/colour.ts';
 import { createProgressDisplay, type ProgressDisplay } from '../output/progress-display.ts';
@@ -66,7 +66,13 @@ export class Session {
 
   /** The reader of stdout has gone: a listing has no use any more. */
   stopWhenReaderLeaves(): void {
-    this.stdout.onClosed(() => this.#abort.abort(new EdgeError('E_INTERRUPTED', READER_LEFT)));
+    this.stdout.onClosed(() => this.#abort.abort(this.outputError() ?? new EdgeError('E_INTERRUPTED', READER_LEFT)));
+  }
+
+  /** When the result did not all arrive on stdout: `cat … >file` on a full disk must not end as if the file were whole. */
+  outputError(): EdgeError | undefined {
+    const { failure } = this.stdout;
+    return failure === undefined ? undefined : toEdgeError(failure, 'writing the output');
   }
 
   coloursOf(stream: 'stdout' | 'stderr'): Colours {

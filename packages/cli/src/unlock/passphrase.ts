@@ -1,6 +1,6 @@
 /** Passphrases from a file or a command. One line end at the end is not part of the passphrase. */
 import { readFileSync, statSync } from 'node:fs';
-import { EdgeError, toEdgeError } from '@edgestore/engine/errors';
+import { EdgeError, errnoOf, toEdgeError } from '@edgestore/engine/errors';
 
 /** Longer is some other file. */
 const PASSPHRASE_BYTES_MAX = 1024 * 1024;
@@ -16,6 +16,8 @@ export function passphraseFromFile(path: string, namedBy: string): string {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT')
       throw new EdgeError('E_CONFIG', `there is no file ${path}, which ${namedBy} names`);
+    if (errnoOf(error) === 'EISDIR')
+      throw new EdgeError('E_CONFIG', `${path}, which ${namedBy} names, is a folder`, { hint: 'Name the file.' });
     throw toEdgeError(error, `reading the passphrase from ${path}`);
   }
   return withoutLineEnd(decodeText(bytes, path));

@@ -112,6 +112,21 @@ describe.runIf(isRoot)('what may not be read', () => {
     expect(await textOf(third, 'secret')).toBe('second, longer');
   });
 
+  test('of a cache tag that may not be read it is told each time, though nothing changed', async () => {
+    write('d/CACHEDIR.TAG', 'no signature');
+    write('d/inner', 'inside');
+    fs.chmodSync(join(tree, 'd/CACHEDIR.TAG'), 0o600);
+    // Read once by a user who may: from then on every stat is as the cache has it.
+    const first = await fixture.capture(root(), later());
+    expect(first.files).toMatchObject({ new: 2, failed: 0 });
+    for (const turn of [2, 3]) {
+      const report = await asNobody(() => fixture.capture(root(), later(turn)));
+      expect(failuresOf(report)).toEqual(['d/CACHEDIR.TAG: EACCES']);
+      expect(report.files).toMatchObject({ new: 0, changed: 0, removed: 0, unchanged: 2 });
+      expect(await textOf(report, 'd/CACHEDIR.TAG')).toBe('no signature');
+    }
+  });
+
   test('keeps its earlier version without the cache, too', async () => {
     write('secret', 'first');
     write('d/inner', 'inside');

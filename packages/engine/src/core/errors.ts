@@ -112,9 +112,29 @@ export function toEdgeError(error: unknown, what?: string): EdgeError {
       cause: error,
     });
   }
-  if (errno !== undefined) return new EdgeError('E_IO', message, { context: { errno }, cause: error });
+  if (errno !== undefined) {
+    const hint = HINT_BY_ERRNO[errno];
+    return new EdgeError('E_IO', message, {
+      ...(hint === undefined ? {} : { hint }),
+      context: { errno },
+      cause: error,
+    });
+  }
   return new EdgeError('E_FAILED', message, { cause: error });
 }
+
+/** What a person can do about it; where a caller knows better it says so itself. */
+const HINT_BY_ERRNO: Readonly<Record<string, string | undefined>> = {
+  EACCES: 'Run this as a user who may, or change the permissions there.',
+  EPERM: 'Run this as a user who may, or change the permissions there.',
+  EROFS: 'That file system is mounted read-only: mount it writable, or name another place.',
+  EISDIR: 'That is a folder: name a file.',
+  ENOTDIR: 'A part of that path is a file, not a folder: check the path.',
+  ELOOP: 'A symbolic link there leads to itself or may not be followed: check the path.',
+  ENAMETOOLONG: 'Use a shorter path.',
+  EIO: 'The disk or its connection has a fault: see the kernel log (dmesg).',
+  ESTALE: 'The network file system lost it: is it still mounted?',
+};
 
 /** An E_FORMAT for a decoder: what was being read, and what is wrong with it. */
 export function formatError(what: string, problem: string, context?: Record<string, unknown>): EdgeError {

@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
-import { afterEach, expect, test } from 'vitest';
+import { Worker } from 'node:worker_threads';
+import { afterEach, expect, test, vi } from 'vitest';
 import type { WorkerPool } from '../core/ports/worker-pool.ts';
 import type { PipelineTasks } from './tasks.ts';
 import type { WorkerConfig } from './worker-config.ts';
@@ -58,6 +59,40 @@ test('an aborted signal keeps a task from starting', async () => {
   await expect(pool.run('echo', { text: 'x' }, { signal: AbortSignal.abort() })).rejects.toMatchObject({
     code: 'E_INTERRUPTED',
   });
+});
+
+test('a closing pool lets every worker end by itself, wherever it is: while it starts, loads, works or waits', async () => {
+  const terminate = vi.spyOn(Worker.prototype, 'terminate');
+  try {
+    for (const wait of [0, 5, 20, 40, 80, 160]) {
+      const pool = open(2);
+      pool.announce('scan');
+      const answers = Array.from({ length: 4 }, (_, i) => pool.run('echo', { text: String(i) }));
+      const settled = Promise.allSettled(answers);
+      await new Promise((resolve) => setTimeout(resolve, wait));
+      await pool.close();
+      for (const one of await settled)
+        if (one.status === 'rejected') expect(one.reason).toMatchObject({ message: 'the worker pool was closed' });
+    }
+    expect(terminate).not.toHaveBeenCalled();
+  } finally {
+    terminate.mockRestore();
+  }
+});
+
+test('a worker that hangs does not keep a closing pool: it is ended, and its task fails', async () => {
+  pool = createWorkerPool({ size: 2, config, closeMsMax: 300 });
+  const hang = new Int32Array(new SharedArrayBuffer(8));
+  const hanging = expect(pool.run('echo', { text: '', hang })).rejects.toMatchObject({
+    code: 'E_FAILED',
+    message: 'the worker pool was closed',
+  });
+  await Atomics.waitAsync(hang, 0, 0).value;
+  const terminate = vi.spyOn(Worker.prototype, 'terminate');
+  await pool.close();
+  await hanging;
+  expect(terminate).toHaveBeenCalledOnce();
+  terminate.mockRestore();
 });
 
 test('a pool that is closed while its workers still start ends them, and not the process', () => {

@@ -11,12 +11,17 @@ export interface WorkerPoolOptions {
   /** Threads; they are started when first used. */
   readonly size: number;
   readonly config: WorkerConfig;
+  /** How long a closing pool waits for a task to end; a test waits less. */
+  readonly closeMsMax?: number;
 }
 
 /** Heap bounds of one worker in MiB: it holds batches outside the heap, and a runaway one must not take the machine's memory. */
 const WORKER_HEAP_MIB_MAX = 512;
 /** What a worker allocates dies at once; a larger nursery only takes memory (three times this much at its fullest). */
 const WORKER_YOUNG_MIB_MAX = 8;
+
+/** A task takes well under a second; what takes longer hangs, and would keep the process for ever. */
+const CLOSE_MS_MAX = 5_000;
 
 /** A pool of `size` workers; none runs until the first task, and an idle one does not keep the process alive. */
 export function createWorkerPool(options: WorkerPoolOptions): WorkerPool<PipelineTasks> {
@@ -40,10 +45,12 @@ class Pool implements WorkerPool<PipelineTasks> {
   readonly #slots: Slot[];
   #next = 0;
   #closed = false;
+  readonly #closeMsMax: number;
   readonly #closing = new Int32Array(new SharedArrayBuffer(4));
 
-  constructor({ size, config }: WorkerPoolOptions) {
+  constructor({ size, config, closeMsMax = CLOSE_MS_MAX }: WorkerPoolOptions) {
     this.size = Math.max(1, size);
+    this.#closeMsMax = closeMsMax;
     this.#config = config;
     this.#slots = Array.from({ length: this.size }, () => ({ worker: undefined, pending: new Map(), deaths: 0 }));
   }
@@ -93,7 +100,9 @@ class Pool implements WorkerPool<PipelineTasks> {
   async close(): Promise<void> {
     this.#closed = true;
     Atomics.store(this.#closing, 0, 1);
-    await Promise.all(this.#slots.map(({ worker }) => (worker === undefined ? undefined : endOf(worker))));
+    await Promise.all(
+      this.#slots.map(({ worker }) => (worker === undefined ? undefined : endOf(worker, this.#closeMsMax))),
+    );
     for (const slot of this.#slots) this.#failAll(slot, new EdgeError('E_FAILED', 'the worker pool was closed'));
   }
 
@@ -148,13 +157,10 @@ class Pool implements WorkerPool<PipelineTasks> {
   }
 }
 
-/** A task takes well under a second; what takes longer hangs, and would keep the process for ever. */
-const CLOSE_MS_MAX = 5_000;
-
-function endOf(worker: Worker): Promise<void> {
+function endOf(worker: Worker, msMax: number): Promise<void> {
   worker.ref();
   return new Promise((resolve) => {
-    const hanging = setTimeout(() => void worker.terminate(), CLOSE_MS_MAX);
+    const hanging = setTimeout(() => void worker.terminate(), msMax);
     worker.once('exit', () => {
       clearTimeout(hanging);
       resolve();

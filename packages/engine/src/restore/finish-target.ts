@@ -3,6 +3,7 @@ import { constants } from 'node:fs';
 import { chmod, mkdir, open, readdir, rename, rm, rmdir } from 'node:fs/promises';
 import { EdgeError, errnoOf, toEdgeError } from '../core/errors.ts';
 import { failpoint } from '../core/failpoint.ts';
+import { makeFolders } from '../files/make-folders.ts';
 import type { FinishFolder } from '../pipeline/tasks/extract-finish-folders.ts';
 import { escapeName } from '../policy/escape-name.ts';
 import { metaOf } from './finish-window.ts';
@@ -16,10 +17,10 @@ export async function beginTarget(run: RestoreRun): Promise<void> {
   const marker: Marker = { restore: 1, snapshot: input.snapshot, step: 'writing' };
   try {
     if (target.kind === 'in-place') {
-      await mkdir(Buffer.from(target.target), { recursive: true });
+      await makeFolders(target.target);
       await writeMarker(target.partial, marker);
     } else {
-      await mkdir(Buffer.from(splitTarget(target.partial).parent), { recursive: true });
+      await makeFolders(splitTarget(target.partial).parent);
       await makeIfAbsent(target.partial);
       if (target.resume) await takeBack(run);
       await writeMarker(markerIn(target.partial), marker);

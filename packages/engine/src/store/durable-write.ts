@@ -38,14 +38,19 @@ export async function writeFileDurably(path: string, bytes: Uint8Array, mode = 0
 
 /** Creates a folder and those above it that are missing, each named durably in its parent. Does nothing when it is there. */
 export async function makeFolderDurably(path: string, mode = 0o700): Promise<void> {
+  await makeBelow(path, mode, false);
+}
+
+async function makeBelow(path: string, mode: number, parentIsThere: boolean): Promise<void> {
   try {
     await mkdir(path, { mode });
   } catch (error) {
     const errno = errnoOf(error);
     if (errno === 'EEXIST') return;
-    if (errno !== 'ENOENT') throw toEdgeError(error, `creating the folder ${path}`);
-    await makeFolderDurably(dirname(path), mode);
-    return makeFolderDurably(path, mode);
+    // Below /proc a folder that is there says so too.
+    if (errno !== 'ENOENT' || parentIsThere) throw toEdgeError(error, `creating the folder ${path}`);
+    await makeBelow(dirname(path), mode, false);
+    return await makeBelow(path, mode, true);
   }
   await syncFolder(dirname(path));
 }

@@ -1,9 +1,10 @@
 /** The files of the data dir, as far as they can be judged without the vault's key, and the space that is left for more. */
-import { existsSync } from 'node:fs';
+import { accessSync, constants, existsSync } from 'node:fs';
 import { stat, statfs } from 'node:fs/promises';
 import {
   type DataDir,
   dataDirExists,
+  errnoOf,
   FREE_SPACE_FLOOR_BYTES,
   formatBytes,
   formatTimeNs,
@@ -41,6 +42,7 @@ export async function checkDataDir(
     const files = await readVaultFiles(dir, () => {});
     const message = `vault ${files.vaultId.slice(0, 8)}, agent ${files.identity.name}, at ${dir.path}`;
     checks.push({ what, result: 'ok', message });
+    checkAccess(dir, checks);
     checkSlots(files, checks);
     await checkLogs(dir, files, context, checks);
     checks.push(await checkSpace(dir.packDir));
@@ -63,6 +65,43 @@ async function checkOwner(dir: DataDir, checks: DoctorCheck[]): Promise<void> {
     });
   if (uid !== process.getuid?.())
     checks.push({ what, result: 'warning', message: `${dir.path} belongs to another user (uid ${uid})` });
+}
+
+/** A start reads and writes all of these; where this user may not, it stops at the first. */
+function checkAccess(dir: DataDir, checks: DoctorCheck[]): void {
+  const { R_OK, W_OK, X_OK } = constants;
+  const folders = [
+    dir.path,
+    dir.packDir,
+    dir.logDir,
+    dir.holdsDir,
+    dir.slotsDir,
+    dir.agentDir,
+    dir.cardsDir,
+    dir.runDir,
+  ];
+  const files = [dir.lockFile, dir.indexFile, dir.storedKeyFile];
+  const denied = [
+    ...folders.filter((path) => !mayUse(path, R_OK | W_OK | X_OK)),
+    ...files.filter((path) => !mayUse(path, path === dir.storedKeyFile ? R_OK : R_OK | W_OK)),
+  ];
+  if (denied.length === 0) return;
+  checks.push({
+    what: 'data dir',
+    result: 'problem',
+    message: `uid ${process.getuid?.()} may not read and write ${denied.join(', ')}`,
+    hint: 'Run as the user that owns the data dir, and mount it writable.',
+  });
+}
+
+/** What is not there is another check's matter. */
+function mayUse(path: string, mode: number): boolean {
+  try {
+    accessSync(path, mode);
+    return true;
+  } catch (error) {
+    return !['EACCES', 'EPERM', 'EROFS'].includes(errnoOf(error) ?? '');
+  }
 }
 
 function checkSlots(files: VaultFiles, checks: DoctorCheck[]): void {

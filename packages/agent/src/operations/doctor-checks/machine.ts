@@ -81,7 +81,7 @@ async function writtenMs(file: string): Promise<number> {
   try {
     return (await stat(file)).mtimeMs;
   } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return 0;
+    if (['ENOENT', 'ENOTDIR'].includes(errnoOf(error) ?? '')) return 0;
     throw toEdgeError(error, `looking at ${file}`);
   }
 }
