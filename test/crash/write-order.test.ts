@@ -79,7 +79,10 @@ describe.skipIf(reason !== undefined)('system calls of the real program', () => 
       const descriptor = calls.findIndex(
         ({ name, to }) => name.startsWith('rename') && to === join(dataDir, 'vault.edge'),
       );
-      const later = calls.slice(descriptor + 1).filter(({ name }) => name.startsWith('rename'));
+      // The runtime's compile cache, which lies elsewhere, may be written at the end.
+      const later = calls
+        .slice(descriptor + 1)
+        .filter(({ name, to }) => name.startsWith('rename') && to.startsWith(base));
       expect(descriptor).toBeGreaterThan(-1);
       expect(later.map(({ to }) => to)).toEqual([]);
     } finally {

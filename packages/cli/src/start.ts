@@ -2,16 +2,8 @@
 import { mkdirSync } from 'node:fs';
 import { enableCompileCache } from 'node:module';
 import { dirname, join } from 'node:path';
-import { setFlagsFromString } from 'node:v8';
-
-/** A command that has little to do has ended by then. */
-const NURSERY_GROWS_MS = 300;
 
 export async function start(): Promise<void> {
-  // The engine's threads make much that dies at once. Left alone, each lets its nursery grow to 100 MiB on a large machine: a restore of 58,000 files
-  // then takes 540 MiB instead of 330, and is no faster. Only for what takes longer than a start: a start with the smallest nursery collects it
-  // twenty times over, a fifth of its processor time.
-  setTimeout(() => setFlagsFromString('--semi-space-growth-factor=1'), NURSERY_GROWS_MS).unref();
   const cache = compileCacheFolder(process.env);
   // Without the cache a start takes 0.2 s longer, which is no reason to fail.
   if (cache !== undefined) enableCompileCache(cache);

@@ -6,6 +6,7 @@ import type { ProgressMode } from '../global-flags.ts';
 import { type Colours, chooseColours } from '../output/colour.ts';
 import { createProgressDisplay, type ProgressDisplay } from '../output/progress-display.ts';
 import { type OutputStream, openOutputStream } from '../output/streams.ts';
+import { keepNurserySmall } from './small-nursery.ts';
 
 export interface ShowOptions {
   readonly json: boolean;
@@ -80,6 +81,8 @@ export class Session {
   }
 
   report = (progress: Progress): void => {
+    // Also work that opens no vault may be long, such as a recovery.
+    keepNurserySmall();
     this.#display ??= createProgressDisplay({
       mode: this.show.progress,
       quiet: this.show.quiet,

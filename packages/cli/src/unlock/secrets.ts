@@ -2,6 +2,7 @@
 import type { SlotSecret } from '@edgestore/engine';
 import { promptHidden } from '../program/prompt-hidden.ts';
 import type { Session } from '../program/session.ts';
+import { keepNurserySmall } from '../program/small-nursery.ts';
 import { readNewPassphrase } from './new-passphrase.ts';
 
 export interface Secrets {
@@ -27,6 +28,8 @@ export function secretsOf(
   return {
     secret: async (storedKeyFile) => {
       const { findSecret } = await import('./find-secret.ts');
+      // Whoever opens a vault has loaded what it needs for its work, which begins now.
+      keepNurserySmall();
       const prompt = canAsk ? (question: string) => promptHidden(session, question) : undefined;
       return await findSecret({ storedKeyFile, keyFile: globals['key-file'], env, prompt, warn, signal });
     },
