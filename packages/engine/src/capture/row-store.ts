@@ -7,7 +7,7 @@ import { joinPath } from '../files/path-bytes.ts';
 import { partKey } from './earlier-rows.ts';
 
 /** Bytes of rows kept in memory. */
-const MEMORY_BYTES_MAX = 24 << 20;
+const MEMORY_BYTES_MAX = 16 << 20;
 /** Bytes of rows in one transaction. */
 const PUT_BYTES_MAX = 8 << 20;
 

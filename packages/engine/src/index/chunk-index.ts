@@ -3,7 +3,7 @@ import type { Clock } from '../core/clock.ts';
 import { EdgeError } from '../core/errors.ts';
 import { failpoint } from '../core/failpoint.ts';
 import type { ChunkId, PackName } from '../core/ids.ts';
-import type { ChunkIndex, ChunkLocation, FrameRow, PackRow, StoreName } from '../core/ports/index.ts';
+import type { ChunkIndex, ChunkLocation, FrameRows, PackRow, StoreName } from '../core/ports/index.ts';
 import type { SealedAddress } from '../core/ports/sealed-source.ts';
 import { claims } from './claims.ts';
 import type { Db } from './database.ts';
@@ -42,7 +42,7 @@ export function chunkIndex(db: Db, clock: Clock): ChunkIndexTable {
   /** Many reads under one lock of the database's, instead of one each. */
   const together = <Args extends unknown[], T>(read: (...args: Args) => T) => db.transaction(read);
 
-  const addPack = (pack: PackRow, rows: readonly FrameRow[]): void => {
+  const addPack = (pack: PackRow, rows: FrameRows): void => {
     const known = packs.byName(pack.name, pack.store);
     // The same chunks stored once more make the same pack: rows that were dropped or marked bad since are good again.
     if (known !== undefined) {

@@ -1,5 +1,5 @@
 import type { ChunkId } from '../core/ids.ts';
-import type { FrameRow } from '../core/ports/index.ts';
+import type { FrameRow, FrameRows } from '../core/ports/index.ts';
 import type { Db } from './database.ts';
 import { key48 } from './key48.ts';
 import type { NumberedPack } from './pack-table.ts';
@@ -21,7 +21,7 @@ export interface FramePlace {
 export interface FrameTable {
   /** The row number that the next pack's frames begin with. */
   nextRow(): number;
-  insert(firstRow: number, pack: number, frames: readonly FrameRow[]): void;
+  insert(firstRow: number, pack: number, frames: FrameRows): void;
   isThere(id: ChunkId): boolean;
   /** Good copies only. */
   goodCopies(id: ChunkId): NumberedFrame[];
@@ -50,6 +50,7 @@ interface RawFrame {
 }
 
 const COLUMNS = 'frame, id, pack, key_id, offset, sealed_bytes, sha256, flags';
+const COLUMNS_INSERTED = 9;
 /** Rows of one INSERT: the cost of a call into SQLite is shared by them. */
 const ROWS_AT_ONCE = 32;
 
@@ -95,17 +96,16 @@ export function frameTable(db: Db): FrameTable {
   return {
     nextRow: () => nextRow.get()!,
     insert: (firstRow, pack, frames) => {
-      let at = 0;
-      for (; at + ROWS_AT_ONCE <= frames.length; at += ROWS_AT_ONCE) {
-        const values: unknown[] = [];
-        for (let i = at; i < at + ROWS_AT_ONCE; i++) pushValues(values, firstRow + i, pack, frames[i]!);
+      let values: unknown[] = [];
+      let row = firstRow;
+      for (const frame of frames) {
+        pushValues(values, row++, pack, frame);
+        if (values.length < ROWS_AT_ONCE * COLUMNS_INSERTED) continue;
         insertMany.run(values);
+        values = [];
       }
-      for (; at < frames.length; at++) {
-        const values: unknown[] = [];
-        pushValues(values, firstRow + at, pack, frames[at]!);
-        insertOne.run(values);
-      }
+      for (let at = 0; at < values.length; at += COLUMNS_INSERTED)
+        insertOne.run(values.slice(at, at + COLUMNS_INSERTED));
     },
     isThere: (id) => isThere.get(key48(id), id) !== undefined,
     goodCopies: (id) => copies.all(key48(id), id).map(toFrame),

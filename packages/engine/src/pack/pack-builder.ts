@@ -5,7 +5,7 @@ import { EdgeError } from '../core/errors.ts';
 import { type ChunkId, type PackClass, type PackName, toHex, type VaultId } from '../core/ids.ts';
 import { CHUNK_SEALED_BYTES_MAX, PACK_BYTES_MAX, PACK_FRAMES_MAX } from '../core/limits.ts';
 import type { SealedChunk } from '../core/ports/chunk-store.ts';
-import type { FrameRow } from '../core/ports/index.ts';
+import type { FrameRow, FrameRows } from '../core/ports/index.ts';
 import { encodeFrameHeader } from './frame-header.ts';
 import { FRAME_HEADER_BYTES, INDEX_ENTRY_BYTES, PACK_FOOTER_BYTES, PACK_HEADER_BYTES } from './layout.ts';
 import { encodePackHeader } from './pack-header.ts';
@@ -38,7 +38,7 @@ export interface FinishedPack {
   readonly name: PackName;
   /** Size of the whole pack. */
   readonly bytes: number;
-  readonly frames: readonly FrameRow[];
+  readonly frames: FrameRows;
 }
 
 /** A builder of one pack of one class. */
@@ -123,11 +123,29 @@ class Builder implements PackBuilder {
     if (this.frames === 0) throw new EdgeError('E_FAILED', 'a pack without frames is not written');
     const index = this.#index.subarray(0, this.frames * INDEX_ENTRY_BYTES);
     const tail = encodePackTail(index, this.#end);
-    const frames = this.#identified.map((identified, i) => ({
-      ...readRow(index, i * INDEX_ENTRY_BYTES, 'pack index'),
-      identified,
-    }));
+    const frames = new IndexRows(index, this.#identified);
     return { tail, name: packNameOf(this.#header, tail), bytes: this.#end + tail.length, frames };
+  }
+}
+
+/** The rows of a pack's index, each made when it is come to: a pack of tiny chunks has a quarter of a million. */
+class IndexRows implements FrameRows {
+  readonly #index: Buffer;
+  readonly #identified: readonly boolean[];
+
+  constructor(index: Buffer, identified: readonly boolean[]) {
+    this.#index = index;
+    this.#identified = identified;
+  }
+
+  get length(): number {
+    return this.#identified.length;
+  }
+
+  *[Symbol.iterator](): Generator<FrameRow> {
+    for (const [i, identified] of this.#identified.entries()) {
+      yield { ...readRow(this.#index, i * INDEX_ENTRY_BYTES, 'pack index'), identified };
+    }
   }
 }
 

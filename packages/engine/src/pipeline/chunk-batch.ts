@@ -23,7 +23,7 @@ export interface PlainChunk {
 /** Plaintext memory is handed out in blocks of this size, and longer ones for what is longer. */
 const BLOCK_BYTES = 2 * MIB;
 /** Blocks kept for the next batch; more are left to the garbage collector. */
-const FREE_BLOCKS_MAX = 8;
+const FREE_BLOCKS_MAX = 4;
 
 /** A worker's batches and the blocks that their bytes lie in. */
 export class ChunkBatches {

@@ -161,7 +161,7 @@ function openPackWriter(bucket: BucketTarget, deps: ReplicateDeps, signal: Abort
       { name, store: bucket.store, packClass, bytes, frames: frames.length, createdNs: deps.clock.nowNs() },
       frames,
     );
-    const ids = frames.map((frame) => frame.id);
+    const ids = Array.from(frames, (frame) => frame.id);
     place(ids);
     for (const id of ids) pending.delete(toHex(id));
     totals.sentBytes += bytes;

@@ -31,6 +31,11 @@ export interface PackRow {
   readonly createdNs: bigint;
 }
 
+/** Frames one after the other; a pack may have so many that they are better made while they are looked at. */
+export interface FrameRows extends Iterable<FrameRow> {
+  readonly length: number;
+}
+
 export interface ChunkLocation extends FrameRow {
   readonly pack: PackName;
   readonly store: StoreName;
@@ -48,7 +53,7 @@ export interface ChunkIndex {
   beginSession(what: string): number;
   endSession(session: number): void;
   /** Registers a pack that is already durable, with all its frames. */
-  addPack(pack: PackRow, frames: readonly FrameRow[]): void;
+  addPack(pack: PackRow, frames: FrameRows): void;
   /** Where in this store each chunk can be read from; positions match `ids`. Faster than `locate`. */
   addresses(store: StoreName, ids: readonly ChunkId[]): ((SealedAddress & { readonly pack: PackName }) | undefined)[];
   /** Good locations of each chunk, own disk first; the result's positions match `ids`. */
@@ -63,7 +68,7 @@ export interface ChunkIndex {
   /** Replaces packs by others in one transaction: rows of `oldPacks` go, `pack`s and frames come. */
   swapPacks(
     oldPacks: readonly PackName[],
-    added: readonly { readonly pack: PackRow; readonly frames: readonly FrameRow[] }[],
+    added: readonly { readonly pack: PackRow; readonly frames: FrameRows }[],
     store?: StoreName,
   ): void;
   packs(store?: StoreName): PackRow[];

@@ -8,7 +8,7 @@ import { failpoint } from '../../core/failpoint.ts';
 import type { ChunkId, PackClass, PackName, VaultId } from '../../core/ids.ts';
 import { MIB } from '../../core/limits.ts';
 import type { SealedChunk } from '../../core/ports/chunk-store.ts';
-import type { FrameRow } from '../../core/ports/index.ts';
+import type { FrameRows } from '../../core/ports/index.ts';
 import { writeFrameHeader } from '../../pack/frame-header.ts';
 import { FRAME_HEADER_BYTES } from '../../pack/layout.ts';
 import { createPackBuilder, type PackBuilder } from '../../pack/pack-builder.ts';
@@ -23,7 +23,7 @@ export interface WrittenPack {
   readonly name: PackName;
   readonly packClass: PackClass;
   readonly bytes: number;
-  readonly frames: readonly FrameRow[];
+  readonly frames: FrameRows;
 }
 
 export interface PackFileWriter {
