@@ -482,8 +482,12 @@ describe('agents over real HTTPS', () => {
   it('stops in time, removes its socket, and starts again over a stale one', async () => {
     const { dir, place, port } = shop;
     const socketPath = shop.agent.socketPath;
+    // Whoever waits for a job is told what became of it, and not that a connection broke.
+    const waiting = errorOf(run(shop, 'sync', { wait: 'peers=9' }));
+    await until(() => shop.agent.running.jobs.list()[0]?.progress?.phase === 'replicate', 'the sync waits for copies');
     const started = performance.now();
     await stop(shop);
+    expect(await waiting).toMatchObject({ code: 'E_TERMINATED', hint: expect.stringContaining('kept') });
     expect(performance.now() - started).toBeLessThan(10_000);
     expect(existsSync(socketPath)).toBe(false);
     expect(await reachAgent(dataDirAt(join(dir, 'data')), place.env)).toBeUndefined();

@@ -35,6 +35,8 @@ export interface Agent {
 
 /** Requests and jobs under way get this long; with what follows, the whole stays under ten seconds. */
 const GRACE_MS = 3000;
+/** Jobs are told to end so early that whoever waits for one hears it. */
+const JOBS_GRACE_MS = 1500;
 const STOP_MS_MAX = 8000;
 const INTRODUCE_MS = 5 * 60_000;
 const TIER_MS = 3_600_000;
@@ -215,7 +217,14 @@ export async function startAgent(
         log[known.exitCode === 1 ? 'warn' : 'debug']({ code: known.code, ...request }, known.message);
       },
     });
-    started.push({ stop: () => server.close(GRACE_MS) });
+    started.push({
+      stop: async () => {
+        // A job that is waited for over a connection learns that it has to end while there still is one to say so on.
+        const tell = setTimeout(() => jobs.end(), JOBS_GRACE_MS);
+        await server.close(GRACE_MS);
+        clearTimeout(tell);
+      },
+    });
     return server;
   }
 }

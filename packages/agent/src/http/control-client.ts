@@ -92,7 +92,8 @@ async function runInAgent(
     }
   } catch (error) {
     if (options.signal.aborted && isEdgeError(error, 'E_STORE', 'E_TIMEOUT')) throw options.signal.reason;
-    throw error;
+    // A connection that broke off is an agent that was killed: said below.
+    if (!isEdgeError(error, 'E_STORE')) throw error;
   } finally {
     clearTimeout(timer);
     options.signal.removeEventListener('abort', cancel);

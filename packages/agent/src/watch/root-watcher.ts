@@ -3,7 +3,7 @@
  * lost; what changed is found by the scan.
  */
 import { isAbsolute, relative } from 'node:path';
-import { errnoOf } from '@edgestore/engine';
+import { errnoOf, unescapeName } from '@edgestore/engine';
 import type { FSWatcher } from 'chokidar';
 
 export interface RootWatcher {
@@ -15,11 +15,12 @@ export interface RootWatcher {
 }
 
 export interface WatchProblem {
-  readonly code: 'W_WATCH_LIMIT' | 'W_WATCH_FAILED';
+  readonly code: 'W_WATCH_LIMIT' | 'W_WATCH_FAILED' | 'W_WATCH_NAME';
   readonly message: string;
 }
 
 export async function watchRoot(input: {
+  /** As in the configuration: absolute, escaped. */
   readonly path: string;
   /** Folders that are not watched, such as the data dir. Absolute. */
   readonly leaveOut: readonly string[];
@@ -28,6 +29,15 @@ export async function watchRoot(input: {
   readonly onEvent: () => void;
   readonly onProblem: (problem: WatchProblem) => void;
 }): Promise<RootWatcher> {
+  const path = watchablePath(input.path);
+  if (path === undefined) {
+    const unwatchable: WatchProblem = {
+      code: 'W_WATCH_NAME',
+      message: `${input.path} cannot be watched, since its name is not UTF-8 or has a backslash: changes there are found by the periodic rescan`,
+    };
+    input.onProblem(unwatchable);
+    return { ready: Promise.resolve(), problem: () => unwatchable, close: async () => {} };
+  }
   // Loaded here, so that commands which watch nothing do not pay for it.
   const { watch } = await import('chokidar');
   let problem: WatchProblem | undefined;
@@ -37,7 +47,7 @@ export async function watchRoot(input: {
     problem = next;
     input.onProblem(next);
   };
-  const watcher: FSWatcher = watch(input.path, {
+  const watcher: FSWatcher = watch(path, {
     ignoreInitial: true,
     followSymlinks: false,
     persistent: true,
@@ -46,10 +56,10 @@ export async function watchRoot(input: {
     alwaysStat: false,
     atomic: false,
     ignorePermissionErrors: true,
-    ignored: (path, stats) => {
-      if (path === input.path) return false;
-      if (input.leaveOut.some((folder) => isInside(path, folder))) return true;
-      return input.isIgnored(relative(input.path, path), stats?.isDirectory() ?? false);
+    ignored: (entry, stats) => {
+      if (entry === path) return false;
+      if (input.leaveOut.some((folder) => isInside(entry, folder))) return true;
+      return input.isIgnored(relative(path, entry), stats?.isDirectory() ?? false);
     },
   });
   watcher.on('all', input.onEvent);
@@ -69,6 +79,13 @@ export async function watchRoot(input: {
   });
   const ready = new Promise<void>((resolve) => watcher.once('ready', resolve));
   return { ready, problem: () => problem, close: () => watcher.close() };
+}
+
+/** The path as the library takes it; undefined where bytes of it are no UTF-8, or a backslash, of which the library makes a slash. Not the escaped text of the configuration: nothing lies under that name. */
+export function watchablePath(path: string): string | undefined {
+  const bytes = Buffer.from(unescapeName(path));
+  const text = bytes.toString('utf8');
+  return Buffer.from(text, 'utf8').equals(bytes) && !text.includes('\\') ? text : undefined;
 }
 
 function isInside(path: string, folder: string): boolean {

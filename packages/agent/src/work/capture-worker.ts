@@ -1,6 +1,5 @@
 /** Keeps the snapshots of all roots up to date: watches, waits until changes settle, captures, one root after the other. */
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import {
   createIgnoreRules,
   type EdgeError,
@@ -10,6 +9,7 @@ import {
   IGNORE_FILE_NAME,
   isEdgeError,
   toEdgeError,
+  unescapeName,
 } from '@edgestore/engine';
 import type { RootConfig } from '../config/config.ts';
 import type { AgentHome } from '../home/agent-home.ts';
@@ -171,7 +171,8 @@ export function startCaptureWorker(deps: {
 
   return {
     worker,
-    watching: () => [...watchers.keys()],
+    watching: () =>
+      [...watchers].flatMap(([name, { watcher }]) => (watcher.problem()?.code === 'W_WATCH_NAME' ? [] : [name])),
     notReady: async () => {
       const reasons = await Promise.all(home.config.roots.map(reasonAgainst));
       return reasons.filter((reason) => reason !== undefined);
@@ -193,7 +194,7 @@ export function startCaptureWorker(deps: {
 function rulesOf(root: RootConfig): FolderIgnore {
   let file: Uint8Array | undefined;
   try {
-    const bytes = readFileSync(join(root.path, IGNORE_FILE_NAME));
+    const bytes = readFileSync(Buffer.concat([unescapeName(root.path), Buffer.from(`/${IGNORE_FILE_NAME}`)]));
     file = bytes.length > IGNORE_FILE_BYTES_MAX ? undefined : bytes;
   } catch (error) {
     // The capture is what reports an ignore file that cannot be read.

@@ -20,6 +20,8 @@ export interface RunnableJobs extends JobBoard {
    */
   stream(id: string, signal: AbortSignal): AsyncGenerator<JobEvent>;
   onChange(listener: (job: Job) => void): () => void;
+  /** Tells all to end; their streams say so to whoever reads them. */
+  end(): void;
   /** Cancels all and resolves when they have ended. */
   close(): Promise<void>;
 }
@@ -125,6 +127,13 @@ export function createJobBoard(home: AgentHome, clock: Clock): RunnableJobs {
     return entry;
   }
 
+  function endAll(): void {
+    const error = new EdgeError('E_TERMINATED', 'the agent is stopping', {
+      hint: 'What was acknowledged is kept, and what is queued stays so. Run the command again.',
+    });
+    for (const entry of entries.values()) entry.abort.abort(error);
+  }
+
   return {
     start(operation, input) {
       const running = [...entries.values()].filter((entry) => entry.job.state === 'running').length;
@@ -185,8 +194,9 @@ export function createJobBoard(home: AgentHome, clock: Clock): RunnableJobs {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
+    end: endAll,
     async close() {
-      for (const entry of entries.values()) entry.abort.abort(new EdgeError('E_TERMINATED', 'the agent is stopping'));
+      endAll();
       await Promise.all([...entries.values()].map((entry) => entry.ended));
     },
   };

@@ -3,6 +3,7 @@ import { constants, type Dirent } from 'node:fs';
 import { access, readdir } from 'node:fs/promises';
 import { errnoOf, toEdgeError, unescapeName } from '@edgestore/engine';
 import type { RootConfig } from '../../config/config.ts';
+import { watchablePath } from '../../watch/root-watcher.ts';
 import type { DoctorCheck } from './check.ts';
 import { WATCHES_MIN, watchLimit } from './machine.ts';
 
@@ -31,10 +32,17 @@ export async function checkRoots(roots: readonly RootConfig[], signal: AbortSign
   return checks;
 }
 
-async function checkRoot({ name, path }: RootConfig): Promise<DoctorCheck> {
+async function checkRoot({ name, path, watch }: RootConfig): Promise<DoctorCheck> {
   const what = `root ${name}`;
   try {
     await access(Buffer.from(unescapeName(path)), constants.R_OK);
+    if (watch && watchablePath(path) === undefined)
+      return {
+        what,
+        result: 'warning',
+        message: `${path} cannot be watched, since its name is not UTF-8 or has a backslash: an agent finds changes there by its rescan only`,
+        hint: 'Set a shorter rescan for it in the configuration, or rename the folder.',
+      };
     return { what, result: 'ok', message: path };
   } catch (error) {
     const errno = errnoOf(error);
