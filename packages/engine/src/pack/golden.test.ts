@@ -28,7 +28,7 @@ test('a pack is written as version 1 always was', async () => {
     vault: VAULT,
     class: 'meta',
     name,
-    frames: frames.map(({ id, keyId, offset, sealedBytes }) => ({ id: hex(id), keyId, offset, sealedBytes })),
+    frames: Array.from(frames, ({ id, keyId, offset, sealedBytes }) => ({ id: hex(id), keyId, offset, sealedBytes })),
     pack: hex(concatBytes([...parts, tail])),
   };
   await expect(`${JSON.stringify(golden, null, 2)}\n`).toMatchFileSnapshot('golden/pack-1.json');

@@ -35,7 +35,7 @@ function build(list: readonly SealedChunk[]) {
     builder.add(chunk);
   }
   const finished = builder.finish();
-  return { ...finished, file: concatBytes([...parts, finished.tail]) };
+  return { ...finished, frames: [...finished.frames], file: concatBytes([...parts, finished.tail]) };
 }
 
 function readBack(file: Uint8Array) {

@@ -2,9 +2,11 @@
 import { createHash } from 'node:crypto';
 import type { PackClass, VaultId } from '../core/ids.ts';
 import type { SealedChunk } from '../core/ports/chunk-store.ts';
+import type { FrameRow } from '../core/ports/index.ts';
 import { createPackBuilder, type FinishedPack } from '../pack/pack-builder.ts';
 
-export interface MadePack extends FinishedPack {
+export interface MadePack extends Omit<FinishedPack, 'frames'> {
+  readonly frames: readonly FrameRow[];
   /** The pack as it lies in a store. */
   readonly body: Uint8Array;
 }
@@ -29,5 +31,5 @@ export function makePack(vault: VaultId, chunks: readonly SealedChunk[], packCla
     parts.push(builder.frameHeader(chunk), chunk.bytes);
   }
   const finished = builder.finish();
-  return { ...finished, body: Buffer.concat([...parts, finished.tail]) };
+  return { ...finished, frames: [...finished.frames], body: Buffer.concat([...parts, finished.tail]) };
 }
