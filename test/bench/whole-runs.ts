@@ -45,7 +45,7 @@ export function measureWholeRuns(options: WholeRunOptions): Measure[] {
 
 function measureRound({ tree, work, tools }: WholeRunOptions, round: number, measures: Measure[]): void {
   const source = join(work, 'source');
-  for (const name of ['source', 'out', 'restic', 'borg', 'edge', 'edge-fast', 'cache'])
+  for (const name of ['source', 'out', 'restic', 'borg', 'edge', 'edge.sheet', 'edge-fast', 'edge-fast.sheet', 'cache'])
     rmSync(join(work, name), { recursive: true, force: true });
   must('cp', ['-a', tree, source]);
   const inOrder = tools.filter((tool) => tool !== 'files').map((tool) => DRIVERS[tool](work, source));

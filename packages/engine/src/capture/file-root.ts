@@ -1,7 +1,8 @@
 /** Captures a root that is a single file. */
 import { EdgeError } from '../core/errors.ts';
+import type { FileOutcome } from '../pipeline/file-outcome.ts';
 import { FolderStateReader, FolderStateWriter, STAT_AT, sizeOf, TYPE_CODES } from '../pipeline/folder-state.ts';
-import { type FileOutcome, SMALL_FILE_BYTES_MAX } from '../pipeline/read-files.ts';
+import { SMALL_FILE_BYTES_MAX } from '../pipeline/read-files.ts';
 import { decodeEntry } from '../tree/decode-entry.ts';
 import type { Entry } from '../tree/entry.ts';
 import type { CaptureRun } from './capture-run.ts';

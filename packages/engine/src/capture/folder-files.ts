@@ -2,8 +2,9 @@
 import { createHash } from 'node:crypto';
 import { bytesEqual } from '../core/bytes.ts';
 import { joinPath } from '../files/path-bytes.ts';
+import type { FileOutcome } from '../pipeline/file-outcome.ts';
 import { inodeKey, RECORD_HEADER_BYTES, STAT_AT, StateFlag, sizeOf } from '../pipeline/folder-state.ts';
-import { type FileOutcome, SMALL_FILE_BYTES_MAX } from '../pipeline/read-files.ts';
+import { SMALL_FILE_BYTES_MAX } from '../pipeline/read-files.ts';
 import type { ScannedLink } from '../pipeline/scan-types.ts';
 import { decodeEntry } from '../tree/decode-entry.ts';
 import { encodeEntry } from '../tree/encode-entry.ts';

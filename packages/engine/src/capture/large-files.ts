@@ -1,7 +1,8 @@
 /** Reads large files: one worker reads and names a file's chunks in order, all of them compress and seal. */
 import type { WorkerPool } from '../core/ports/worker-pool.ts';
+import type { FileOutcome } from '../pipeline/file-outcome.ts';
 import type { ChunkGroup } from '../pipeline/large-files.ts';
-import { type FileOutcome, READ_ATTEMPTS_MAX } from '../pipeline/read-files.ts';
+import { READ_ATTEMPTS_MAX } from '../pipeline/read-files.ts';
 import type { IngestLargeTask } from '../pipeline/tasks/ingest-large.ts';
 import type { PipelineTasks } from '../pipeline/tasks.ts';
 import { nextBatchNumber } from './batch-numbers.ts';

@@ -1,7 +1,8 @@
 /** Reads small files in batches: one worker reads and names a batch, then compresses and seals what of it is new. */
 import { buffersOfJoined, joinBytes } from '../core/joined-bytes.ts';
 import type { WorkerPool } from '../core/ports/worker-pool.ts';
-import type { FileOutcome, FilesToRead } from '../pipeline/read-files.ts';
+import type { FileOutcome } from '../pipeline/file-outcome.ts';
+import type { FilesToRead } from '../pipeline/files-ahead.ts';
 import type { PipelineTasks } from '../pipeline/tasks.ts';
 import { nextBatchNumber } from './batch-numbers.ts';
 import type { ChunkIntake } from './chunk-intake.ts';

@@ -10,8 +10,9 @@ import { encodeContent } from '../tree/content-list.ts';
 import { encodeEntry } from '../tree/encode-entry.ts';
 import type { Content, ContentRef, Entry } from '../tree/entry.ts';
 import type { PlainChunk } from './chunk-batch.ts';
+import { REPLACED } from './file-outcome.ts';
 import { FolderStateWriter, STAT_WORDS, statEquals, statFromStatx, TYPE_CODES } from './folder-state.ts';
-import { type FileToRead, flagsOf, HOLES_MAX, REPLACED, type ReadTools } from './read-files.ts';
+import { type FileToRead, flagsOf, HOLES_MAX, type ReadTools } from './read-files.ts';
 
 /** Bytes read at a time. */
 export const SEGMENT_BYTES = 4 * MIB;

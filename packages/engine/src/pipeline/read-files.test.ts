@@ -7,8 +7,10 @@ import { joinBytes } from '../core/joined-bytes.ts';
 import { temporaryFolder } from '../testing/store-fixture.ts';
 import { decodeEntry } from '../tree/decode-entry.ts';
 import { ChunkBatches, type PlainChunk } from './chunk-batch.ts';
+import type { FileOutcome } from './file-outcome.ts';
+import type { FilesToRead } from './files-ahead.ts';
 import { FolderStateReader, FolderStateWriter, StateFlag } from './folder-state.ts';
-import { type FileOutcome, type FilesToRead, readFiles, SMALL_FILE_BYTES_MAX } from './read-files.ts';
+import { readFiles, SMALL_FILE_BYTES_MAX } from './read-files.ts';
 
 /** Something happens between looking at a file and reading it. */
 class DisturbedBatches extends ChunkBatches {

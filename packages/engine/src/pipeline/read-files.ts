@@ -1,18 +1,18 @@
 /** Reads small files whole, names their chunks, and describes each as a tree entry. */
 import type { Chunker } from '../chunking/chunker.ts';
 import type { Identify } from '../codec/identify.ts';
-import { errnoOf } from '../core/errors.ts';
 import { ChunkKind } from '../core/ids.ts';
-import { type JoinedBytes, partAt } from '../core/joined-bytes.ts';
+import { partAt } from '../core/joined-bytes.ts';
 import { MIB } from '../core/limits.ts';
-import { descriptorLimit } from '../files/descriptor-limit.ts';
 import { decodeStatx, STATX_BYTES, statxInto } from '../files/file-stat.ts';
-import { closeFd, openFolder, openForReading } from '../files/open-file.ts';
-import { type Extent, findHoles, readFully, seekTo, willRead } from '../files/read-file.ts';
+import { closeFd } from '../files/open-file.ts';
+import { type Extent, findHoles, readFully, seekTo } from '../files/read-file.ts';
 import { readXattrs } from '../files/xattr.ts';
 import { encodeEntry } from '../tree/encode-entry.ts';
 import type { ContentRef, Entry } from '../tree/entry.ts';
 import type { ChunkBatches, PlainChunk } from './chunk-batch.ts';
+import { type FileOutcome, outcomeOf, REPLACED } from './file-outcome.ts';
+import { FilesAhead, type FilesToRead } from './files-ahead.ts';
 import {
   type FolderStateWriter,
   isRacy,
@@ -23,31 +23,11 @@ import {
   TYPE_CODES,
 } from './folder-state.ts';
 
-/** Files of some folders, in the order in which they are to be read. */
-export interface FilesToRead {
-  readonly names: JoinedBytes;
-  /** For each file the number of its folder. */
-  readonly folderOf: Uint32Array<ArrayBuffer>;
-  /** Paths below the root. */
-  readonly folders: JoinedBytes;
-  /** Files with more than one hard link, by their number, with 16 bytes each. */
-  readonly hardLinks: ReadonlyMap<number, Uint8Array>;
-}
-
 export interface FileToRead {
   readonly name: Uint8Array;
   /** 16 bytes when it has more than one hard link. */
   readonly hardLink?: Uint8Array;
 }
-
-export type FileOutcome =
-  /** `at`: offset of its record (see `FolderState`) in `records`. */
-  | { readonly kind: 'read'; readonly at: number; readonly changedWhileRead: boolean }
-  /** Gone since it was scanned. */
-  | { readonly kind: 'gone' }
-  /** Now too large to be read with others. */
-  | { readonly kind: 'large'; readonly size: number }
-  | { readonly kind: 'failed'; readonly code: string; readonly message: string };
 
 /** Largest file that is read whole, with others in one batch. */
 export const SMALL_FILE_BYTES_MAX = 2 * MIB;
@@ -82,16 +62,22 @@ export function readFiles(
   records: FolderStateWriter,
 ): FileOutcome[] {
   const outcomes: FileOutcome[] = [];
-  while (outcomes.length < files.folderOf.length) {
-    const opened = openAhead(base, files, outcomes.length);
-    try {
-      for (const fd of opened) {
-        const number = outcomes.length;
-        outcomes.push(typeof fd === 'number' ? readFile(fd, fileAt(files, number), tools, chunks, records) : fd);
+  const ahead = new FilesAhead(base, files);
+  try {
+    for (let number = 0; number < files.folderOf.length; number++) {
+      const fd = ahead.next();
+      if (typeof fd !== 'number') {
+        outcomes.push(fd);
+        continue;
       }
-    } finally {
-      for (const fd of opened) if (typeof fd === 'number') closeFd(fd);
+      try {
+        outcomes.push(readFile(fd, fileAt(files, number), tools, chunks, records));
+      } finally {
+        closeFd(fd);
+      }
     }
+  } finally {
+    ahead.close();
   }
   return outcomes;
 }
@@ -101,62 +87,6 @@ function fileAt({ names, hardLinks }: FilesToRead, number: number): FileToRead {
   const hardLink = hardLinks.size === 0 ? undefined : hardLinks.get(number);
   return hardLink === undefined ? { name } : { name, hardLink };
 }
-
-/** Files that are open at a time: the disk fetches all of them while the first is read. */
-const OPEN_AHEAD_MAX = 32;
-/** What is left to everything else in the process, and how many workers share the rest. */
-const DESCRIPTORS_RESERVED = 60;
-const DESCRIPTOR_SHARES = 16;
-const openAheadCount = Math.max(
-  1,
-  Math.min(OPEN_AHEAD_MAX, ((descriptorLimit() ?? 1024) - DESCRIPTORS_RESERVED) / DESCRIPTOR_SHARES),
-);
-
-/** A descriptor for each file from this one on, or what became of it. Fewer when the process is out of descriptors: those that are open are read first. */
-function openAhead(base: Uint8Array, files: FilesToRead, from: number): (number | FileOutcome)[] {
-  const { folders, folderOf, names } = files;
-  const opened: (number | FileOutcome)[] = [];
-  let dir: number | FileOutcome = -1;
-  let folder = -1;
-  for (let number = from; number < Math.min(folderOf.length, from + openAheadCount); number++) {
-    try {
-      if (folderOf[number] !== folder) {
-        if (typeof dir === 'number' && dir >= 0) closeFd(dir);
-        folder = folderOf[number]!;
-        dir = -1;
-        dir = openFolder(base, partAt(folders, folder));
-      }
-      if (typeof dir === 'number') {
-        const fd = openForReading(dir, partAt(names, number), { isPatient: opened.length === 0 });
-        opened.push(fd);
-        willRead(fd);
-      } else opened.push(dir);
-    } catch (error) {
-      if (isOutOfDescriptors(error) && opened.length > 0) break;
-      const outcome = outcomeOf(error);
-      opened.push(outcome);
-      if (dir === -1) dir = outcome;
-    }
-  }
-  if (typeof dir === 'number' && dir >= 0) closeFd(dir);
-  return opened;
-}
-
-function isOutOfDescriptors(error: unknown): boolean {
-  const code = errnoOf(error);
-  return code === 'EMFILE' || code === 'ENFILE';
-}
-
-function outcomeOf(error: unknown): FileOutcome {
-  const code = errnoOf(error) ?? (error as { code?: string }).code;
-  if (code === undefined) throw error;
-  if (code === 'ENOENT') return { kind: 'gone' };
-  if (code === 'ELOOP' || code === 'ENOTDIR') return { kind: 'failed', ...REPLACED };
-  return { kind: 'failed', code, message: (error as Error).message };
-}
-
-/** What is no file any more when it is opened was swapped since the scan; following it could lead anywhere. */
-export const REPLACED = { code: 'ECHANGED', message: 'it was replaced by something else while it was scanned' };
 
 function readFile(
   fd: number,

@@ -1,6 +1,7 @@
 /** Reads one large file step by step: open, read until the last segment, then end. Its state stays on this worker between the steps. */
 import { EdgeError, errnoOf } from '../../core/errors.ts';
 import { type BatchChunks, ChunkBatches } from '../chunk-batch.ts';
+import { type FileOutcome, REPLACED } from '../file-outcome.ts';
 import {
   type ChunkGroup,
   closeLargeFile,
@@ -10,7 +11,7 @@ import {
   openLargeFile,
   readSegment,
 } from '../large-files.ts';
-import { type FileOutcome, type FileToRead, REPLACED } from '../read-files.ts';
+import type { FileToRead } from '../read-files.ts';
 import type { Task } from '../task.ts';
 import type { WorkerContext } from '../worker-context.ts';
 

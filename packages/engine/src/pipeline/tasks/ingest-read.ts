@@ -1,7 +1,9 @@
 /** Reads a batch of small files and names their chunks, which stay here until `ingestSeal` asks for those that are needed. */
 import { type BatchChunks, ChunkBatches, type PlainChunk } from '../chunk-batch.ts';
+import type { FileOutcome } from '../file-outcome.ts';
+import type { FilesToRead } from '../files-ahead.ts';
 import { FolderStateWriter } from '../folder-state.ts';
-import { type FileOutcome, type FilesToRead, readFiles } from '../read-files.ts';
+import { readFiles } from '../read-files.ts';
 import type { Task } from '../task.ts';
 
 export interface IngestReadTask {
