@@ -131,8 +131,8 @@ export const MUTANTS = [
     edits: [
       [
         `${store}/durable-write.ts`,
-        '    return makeFolderDurably(path, mode);\n  }\n  await syncFolder(dirname(path));\n',
-        '    return makeFolderDurably(path, mode);\n  }\n',
+        '    return await makeBelow(path, mode, true);\n  }\n  await syncFolder(dirname(path));\n',
+        '    return await makeBelow(path, mode, true);\n  }\n',
       ],
     ],
     tests: [ORDER],
