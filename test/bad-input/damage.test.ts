@@ -47,6 +47,19 @@ describe('a damaged pack', () => {
     },
   );
 
+  test('a folder whose listing is lost is not one in which nothing matches: exit 3, not 2', async () => {
+    const dataDir = site.copy();
+    const folder = join(dataDir, 'packs');
+    const packs = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.pack'));
+    const meta = packs.map((name) => join(folder, name)).find((file) => file !== largestPack(dataDir))!;
+    // Behind the headers of the pack and of its first frame: the pages of a folder come before those of the folder that it is in.
+    flipBit(meta, 64 + 48 + 50);
+    const target = site.at('lost-listing');
+    const { data } = await site.json(dataDir, ['restore', 'latest', '--target', target, '--include', 'b.txt'], 3);
+    expect(data.failures).toMatchObject([{ path: 'sub', code: 'E_INTEGRITY' }]);
+    expect((await site.run(dataDir, ['find', 'b.txt'])).exitCode).toBe(7);
+  });
+
   test('gone: said when the data dir is opened; a restore names what is lost; a new sync heals it', async () => {
     const dataDir = site.copy();
     rmSync(largestPack(dataDir));

@@ -81,7 +81,9 @@ export const restore = defineOperation<Input, RestoreData>({
     if (given.estimate) return { data: estimateData(plan, row) };
     const taken = { any: false };
     const report = await applyRestore(noting(plan, taken), deps);
-    if (given.include.length > 0 && plan.filter !== undefined && !taken.any) {
+    // Where a part of the tree could not be read, what was asked for may lie there.
+    const isWholeLook = report.failures.length === 0;
+    if (given.include.length > 0 && plan.filter !== undefined && !taken.any && isWholeLook) {
       throw new EdgeError('E_NOT_FOUND', `nothing in the snapshot matches --include ${given.include.join(' or ')}`, {
         hint: `Nothing was restored. See what is there: edgestore ls ${given.snapshot} --recursive`,
       });
