@@ -140,11 +140,11 @@ class Vault:
         need(start == "edgestore-key-1" and len(secret) == 43, "E_FORMAT", "key: not a key file")
         need(sha256(f"{start}:{secret}".encode()).hex()[:8] == check, "E_INTEGRITY", "key: damaged")
         for slot in slots:
-            if slot[:12] == b"EDGESLOT\1\0\2\0" and sha256(slot[:204]) == slot[204:] and slot[28:44] == self.id:
-                master = mac(base64.urlsafe_b64decode(secret + "="), b"edgestore slot v1\0\2" + slot[84:100])
-                if hmac.compare_digest(derive(master, b"edgeslot", 2), slot[100:132]):
-                    key = unseal(derive(master, b"edgeslot", 1), slot[132:156], slot[156:204], slot[:132], "the slot")
-        damaged = any(sha256(slot[:204]) != slot[204:] for slot in slots)
+            if slot[:11] == b"EDGESLOT\1\0\2" and sha256(slot[:276]) == slot[276:] and slot[28:44] == self.id:
+                master = mac(base64.urlsafe_b64decode(secret + "="), b"edgestore slot v1\0\2" + slot[92:108])
+                if hmac.compare_digest(derive(master, b"edgeslot", 2), slot[108:140]):
+                    key = unseal(derive(master, b"edgeslot", 1), slot[140:164], slot[164:212], slot[:140], "the slot")
+        damaged = any(sha256(slot[:276]) != slot[276:] for slot in slots)
         need(key, "E_INTEGRITY" if damaged else "E_WRONG_KEY", "no slot opens with the key file; damaged ones: " + str(damaged))
         need(hmac.compare_digest(mac(derive(key, b"edgemac_", 1), signed), trailer[:32]), "E_INTEGRITY", "vault.edge: its MAC")
         verify(self.admin, b"edgestore vault v1", signed + trailer[:32], trailer[32:], "vault.edge")
