@@ -3,19 +3,12 @@
  * that they claim is on stable storage before the index says so.
  */
 import type { Sodium } from '../codec/sodium.ts';
-import {
-  type Backing,
-  encodeStatement,
-  encodeUnsatisfiedList,
-  listDigest,
-  NO_LIST_DIGEST,
-  type StatedShard,
-  verifyStatement,
-} from '../chain/statement.ts';
+import { type Backing, encodeStatement, type StatedShard, verifyStatement } from '../chain/statement.ts';
+import { encodeUnsatisfiedList, listDigest, NO_LIST, UNSATISFIED_IDS_MAX } from '../chain/unsatisfied-list.ts';
 import type { Clock } from '../core/clock.ts';
 import { isEdgeError } from '../core/errors.ts';
 import type { AgentId, VaultId } from '../core/ids.ts';
-import { LAYOUT_VERSION, UNSATISFIED_IDS_MAX } from '../core/limits.ts';
+import { LAYOUT_VERSION } from '../core/limits.ts';
 import type { StatementAnswer, StatementQuestion } from '../core/ports/peer.ts';
 import { publicKeyOf } from '../keys/ed25519.ts';
 import type { Chains, ShardState } from '../ports/chains.ts';
@@ -41,7 +34,7 @@ export function makeStatement(question: StatementQuestion, deps: StatementDeps):
   const shards = chains.shards(owner).map((state): StatedShard => {
     const list = listOf(owner, state, deps);
     lists.push(list ?? NOTHING);
-    return { ...state, listDigest: list === undefined ? NO_LIST_DIGEST : listDigest(list) };
+    return { ...state, listDigest: list === undefined ? NO_LIST : listDigest(list) };
   });
   const statement = encodeStatement(
     deps.sodium,
