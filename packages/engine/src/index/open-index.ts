@@ -9,6 +9,7 @@ import type { FrameWatcher } from '../core/ports/frame-watcher.ts';
 import type { FolderCache, KeyValue } from '../core/ports/index.ts';
 import type { BeliefIndex, OwedIndex } from '../ports/beliefs.ts';
 import type { BodyBytes, ChainTable } from '../ports/chain-index.ts';
+import type { ReleasedIndex } from '../ports/released.ts';
 import { beliefIndex } from './belief-index.ts';
 import { chainTable } from './chain-table.ts';
 import { type ChunkIndexTable, chunkIndex } from './chunk-index.ts';
@@ -19,6 +20,7 @@ import { type HoldIndexTable, holdIndex } from './hold-index.ts';
 import { keyValueTable } from './key-value.ts';
 import { type LogIndexTable, logIndex } from './log-index.ts';
 import { owedIndex } from './owed-index.ts';
+import { releasedIndex } from './released-index.ts';
 import { withSqliteErrors } from './sqlite-errors.ts';
 
 export interface Index {
@@ -28,6 +30,7 @@ export interface Index {
   readonly chainTable: ChainTable;
   readonly beliefs: BeliefIndex;
   readonly owed: OwedIndex;
+  readonly released: ReleasedIndex;
   readonly holds: HoldIndexTable;
   readonly kv: KeyValue;
   readonly path: string;
@@ -87,6 +90,7 @@ export function openIndex(path: string, deps: IndexDeps): Index {
     chainTable: withSqliteErrors(chains, path),
     beliefs: withSqliteErrors(beliefIndex(db), path),
     owed: withSqliteErrors(owedIndex(db), path),
+    released: withSqliteErrors(releasedIndex(db), path),
     holds: withSqliteErrors(holds, path),
     kv,
     path,

@@ -1,8 +1,7 @@
-/** Targets that lack something: one row a target (docs/chain.md 5.3). */
 import type { OwedIndex, OwedRow } from '../ports/beliefs.ts';
 import type { Db } from './database.ts';
 
-interface RawOwed {
+interface RawRow {
   readonly target: string;
   readonly seq: number;
   readonly since_ns: string;
@@ -14,40 +13,37 @@ interface RawOwed {
 const COLUMNS =
   'target, seq, CAST(since_ns AS TEXT) AS since_ns, attempts, CAST(next_try_ns AS TEXT) AS next_try_ns, last_error';
 
+/** Work that is owed to targets: one row each. */
 export function owedIndex(db: Db): OwedIndex {
-  const one = db.prepare<[string], RawOwed>(`SELECT ${COLUMNS} FROM owed WHERE target = ?`);
-  const all = db.prepare<[], RawOwed>(`SELECT ${COLUMNS} FROM owed ORDER BY target`);
+  const row = db.prepare<[string], RawRow>(`SELECT ${COLUMNS} FROM owed WHERE target = ?`);
+  const rows = db.prepare<[], RawRow>(`SELECT ${COLUMNS} FROM owed ORDER BY target`);
   const owe = db.prepare(
     'INSERT INTO owed (target, seq, since_ns) VALUES (?, ?, ?) ON CONFLICT (target) DO UPDATE SET seq = max(seq, excluded.seq)',
   );
   const failed = db.prepare(
     'UPDATE owed SET attempts = attempts + 1, last_error = ?, next_try_ns = ? WHERE target = ?',
   );
-  const remove = db.prepare('DELETE FROM owed WHERE target = ? AND seq <= ?');
-  const passed = db.prepare(
-    'UPDATE owed SET attempts = 0, last_error = NULL, next_try_ns = 0 WHERE target = ? AND seq > ?',
+  const passed = db.prepare<[string, number]>('DELETE FROM owed WHERE target = ? AND seq <= ?');
+  const stillOwed = db.prepare(
+    'UPDATE owed SET attempts = 0, last_error = NULL, next_try_ns = 0 WHERE target = ? AND attempts > 0',
   );
-  const transaction = (work: () => void): void => (db.inTransaction ? work() : db.transaction(work).immediate());
   return {
     row: (target) => {
-      const raw = one.get(target);
+      const raw = row.get(target);
       return raw === undefined ? undefined : toRow(raw);
     },
-    rows: () => all.all().map(toRow),
-    owe: (targets, seq, nowNs) =>
-      transaction(() => {
-        for (const target of targets) owe.run(target, seq, nowNs);
-      }),
+    rows: () => rows.all().map(toRow),
+    owe: db.transaction((targets: readonly string[], seq: number, nowNs: bigint) => {
+      for (const target of targets) owe.run(target, seq, nowNs);
+    }),
     failed: (target, error, nextTryNs) => void failed.run(error.slice(0, 1000), nextTryNs, target),
-    passed: (target, seq) =>
-      transaction(() => {
-        remove.run(target, seq);
-        passed.run(target, seq);
-      }),
+    passed: db.transaction((target: string, seq: number) => {
+      if (passed.run(target, seq).changes === 0) stillOwed.run(target);
+    }),
   };
 }
 
-function toRow(raw: RawOwed): OwedRow {
+function toRow(raw: RawRow): OwedRow {
   return {
     target: raw.target,
     seq: raw.seq,
