@@ -86,6 +86,11 @@ export interface Chains {
   forms(agent: AgentId, seq: number, positions?: readonly number[]): readonly Form[];
   /** Listed forms of each id in any shard of the owner; empty where it is not held. Positions match `ids`. */
   heldForms(agent: AgentId, ids: readonly ChunkId[]): readonly (readonly Form[])[];
+  /** The shards in which each id is held, with its added seq; empty where it is not held. Positions match `ids`. */
+  holdsOf(
+    agent: AgentId,
+    ids: readonly ChunkId[],
+  ): readonly (readonly { readonly shard: number; readonly seq: number }[])[];
   /** 1 where the id is held in the shard. */
   isHeld(agent: AgentId, shard: number, ids: readonly ChunkId[]): Uint8Array;
   branches(agent?: AgentId): readonly Branch[];
