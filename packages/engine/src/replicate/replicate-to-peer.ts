@@ -35,8 +35,7 @@ export async function replicateToPeer(
     entries = sentChain.entries;
     failpoint('replicate.entries-sent');
     const open = shardsToFill(asked.statement, sentChain.entries > 0, deps);
-    for (const shard of open.bodies) sentChain.shards.has(shard) || (await sendBodies(link, shard, deps, signal));
-    for (const shard of sentChain.shards) await sendBodies(link, shard, deps, signal);
+    for (const shard of new Set([...open.bodies, ...sentChain.shards])) await sendBodies(link, shard, deps, signal);
     sent = await sendFrames(link, open.frames, deps, signal);
     failpoint('replicate.frames-sent');
     if (entries > 0 || sent.chunks > 0) {
