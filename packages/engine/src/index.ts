@@ -48,6 +48,7 @@ export type {
 } from './core/ports/peer.ts';
 export type { Progress, ReportProgress, ReportWarning, Warning } from './core/ports/progress.ts';
 export type { SealedAddress, SealedFrame, SealedMiss, SealedSource } from './core/ports/sealed-source.ts';
+export type { Position } from './core/position.ts';
 export { endRelearning, isRelearned, knowsAllReceipts, noteRelearned, relearningSince } from './core/relearn.ts';
 export { applyDemote } from './demote/apply-demote.ts';
 export type {
@@ -73,7 +74,7 @@ export { makeFolders } from './files/make-folders.ts';
 export { openIndex } from './index/open-index.ts';
 export { type IndexPeek, peekIndex } from './index/peek-index.ts';
 export { openAdminSeed, sealAdminSeed } from './keys/admin-seed.ts';
-export { CARD_BYTES_MAX, type Card, type CardRole, decodeCard, encodeCard, verifyCard } from './keys/card.ts';
+export { CARD_BYTES_MAX, type Card, type CardRole, encodeCard, requireSameLog, verifyCard } from './keys/card.ts';
 export { publicKeyOf, signInDomain, verifyInDomain } from './keys/ed25519.ts';
 export type { AgentIdentity } from './keys/identity.ts';
 export { decodeIdentity, encodeIdentity } from './keys/identity.ts';

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { decodeCard, EdgeError, type Engine } from '@edgestore/engine';
+import { EdgeError, type Engine, verifyCard } from '@edgestore/engine';
 
 /**
  * An agent is made with its first record, and so is each new life of it. When even that is gone, and the index with it, nothing else tells that there
@@ -12,11 +12,13 @@ export async function requireOwnLog({
   log,
   dataDir,
   identity,
-}: Pick<Engine, 'log' | 'dataDir' | 'identity'>): Promise<void> {
+  sodium,
+  vault,
+}: Pick<Engine, 'log' | 'dataDir' | 'identity' | 'sodium' | 'vault'>): Promise<void> {
   const head = log.head();
   if (head !== undefined && head.incarnation >= identity.incarnation) return;
   const card = dataDir.cardFile(identity.agentId, identity.incarnation);
-  if (existsSync(card) && decodeCard(await readFile(card)).role === 'reader') return;
+  if (existsSync(card) && verifyCard(sodium, await readFile(card), vault.adminPublicKey).role === 'reader') return;
   const folder = join(dataDir.logDir, identity.agentId);
   const what =
     head === undefined ? 'the log of this agent is' : `records of life ${identity.incarnation} of this agent are`;

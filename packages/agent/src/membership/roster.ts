@@ -157,8 +157,10 @@ export async function openRoster(input: {
       cards: cards.all().map((one) => one.bytes),
     }),
     async heard(hello) {
+      const who = `agent ${hello.agent.slice(0, 8)}`;
       try {
-        for (const { card } of await cards.learn(hello.cards)) {
+        const { taken, refused } = await cards.learn(hello.cards);
+        for (const { card } of taken) {
           if (card.agentId === identity.agentId && card.incarnation > identity.incarnation) {
             warn({
               code: 'W_TAKEN_OVER',
@@ -166,10 +168,14 @@ export async function openRoster(input: {
             });
           }
         }
+        for (const error of refused) {
+          const code = error.code === 'E_FORK' ? 'W_CARD_FORK' : 'W_CARD_REFUSED';
+          warn({ code, message: `${who} showed a card that is refused: ${error.message}` });
+        }
       } catch (error) {
         warn({
           code: 'W_CARD_REFUSED',
-          message: `agent ${hello.agent.slice(0, 8)} showed a bad card: ${toEdgeError(error).message}`,
+          message: `the cards of ${who} could not be kept: ${toEdgeError(error).message}`,
         });
       }
       const skewMs = Math.abs(hello.wallMs - Number(input.clock.nowNs() / 1_000_000n));

@@ -1,9 +1,11 @@
 /** Where each chunk of this agent's store is. */
+import { bytesEqual } from '../core/bytes.ts';
 import type { Clock } from '../core/clock.ts';
 import { EdgeError } from '../core/errors.ts';
 import { failpoint } from '../core/failpoint.ts';
 import type { ChunkId, PackName } from '../core/ids.ts';
-import type { ChunkIndex, ChunkLocation, FrameRows, PackRow, StoreName } from '../core/ports/index.ts';
+import type { FrameLoss, FrameWatcher } from '../core/ports/frame-watcher.ts';
+import type { ChunkIndex, ChunkLocation, FrameRow, FrameRows, PackRow, StoreName } from '../core/ports/index.ts';
 import type { SealedAddress } from '../core/ports/sealed-source.ts';
 import { claims } from './claims.ts';
 import type { Db } from './database.ts';
@@ -23,7 +25,8 @@ export interface ChunkIndexTable extends ChunkIndex {
   sessions(): { readonly session: number; readonly what: string }[];
 }
 
-export function chunkIndex(db: Db, clock: Clock): ChunkIndexTable {
+/** `watcher` hears of each change within its transaction. */
+export function chunkIndex(db: Db, clock: Clock, watcher?: FrameWatcher): ChunkIndexTable {
   const packs = packTable(db);
   const frames = frameTable(db);
   const claimed = claims(db);
@@ -42,6 +45,13 @@ export function chunkIndex(db: Db, clock: Clock): ChunkIndexTable {
   /** Many reads under one lock of the database's, instead of one each. */
   const together = <Args extends unknown[], T>(read: (...args: Args) => T) => db.transaction(read);
 
+  /** Tells of frames whose rows have just gone or been marked. */
+  const noteLost = (gone: readonly FrameRow[], store: StoreName, why: FrameLoss): void => {
+    if (watcher === undefined || gone.length === 0) return;
+    const lost = gone.filter((frame) => !hasSameCopy(frame, store, packs, frames)).map(({ id }) => id);
+    if (lost.length > 0) watcher.lost(lost, store, why);
+  };
+
   const addPack = (pack: PackRow, rows: FrameRows): void => {
     const known = packs.byName(pack.name, pack.store);
     // The same chunks stored once more make the same pack: rows that were dropped or marked bad since are good again.
@@ -53,12 +63,15 @@ export function chunkIndex(db: Db, clock: Clock): ChunkIndexTable {
     const firstFrame = frames.nextRow();
     frames.insert(firstFrame, packs.insert(pack, firstFrame), rows);
     if (pack.store === '') packs.undoom(pack.name);
+    watcher?.gained(rows, pack.store);
   };
-  const removePack = (pack: NumberedPack): void => {
+  const removePack = (pack: NumberedPack, why: FrameLoss): void => {
+    const gone = watcher === undefined ? [] : frames.ofPack(pack, false);
     frames.removePack(pack);
     clearBad.run(pack.pack);
     packs.remove(pack);
     if (pack.store === '') packs.doom(pack.name);
+    noteLost(gone, pack.store, why);
   };
 
   return {
@@ -90,9 +103,12 @@ export function chunkIndex(db: Db, clock: Clock): ChunkIndexTable {
     markBad: (id, name, why, store = '') =>
       transaction(() => {
         const pack = packs.byName(name, store);
-        if (pack === undefined || !frames.markBad(id, pack.pack)) return;
+        if (pack === undefined) return;
+        const copies = watcher === undefined ? [] : frames.goodCopies(id).filter((copy) => copy.pack === pack.pack);
+        if (!frames.markBad(id, pack.pack)) return;
         noteBad.run(id, pack.pack, why.slice(0, 500), clock.nowNs());
         raiseLossEpoch();
+        noteLost(copies, store, 'damaged');
       }),
     dropLocations: (store, ids) =>
       transaction(() => {
@@ -107,6 +123,7 @@ export function chunkIndex(db: Db, clock: Clock): ChunkIndexTable {
             frames.removeRow(copy.frame);
             touched.add(packs.byNumber(copy.pack).name);
           }
+          noteLost(here, store, 'dropped');
         }
         return [...touched];
       }),
@@ -115,7 +132,7 @@ export function chunkIndex(db: Db, clock: Clock): ChunkIndexTable {
         const old = oldPacks.map((name) => packs.byName(name, store)).filter((pack) => pack !== undefined);
         for (const { pack, frames: rows } of added) addPack(pack, rows);
         requireCopiesElsewhere(old, frames);
-        for (const pack of old) removePack(pack);
+        for (const pack of old) removePack(pack, 'dropped');
         failpoint('index.packs-swapping');
       });
       failpoint('index.packs-swapped');
@@ -134,7 +151,7 @@ export function chunkIndex(db: Db, clock: Clock): ChunkIndexTable {
       transaction(() => {
         const pack = packs.byName(name, store);
         if (pack === undefined) return;
-        removePack(pack);
+        removePack(pack, 'absent');
         if (store === '') packs.undoom(name);
         raiseLossEpoch();
       }),
@@ -150,9 +167,20 @@ export function chunkIndex(db: Db, clock: Clock): ChunkIndexTable {
     noteIdentified: (id, name, store = '') =>
       transaction(() => {
         const pack = packs.byName(name, store);
-        if (pack !== undefined) frames.setIdentified(id, pack.pack);
+        if (pack === undefined) return;
+        frames.setIdentified(id, pack.pack);
+        watcher?.gained(
+          frames.goodCopies(id).filter((copy) => copy.pack === pack.pack),
+          store,
+        );
       }),
   };
+}
+
+function hasSameCopy(frame: FrameRow, store: StoreName, packs: PackTable, frames: FrameTable): boolean {
+  return frames
+    .goodCopies(frame.id)
+    .some((copy) => bytesEqual(copy.sealedSha256, frame.sealedSha256) && packs.byNumber(copy.pack).store === store);
 }
 
 function locationsOf(id: ChunkId, packs: PackTable, frames: FrameTable): ChunkLocation[] {

@@ -4,6 +4,7 @@
  */
 import type { Clock } from '../core/clock.ts';
 import type { VaultId } from '../core/ids.ts';
+import type { FrameWatcher } from '../core/ports/frame-watcher.ts';
 import type { FolderCache, KeyValue, PlacementIndex, QueueIndex } from '../core/ports/index.ts';
 import { type ChunkIndexTable, chunkIndex } from './chunk-index.ts';
 import { markOpen, openDatabase } from './database.ts';
@@ -38,7 +39,10 @@ export interface Index {
  * Opens or creates the index of a vault at the path; see `openDatabase` for what is set aside and what is refused. The caller holds the data dir's
  * lock. A new or replaced index is empty: `reconcileIndex` fills it.
  */
-export function openIndex(path: string, deps: { readonly clock: Clock; readonly vault: VaultId }): Index {
+export function openIndex(
+  path: string,
+  deps: { readonly clock: Clock; readonly vault: VaultId; readonly watcher?: FrameWatcher },
+): Index {
   const { db, quarantined } = openDatabase(path, deps.vault, deps.clock);
   const kv = withSqliteErrors(keyValueTable(db), path);
   const whole = withSqliteErrors(
@@ -55,7 +59,7 @@ export function openIndex(path: string, deps: { readonly clock: Clock; readonly 
     path,
   );
   return {
-    chunks: withSqliteErrors(chunkIndex(db, deps.clock), path),
+    chunks: withSqliteErrors(chunkIndex(db, deps.clock, deps.watcher), path),
     log: withSqliteErrors(logIndex(db), path),
     folders: withSqliteErrors(folderCache(db), path),
     placements: withSqliteErrors(placementIndex(db), path),

@@ -76,7 +76,7 @@ async function writeLife(
     signPublicKey: publicKeyOf(sodium, identity.signSeed),
     tlsSpkiSha256: tls.spkiSha256,
     addresses,
-    base,
+    base: base === undefined ? undefined : { incarnation: base.incarnation, seq: base.seq, link: base.hash },
     number: isTakeover ? plan.agent.number + 1 : 1,
   };
   const cardBytes = encodeCard(sodium, card, plan.adminSeed);

@@ -4,7 +4,7 @@ import { bytesEqual } from '../core/bytes.ts';
 import { EdgeError, isEdgeError, toEdgeError } from '../core/errors.ts';
 import type { RecoverySource } from '../core/ports/peer.ts';
 import type { ReportWarning } from '../core/ports/progress.ts';
-import { verifyCard } from '../keys/card.ts';
+import { requireSameLog, verifyCard } from '../keys/card.ts';
 import { publicKeyOf } from '../keys/ed25519.ts';
 import { decodeSlot } from '../keys/slot.ts';
 import { decodeVaultDescriptor, openVaultDescriptor, type VaultDescriptor } from '../keys/vault-descriptor.ts';
@@ -79,9 +79,11 @@ export async function gatherVault(
         const card = verifyCard(sodium, bytes, adminPublicKey);
         if (card.vaultId !== best?.keys.vaultId) continue;
         const life = `${card.agentId}-${card.incarnation}`;
-        if ((cards.get(life)?.card.number ?? -1) < card.number) cards.set(life, { card, bytes });
+        const first = cards.get(life)?.card;
+        if (first !== undefined) requireSameLog(first, card);
+        if ((first?.number ?? -1) < card.number) cards.set(life, { card, bytes });
       } catch (error) {
-        if (!isEdgeError(error, 'E_INTEGRITY', 'E_FORMAT', 'E_NEWER_FORMAT')) throw error;
+        if (!isEdgeError(error, 'E_INTEGRITY', 'E_FORK', 'E_FORMAT', 'E_NEWER_FORMAT')) throw error;
         warn({ code: 'card-refused', message: `${source.label}: ${error.message}` });
       }
     }

@@ -265,7 +265,7 @@ describe('recover from a bucket', () => {
       ),
       publicKeyOf(sodium, adminSeed),
     );
-    expect(card.base).toEqual(agent.head);
+    expect(card.base).toEqual({ incarnation: 1, seq: agent.head?.seq, link: agent.head?.hash });
     expect(card.number).toBe(2);
   });
 
@@ -368,6 +368,19 @@ describe('what is not signed', () => {
     expect(recovered.agent.name).toBe('shop');
     expect(recovered.nextIncarnation).toBe(2);
     expect(warnings.length).toBeGreaterThanOrEqual(2);
+  });
+
+  it('nor a second log key of one incarnation: the first source counts, and the other card is named', async () => {
+    const agent = shop();
+    const first = await newBucket([agent]);
+    const second = await newBucket([agent]);
+    const card = verifyCard(sodium, agent.card, publicKeyOf(sodium, adminSeed));
+    const twin = encodeCard(sodium, { ...card, number: 99, signPublicKey: random(32) }, adminSeed);
+    await openBucketVault(second, vault).putCard({ agent: agent.agentId, incarnation: 1 }, twin);
+    const recovered = await plan([first, second]);
+    expect(recovered.agent.signPublicKey).toEqual(card.signPublicKey);
+    expect(recovered.head).toEqual(agent.head);
+    expect(warnings.map(({ message }) => message).join()).toContain('have a different log key');
   });
 
   it('damage in a segment is told, and what is whole is used', async () => {

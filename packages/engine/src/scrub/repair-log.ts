@@ -149,7 +149,8 @@ async function beginNewLife(
   const identity: AgentIdentity = { ...deps.identity, incarnation, signSeed: random(32) };
   const signPublicKey = publicKeyOf(sodium, identity.signSeed);
   const number = card.number + 1;
-  const cardBytes = encodeCard(sodium, { ...card, incarnation, signPublicKey, base, number }, adminSeed);
+  const position = base === undefined ? undefined : { incarnation: base.incarnation, seq: base.seq, link: base.hash };
+  const cardBytes = encodeCard(sodium, { ...card, incarnation, signPublicKey, base: position, number }, adminSeed);
   const writer = { vault: keys.vaultId, agent: identity.agentId, incarnation, keyId: keys.currentKeyId };
   let head = base;
   const append = async (body: RecordBody): Promise<RecordHash> => {
