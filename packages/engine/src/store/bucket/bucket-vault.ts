@@ -1,18 +1,21 @@
 /** What a bucket holds besides packs, so that an empty machine can begin from it: vault descriptor, key slots, cards, and the log in segments. */
 import { bytesEqual } from '../../core/bytes.ts';
-import { EdgeError, isEdgeError } from '../../core/errors.ts';
+import { EdgeError } from '../../core/errors.ts';
 import { failpoint } from '../../core/failpoint.ts';
 import type { AgentId, VaultId } from '../../core/ids.ts';
 import type { ObjectStore } from '../../core/ports/object-store.ts';
 import {
   type BucketSegment,
   cardKeyOf,
+  chainFolderOf,
   type Life,
   parseBucketKey,
   segmentKeyOf,
+  segmentsFromKey,
   slotKeyOf,
   vaultKeyOf,
 } from './bucket-layout.ts';
+import { verifyStored } from './verify-stored.ts';
 
 export interface BucketVault {
   readonly label: string;
@@ -26,11 +29,19 @@ export interface BucketVault {
   removeSlot(slotId: string, signal?: AbortSignal): Promise<void>;
   cards(signal?: AbortSignal): Promise<(Life & { readonly bytes: Uint8Array })[]>;
   putCard(life: Life, bytes: Uint8Array, signal?: AbortSignal): Promise<boolean>;
-  /** In the order of agent, incarnation and sequence; of one agent only when named. */
-  segments(agent?: AgentId, signal?: AbortSignal): Promise<(BucketSegment & { readonly bytes: number })[]>;
+  /** By incarnation and last seq; only segments that reach a seq of an incarnation, and those of newer ones, where `from` is given. */
+  segments(
+    agent: AgentId,
+    options?: { readonly from?: { readonly incarnation: number; readonly seq: number }; readonly signal?: AbortSignal },
+  ): AsyncIterable<ListedSegment>;
+  /** E_INTEGRITY when it is gone. Its content is the caller's to check. */
   getSegment(segment: BucketSegment, signal?: AbortSignal): Promise<Uint8Array>;
-  /** Never replaces: E_FORK when other records lie under the same numbers, which means that someone else writes as this agent. */
-  putSegment(segment: BucketSegment, bytes: Uint8Array, signal?: AbortSignal): Promise<boolean>;
+  /** Stores a segment and verifies what lies there. Its name tells its content, so only damage is ever replaced. */
+  putSegment(segment: BucketSegment, bytes: Uint8Array, signal?: AbortSignal): Promise<void>;
+}
+
+export interface ListedSegment extends BucketSegment {
+  readonly bytes: number;
 }
 
 /** A slot, card or descriptor larger than this is none, and not read. */
@@ -95,15 +106,14 @@ export function openBucketVault(store: ObjectStore, vault: VaultId): BucketVault
         signal,
       ),
     putCard: (life, bytes, signal) => putIfOther(cardKeyOf(vault, life), bytes, signal),
-    async segments(agent, signal) {
-      const all: (BucketSegment & { readonly bytes: number })[] = [];
-      for await (const found of store.list(`${vault}/${agent === undefined ? '' : `${agent}/`}`, withSignal(signal))) {
+    async *segments(agent, { from, signal } = {}) {
+      const after = from === undefined ? {} : { after: segmentsFromKey(vault, agent, from) };
+      for await (const found of store.list(chainFolderOf(vault, agent), { ...after, ...withSignal(signal) })) {
         const parsed = parseBucketKey(found.key);
         if (parsed?.kind !== 'segment') continue;
-        const { incarnation, firstSeq, lastSeq } = parsed;
-        all.push({ agent: parsed.agent, incarnation, firstSeq, lastSeq, bytes: found.size });
+        const { incarnation, first, last, digest } = parsed;
+        yield { agent, incarnation, first, last, digest, bytes: found.size };
       }
-      return all;
     },
     async getSegment(segment, signal) {
       const key = segmentKeyOf(vault, segment);
@@ -111,7 +121,7 @@ export function openBucketVault(store: ObjectStore, vault: VaultId): BucketVault
       if (bytes !== undefined) return bytes;
       throw new EdgeError(
         'E_INTEGRITY',
-        `${store.label}/${key} is gone: records ${segment.firstSeq} to ${segment.lastSeq} of agent ${segment.agent.slice(0, 8)}`,
+        `${store.label}/${key} is gone: entries ${segment.first} to ${segment.last} of agent ${segment.agent.slice(0, 8)}`,
         {
           context: { store: store.label, key },
         },
@@ -119,23 +129,10 @@ export function openBucketVault(store: ObjectStore, vault: VaultId): BucketVault
     },
     async putSegment(segment, bytes, signal) {
       const key = segmentKeyOf(vault, segment);
-      try {
-        await store.put(key, bytes, { ifAbsent: store.capabilities.conditionalPut, ...withSignal(signal) });
-        failpoint('bucket.segment-put');
-        return true;
-      } catch (error) {
-        if (!isEdgeError(error, 'E_BUSY')) throw error;
-      }
-      const stored = await store.get(key, withSignal(signal));
-      if (stored !== undefined && bytesEqual(stored, bytes)) return false;
-      throw new EdgeError(
-        'E_FORK',
-        `${store.label}/${key}: other records lie under these numbers of agent ${segment.agent.slice(0, 8)}`,
-        {
-          hint: 'Another machine writes with this agent’s identity (a copied data dir, or one put back to an older state). Both are kept; stop one of them.',
-          context: { store: store.label, key },
-        },
-      );
+      await store.put(key, bytes, withSignal(signal));
+      failpoint('bucket.segment-put');
+      await verifyStored(store, key, bytes, 'segment', signal);
+      failpoint('bucket.segment-verified');
     },
   };
 }
