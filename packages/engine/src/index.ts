@@ -94,6 +94,7 @@ export {
 export { deriveVaultKeys, type VaultKeys } from './keys/vault-keys.ts';
 export { verifyHoldBatch } from './log/hold-batch.ts';
 export { nextEnvelope } from './log/next-envelope.ts';
+export { numberRoots } from './log/number-roots.ts';
 export { encodeRecord, openRecord } from './log/record.ts';
 export type { Head } from './log/record-body.ts';
 export { decodeSegment } from './log/segment.ts';

@@ -6,14 +6,19 @@ import type { Clock } from '../core/clock.ts';
 import type { VaultId } from '../core/ids.ts';
 import type { FrameWatcher } from '../core/ports/frame-watcher.ts';
 import type { FolderCache, KeyValue, PlacementIndex, QueueIndex } from '../core/ports/index.ts';
+import type { BeliefIndex, OwedIndex } from '../ports/beliefs.ts';
+import type { ReleasedIndex } from '../ports/released.ts';
+import { beliefIndex } from './belief-index.ts';
 import { type ChunkIndexTable, chunkIndex } from './chunk-index.ts';
 import { markOpen, openDatabase } from './database.ts';
 import { folderCache } from './folder-cache.ts';
 import { type HoldIndexTable, holdIndex } from './hold-index.ts';
 import { keyValueTable } from './key-value.ts';
 import { type LogIndexTable, logIndex } from './log-index.ts';
+import { owedIndex } from './owed-index.ts';
 import { placementIndex } from './placement-index.ts';
 import { queueIndex } from './queue-index.ts';
+import { releasedIndex } from './released-index.ts';
 import { withSqliteErrors } from './sqlite-errors.ts';
 
 export interface Index {
@@ -23,6 +28,9 @@ export interface Index {
   readonly placements: PlacementIndex;
   readonly queue: QueueIndex;
   readonly holds: HoldIndexTable;
+  readonly beliefs: BeliefIndex;
+  readonly owed: OwedIndex;
+  readonly released: ReleasedIndex;
   readonly kv: KeyValue;
   readonly path: string;
   /** Where an index that could not be used was moved to when this one was opened, and why. */
@@ -65,6 +73,9 @@ export function openIndex(
     placements: withSqliteErrors(placementIndex(db), path),
     queue: withSqliteErrors(queueIndex(db), path),
     holds: withSqliteErrors(holdIndex(db), path),
+    beliefs: withSqliteErrors(beliefIndex(db), path),
+    owed: withSqliteErrors(owedIndex(db), path),
+    released: withSqliteErrors(releasedIndex(db), path),
     kv,
     path,
     quarantined,

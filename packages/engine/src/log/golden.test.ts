@@ -59,7 +59,7 @@ const settings: Settings = {
   agentName: 'shop-1',
   site: 'shop',
   configJson: '{"a":1}',
-  roots: [{ name: 'home', path: bytes('/home/\xff') }],
+  roots: [{ name: 'home', path: bytes('/home/\xff'), shard: 1 }],
 };
 
 function bodies(ids: readonly string[]): RecordBody[] {

@@ -3,8 +3,8 @@
  * names what was asked and when. Nothing is acknowledged from one that was asked before.
  */
 import type { Position } from '../chain/position.ts';
-import type { TargetId } from '../core/ports/index.ts';
 import type { HexId } from '../core/ids.ts';
+import type { TargetId } from '../core/ports/index.ts';
 
 /** The newest answer of a target. A later one replaces it as a whole. */
 export type Belief = PeerBelief | BucketBelief;
@@ -54,7 +54,7 @@ export interface OwedRow {
 export interface OwedIndex {
   row(target: TargetId): OwedRow | undefined;
   rows(): readonly OwedRow[];
-  /** Raises what each target is to reach, in one transaction. A row that is there keeps its age, and its error until a pass. */
+  /** Raises what each target is to reach, in one transaction. A row that is there keeps its age and its time of the next try. */
   owe(targets: readonly TargetId[], seq: number, nowNs: bigint): void;
   failed(target: TargetId, error: string, nextTryNs: bigint): void;
   /** The target has everything up to `seq`: its row goes, unless more is owed since. */

@@ -2,8 +2,8 @@
  * Where else chunks of the own chain lie, computed from the newest statements (docs/chain.md 5.5). No row a chunk. Good for plans and for people; nothing is
  * acknowledged or deleted by it.
  */
-import type { TargetId } from '../core/ports/index.ts';
 import type { ChunkId } from '../core/ids.ts';
+import type { TargetId } from '../core/ports/index.ts';
 
 export interface Placed {
   /** 1 where the target is believed to have the chunk. */

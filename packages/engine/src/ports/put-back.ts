@@ -1,6 +1,5 @@
 /** The state of a machine that was put back to an older state, or copied: proved by its own signature on an entry that it does not have (docs/chain.md 2.7). */
 import type { Position } from '../chain/position.ts';
-import type { AgentId } from '../core/ids.ts';
 
 export interface PutBackProof {
   /** An entry with a valid signature of this incarnation that is not on the own trail. */
@@ -14,5 +13,5 @@ export interface PutBackProof {
 export interface PutBack {
   get(): PutBackProof | undefined;
   /** Durable when it resolves. The first proof stays. */
-  set(agent: AgentId, proof: PutBackProof): Promise<void>;
+  set(proof: PutBackProof): Promise<void>;
 }

@@ -181,7 +181,7 @@ function shop() {
       agentName: 'shop',
       site: 'shop',
       configJson: '{}',
-      roots: [{ name: 'files', path: Buffer.from('/srv') }],
+      roots: [{ name: 'files', path: Buffer.from('/srv'), shard: 1 }],
     },
   });
   const tree = (more: string) =>
