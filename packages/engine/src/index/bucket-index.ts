@@ -3,6 +3,7 @@ import type { ChunkId } from '../core/ids.ts';
 import type { StoreName, TargetId } from '../core/ports/index.ts';
 import type { BucketIndex, KnownSegment, LackingForms } from '../ports/bucket-index.ts';
 import type { Db } from './database.ts';
+import { key48 } from './key48.ts';
 
 export interface BucketIndexTable extends BucketIndex {
   /** Notes what a bucket lost, in the transaction that changes its rows. */
@@ -11,6 +12,15 @@ export interface BucketIndexTable extends BucketIndex {
 
 /** Where the own chain holds a chunk: its add entries and positions in them. More than the chunk's own may be answered. */
 export type PlacesOf = (id: ChunkId) => readonly { readonly shard: number; readonly seq: number; readonly position: number }[];
+
+/** From the holds of the own chain. A chance collision of keys names a form too many, which the next job finds to be there. */
+export function ownPlaces(db: Db): PlacesOf {
+  const find = db.prepare<[number], { shard: number; seq: number; position: number }>(
+    `SELECT s.shard, h.seq, h.position FROM holds h JOIN shards s USING (shard_ref) JOIN chains c USING (chain)
+     WHERE h.key48 = ? AND c.is_own = 1 AND c.parent IS NULL`,
+  );
+  return (id) => find.all(key48(id));
+}
 
 /** What buckets lack of the own chain, as bits of the forms of each add entry, and which segments lie there. */
 export function bucketIndex(db: Db, placesOf: PlacesOf): BucketIndexTable {

@@ -3,7 +3,7 @@ import { EdgeError, isEdgeError } from '../../core/errors.ts';
 import { failpoint } from '../../core/failpoint.ts';
 import type { AgentId, PackName, VaultId } from '../../core/ids.ts';
 import { PACK_BYTES_MAX } from '../../core/limits.ts';
-import type { ObjectStore } from '../../core/ports/object-store.ts';
+import type { ObjectStat, ObjectStore } from '../../core/ports/object-store.ts';
 import { PACK_FOOTER_BYTES, PACK_HEADER_BYTES } from '../../pack/layout.ts';
 import { encodePackHeader } from '../../pack/pack-header.ts';
 import { decodePackTail, type PackContents, packTailBytes, readPackFooter } from '../../pack/pack-tail.ts';
@@ -55,9 +55,7 @@ export function openBucketPacks(input: {
     for await (const found of store.list(`${vault}/${agent === undefined ? '' : `${agent}/`}`, withSignal(signal))) {
       const parsed = parseBucketKey(found.key);
       if (parsed?.kind !== 'pack') continue;
-      const { agent: owner, incarnation, name } = parsed;
-      const modified = found.modifiedNs === undefined ? {} : { modifiedNs: found.modifiedNs };
-      yield { agent: owner, incarnation, name, bytes: found.size, ...modified };
+      yield listedPack(parsed, found);
     }
   }
 
@@ -118,6 +116,14 @@ export function openBucketPacks(input: {
       await store.delete(packKeyOf(vault, pack), withSignal(signal));
     },
   };
+}
+
+/** A pack as a listing shows it. */
+export function listedPack(
+  { agent, incarnation, name }: BucketPack,
+  { size, modifiedNs }: Pick<ObjectStat, 'size' | 'modifiedNs'>,
+): ListedPack {
+  return { agent, incarnation, name, bytes: size, ...(modifiedNs === undefined ? {} : { modifiedNs }) };
 }
 
 async function readContents(

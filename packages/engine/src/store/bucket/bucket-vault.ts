@@ -15,6 +15,7 @@ import {
   slotKeyOf,
   vaultKeyOf,
 } from './bucket-layout.ts';
+import { type ListedPack, listedPack } from './bucket-packs.ts';
 import { verifyStored } from './verify-stored.ts';
 
 export interface BucketVault {
@@ -29,6 +30,10 @@ export interface BucketVault {
   removeSlot(slotId: string, signal?: AbortSignal): Promise<void>;
   cards(signal?: AbortSignal): Promise<(Life & { readonly bytes: Uint8Array })[]>;
   putCard(life: Life, bytes: Uint8Array, signal?: AbortSignal): Promise<boolean>;
+  /** Lengths of descriptor, slots and cards that lie there: `descriptor`, `slot <id>`, `card <agent>-<incarnation>`. */
+  vaultFiles(signal?: AbortSignal): Promise<ReadonlyMap<string, number>>;
+  /** Everything below an agent's prefix in one listing: packs of all its incarnations, and segments of its chain in order. */
+  contents(agent: AgentId, signal?: AbortSignal): AsyncIterable<ListedObject>;
   /** By incarnation and last seq; only segments that reach a seq of an incarnation, and those of newer ones, where `from` is given. */
   segments(
     agent: AgentId,
@@ -43,6 +48,10 @@ export interface BucketVault {
 export interface ListedSegment extends BucketSegment {
   readonly bytes: number;
 }
+
+export type ListedObject =
+  | { readonly kind: 'pack'; readonly pack: ListedPack }
+  | { readonly kind: 'segment'; readonly segment: ListedSegment };
 
 /** A slot, card or descriptor larger than this is none, and not read. */
 const SMALL_OBJECT_BYTES_MAX = 1024 * 1024;
@@ -106,13 +115,33 @@ export function openBucketVault(store: ObjectStore, vault: VaultId): BucketVault
         signal,
       ),
     putCard: (life, bytes, signal) => putIfOther(cardKeyOf(vault, life), bytes, signal),
+    async vaultFiles(signal) {
+      const files = new Map<string, number>();
+      const descriptor = await store.stat(vaultKeyOf(vault), withSignal(signal));
+      if (descriptor !== undefined) files.set('descriptor', descriptor.size);
+      for (const folder of ['cards/', 'slots/']) {
+        for await (const { key, size } of store.list(`${vault}/${folder}`, withSignal(signal))) {
+          const parsed = parseBucketKey(key);
+          if (parsed?.kind === 'slot') files.set(`slot ${parsed.slotId}`, size);
+          else if (parsed?.kind === 'card') files.set(`card ${parsed.agent}-${parsed.incarnation}`, size);
+          if (files.size > OBJECTS_MAX)
+            throw new EdgeError('E_LIMIT', `${store.label}: more than ${OBJECTS_MAX} objects below ${folder}`);
+        }
+      }
+      return files;
+    },
+    async *contents(agent, signal) {
+      for await (const found of store.list(`${vault}/${agent}/`, withSignal(signal))) {
+        const parsed = parseBucketKey(found.key);
+        if (parsed?.kind === 'segment') yield { kind: 'segment', segment: listedSegment(parsed, found.size) };
+        else if (parsed?.kind === 'pack') yield { kind: 'pack', pack: listedPack(parsed, found) };
+      }
+    },
     async *segments(agent, { from, signal } = {}) {
       const after = from === undefined ? {} : { after: segmentsFromKey(vault, agent, from) };
       for await (const found of store.list(chainFolderOf(vault, agent), { ...after, ...withSignal(signal) })) {
         const parsed = parseBucketKey(found.key);
-        if (parsed?.kind !== 'segment') continue;
-        const { incarnation, first, last, digest } = parsed;
-        yield { agent, incarnation, first, last, digest, bytes: found.size };
+        if (parsed?.kind === 'segment') yield listedSegment(parsed, found.size);
       }
     },
     async getSegment(segment, signal) {
@@ -137,12 +166,30 @@ export function openBucketVault(store: ObjectStore, vault: VaultId): BucketVault
   };
 }
 
+function listedSegment({ agent, incarnation, first, last, digest }: BucketSegment, bytes: number): ListedSegment {
+  return { agent, incarnation, first, last, digest, bytes };
+}
+
 /** Vaults that have a descriptor in this bucket, for a recovery that was given no vault id. */
 export async function findVaults(store: ObjectStore, signal?: AbortSignal): Promise<VaultId[]> {
+  const withSignal = signal === undefined ? {} : { signal };
   const found: VaultId[] = [];
-  for await (const { key } of store.list('', signal === undefined ? {} : { signal })) {
-    const parsed = parseBucketKey(key);
-    if (parsed?.kind === 'vault') found.push(parsed.vault);
+  let after = '';
+  for (;;) {
+    const next = await firstKey(store.list('', { ...(after === '' ? {} : { after }), ...withSignal }));
+    if (next === undefined) return found;
+    const vault = /^([0-9a-f]{32})\//.exec(next)?.[1];
+    if (vault === undefined) {
+      after = next;
+      continue;
+    }
+    if ((await store.stat(vaultKeyOf(vault), withSignal)) !== undefined) found.push(vault);
+    // Behind every key of the vault: a slash sorts right before a zero.
+    after = `${vault}0`;
   }
-  return found;
+}
+
+async function firstKey(listing: AsyncIterable<{ readonly key: string }>): Promise<string | undefined> {
+  for await (const { key } of listing) return key;
+  return undefined;
 }
