@@ -59,7 +59,7 @@ it('hears of a copy that went, for every target in that store and no other', () 
 });
 
 it('knows verified segments, and forgets all of a bucket at once', () => {
-  const one = { incarnation: 1, first: 1, last: 9, digest: 'ab'.repeat(8), bytes: 900 };
+  const one = { incarnation: 1, first: 1, last: 9, sha256: 'ab'.repeat(8), bytes: 900 };
   const two = { ...one, first: 10, last: 12 };
   bucket.addSegments(TARGET, [two, one]);
   expect(bucket.segments(TARGET)).toEqual([one, two]);

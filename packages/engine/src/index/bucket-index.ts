@@ -48,13 +48,13 @@ export function bucketIndex(db: Db, placesOf: PlacesOf): BucketIndexTable {
     .pluck();
   const all = db.prepare<[string], Buffer>('SELECT lacks FROM bucket_lacks WHERE target = ?').pluck();
   const segments = db.prepare<[string], KnownSegment>(
-    'SELECT incarnation, first, last, digest, bytes FROM bucket_segments WHERE target = ? ORDER BY incarnation, last, first, digest',
+    'SELECT incarnation, first, last, sha256, bytes FROM bucket_segments WHERE target = ? ORDER BY incarnation, last, first, sha256',
   );
   const addSegment = db.prepare(
-    'INSERT OR REPLACE INTO bucket_segments (target, incarnation, last, first, digest, bytes) VALUES (?, ?, ?, ?, ?, ?)',
+    'INSERT OR REPLACE INTO bucket_segments (target, incarnation, last, first, sha256, bytes) VALUES (?, ?, ?, ?, ?, ?)',
   );
   const removeSegment = db.prepare(
-    'DELETE FROM bucket_segments WHERE target = ? AND incarnation = ? AND last = ? AND first = ? AND digest = ?',
+    'DELETE FROM bucket_segments WHERE target = ? AND incarnation = ? AND last = ? AND first = ? AND sha256 = ?',
   );
   const forget = ['bucket_targets', 'bucket_lacks', 'bucket_segments'].map((table) =>
     db.prepare<[string]>(`DELETE FROM ${table} WHERE target = ?`),
@@ -100,13 +100,13 @@ export function bucketIndex(db: Db, placesOf: PlacesOf): BucketIndexTable {
     segments: (target) => segments.all(target),
     addSegments: (target, added) =>
       transaction(() => {
-        for (const { incarnation, last, first: from, digest, bytes } of added)
-          addSegment.run(target, incarnation, last, from, digest, bytes);
+        for (const { incarnation, last, first: from, sha256, bytes } of added)
+          addSegment.run(target, incarnation, last, from, sha256, bytes);
       }),
     removeSegments: (target, gone) =>
       transaction(() => {
-        for (const { incarnation, last, first: from, digest } of gone)
-          removeSegment.run(target, incarnation, last, from, digest);
+        for (const { incarnation, last, first: from, sha256 } of gone)
+          removeSegment.run(target, incarnation, last, from, sha256);
       }),
     forget: (target) =>
       transaction(() => {

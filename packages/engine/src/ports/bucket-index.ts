@@ -17,7 +17,7 @@ export interface SegmentName {
   readonly first: number;
   readonly last: number;
   /** The first 16 hex digits of the SHA-256 of the object. */
-  readonly digest: string;
+  readonly sha256: string;
 }
 
 export interface KnownSegment extends SegmentName {

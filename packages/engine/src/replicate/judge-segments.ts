@@ -2,10 +2,10 @@
  * Compares the segments that lie in the own folder of a bucket with the own chain (docs/chain.md 2.6, 2.7, 6.3). Another entry with the own valid signature
  * proves that this machine was put back or copied. A valid takeover proves that a newer incarnation replaced this one.
  */
-import { createHash } from 'node:crypto';
-import { decodeChainSegment, encodeChainSegment } from '../chain/chain-segment.ts';
-import { EntryKind, positionOf, type SignedHead, verifyHead } from '../chain/entry-head.ts';
+import { encodeChainSegment, requireSegment, segmentKey } from '../chain/chain-segment.ts';
+import { EntryKind, positionOf, verifyHead } from '../chain/entry-head.ts';
 import type { Position } from '../chain/position.ts';
+import type { WholeEntry } from '../chain/record-entry.ts';
 import type { Sodium } from '../codec/sodium.ts';
 import type { Clock } from '../core/clock.ts';
 import { EdgeError, isEdgeError } from '../core/errors.ts';
@@ -15,7 +15,7 @@ import type { ReportWarning } from '../core/ports/progress.ts';
 import { verifyCard } from '../keys/card.ts';
 import { publicKeyOf } from '../keys/ed25519.ts';
 import type { BucketIndex, SegmentName } from '../ports/bucket-index.ts';
-import type { ChainEntry, Chains, OwnChain } from '../ports/chains.ts';
+import type { Chains, OwnChain } from '../ports/chains.ts';
 import type { PutBack } from '../ports/put-back.ts';
 import type { BucketVault, ListedSegment } from '../store/bucket/bucket-vault.ts';
 
@@ -66,13 +66,8 @@ export async function judgeSegments(
   return [...good, ...found];
 }
 
-export function nameOf({ incarnation, first, last, digest }: SegmentName): string {
-  return `${incarnation}/${first}-${last}-${digest}`;
-}
-
-/** The first 16 hex digits of the SHA-256 of a segment. */
-export function digestOf(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex').slice(0, 16);
+export function nameOf({ incarnation, first, last, sha256 }: SegmentName): string {
+  return `${incarnation}/${first}-${last}-${sha256}`;
 }
 
 async function holdsOwnEntries(
@@ -81,104 +76,94 @@ async function holdsOwnEntries(
   signal: AbortSignal | undefined,
 ): Promise<boolean> {
   if (await isMadeOfOwnEntries(segment, deps)) return true;
-  const { incarnation } = deps.self;
   // A branch of an older incarnation, which a takeover left behind.
-  if (segment.incarnation < incarnation) return false;
-  const heads = await readHeads(segment, deps, signal);
-  if (heads === undefined) return false;
-  return segment.incarnation > incarnation
-    ? await refuseNewerIncarnation(heads, segment, deps)
-    : await refuseFork(heads, segment, deps);
+  if (segment.incarnation < deps.self.incarnation) return false;
+  const entries = await readEntries(segment, deps, signal);
+  if (entries === undefined) return false;
+  const foreign = entries.find(({ head }) => deps.chain.positionAt(head.header.seq)?.link !== head.link);
+  if (foreign === undefined) return true;
+  requireProof(foreign, segment, deps);
+  return await refuse(positionOf(foreign.head), deps);
 }
 
 /** Without reading the object: its name tells its content. */
 async function isMadeOfOwnEntries(segment: ListedSegment, deps: JudgeSegmentsDeps): Promise<boolean> {
   const { chain, chains, self } = deps;
-  const { first, last, incarnation, bytes, digest } = segment;
+  const { first, last, incarnation, bytes } = segment;
   if (bytes > SEGMENT_OBJECT_BYTES_MAX) return false;
   if (chain.positionAt(first)?.incarnation !== incarnation || chain.positionAt(last)?.incarnation !== incarnation)
     return false;
-  const entries: ChainEntry[] = [];
+  const entries: WholeEntry[] = [];
   let bodyBytes = 0;
-  for await (const entry of chains.entries(self.agentId, { afterSeq: first - 1, untilSeq: last })) {
-    entries.push(entry);
-    bodyBytes += entry.body?.length ?? 0;
+  for await (const { head, body } of chains.entries(self.agentId, { afterSeq: first - 1, untilSeq: last })) {
+    if (body === undefined) return false;
+    entries.push({ head, body });
+    bodyBytes += body.length;
     if (bodyBytes > bytes) return false;
   }
+  if (entries.length === 0) return false;
   const made = encodeChainSegment(entries);
-  return made.length === bytes && digestOf(made) === digest;
+  return made.length === bytes && segmentKey(entries, made).sha256 === segment.sha256;
 }
 
 /** Undefined for an object that is not the segment that its name says: damage in this store, which proves nothing. */
-async function readHeads(
+async function readEntries(
   segment: ListedSegment,
   deps: JudgeSegmentsDeps,
   signal: AbortSignal | undefined,
-): Promise<readonly SignedHead[] | undefined> {
+): Promise<readonly WholeEntry[] | undefined> {
   const { vault, self, vaultId, warn } = deps;
-  const tell = (why: string): undefined =>
+  const tell = (why: string): undefined => {
     warn({
       code: 'store-damaged',
       message: `${vault.label}: the chain segment ${nameOf(segment)} of this agent is damaged: ${why}`,
-    }) as undefined;
+    });
+    return undefined;
+  };
   if (segment.bytes > SEGMENT_OBJECT_BYTES_MAX) return tell(`it has ${segment.bytes} bytes`);
   try {
-    const bytes = await vault.getSegment(segment, signal);
-    if (digestOf(bytes) !== segment.digest) return tell('its content is not the one that it is named after');
-    const heads = decodeChainSegment(bytes).map(({ head }) => head);
-    const isOwn = heads.every(({ header }) => header.agent === self.agentId && header.vault === vaultId);
-    return isOwn && heads.length > 0 ? heads : tell('it holds entries of another agent');
+    const entries = requireSegment(segment, await vault.getSegment(segment, signal));
+    return entries.every(({ head: { header } }) => header.vault === vaultId && header.agent === self.agentId)
+      ? entries
+      : tell('it holds entries of another agent or vault');
   } catch (error) {
     if (!isEdgeError(error, 'E_INTEGRITY', 'E_FORMAT')) throw error;
     return tell(error.message);
   }
 }
 
-/** An answer of the own incarnation that is ahead of the own trail, or beside it. */
-async function refuseFork(
-  heads: readonly SignedHead[],
-  segment: ListedSegment,
-  deps: JudgeSegmentsDeps,
-): Promise<boolean> {
-  const { sodium, self, chain, vault } = deps;
-  const key = publicKeyOf(sodium, self.signSeed);
-  const foreign = heads.find((head) => chain.positionAt(head.header.seq)?.link !== head.link);
-  if (foreign === undefined) return true;
-  try {
-    verifyHead(sodium, foreign, key);
-  } catch (error) {
-    if (!isEdgeError(error, 'E_INTEGRITY')) throw error;
-    throw unproved(segment, vault.label, error);
-  }
-  return await refuse(positionOf(foreign), deps);
-}
-
-async function refuseNewerIncarnation(
-  heads: readonly SignedHead[],
-  segment: ListedSegment,
-  deps: JudgeSegmentsDeps,
-): Promise<boolean> {
+/**
+ * E_INTEGRITY unless the entry proves something: signed with the own key, or a takeover with a card that the admin signed. Other entries of a newer
+ * incarnation lie behind its takeover, which is judged first.
+ */
+function requireProof({ head, body }: WholeEntry, segment: ListedSegment, deps: JudgeSegmentsDeps): void {
   const { sodium, self, adminPublicKey, vault } = deps;
-  const [head] = heads;
   try {
-    // Segments are read in the order of their entries: the takeover is the first entry of its incarnation.
-    if (head === undefined || head.header.kind !== EntryKind.takeover) return false;
-    const bytes = await vault.getSegment(segment);
-    const body = decodeChainSegment(bytes)[0]?.body;
-    const card = verifyCard(sodium, body ?? new Uint8Array(0), adminPublicKey);
-    if (card.agentId !== self.agentId || card.incarnation !== head.header.incarnation)
-      throw new EdgeError('E_INTEGRITY', 'its card is of another incarnation');
-    verifyHead(sodium, head, card.signPublicKey);
+    if (head.header.kind === EntryKind.takeover) {
+      const card = verifyCard(sodium, body, adminPublicKey);
+      if (card.agentId !== self.agentId || card.incarnation !== head.header.incarnation)
+        throw new EdgeError('E_INTEGRITY', 'the card of a takeover is of another incarnation');
+      verifyHead(sodium, head, card.signPublicKey);
+    } else {
+      verifyHead(sodium, head, publicKeyOf(sodium, self.signSeed));
+    }
   } catch (error) {
     if (!isEdgeError(error, 'E_INTEGRITY', 'E_FORMAT')) throw error;
-    throw unproved(segment, vault.label, error);
+    throw new EdgeError(
+      'E_INTEGRITY',
+      `${vault.label}: the chain segment ${nameOf(segment)} is not on this agent’s chain, and its signature is not valid`,
+      {
+        hint: 'Nothing was put there. Something else writes below this agent’s prefix: find it, and remove the object.',
+        context: { store: vault.label, segment: nameOf(segment) },
+        cause: error,
+      },
+    );
   }
-  return await refuse(positionOf(head), deps);
 }
 
 async function refuse(position: Position, deps: JudgeSegmentsDeps): Promise<never> {
   const shownBy = deps.vault.label;
-  await deps.putBack.set(deps.self.agentId, { position, shownBy, sinceNs: deps.clock.nowNs() });
+  await deps.putBack.set({ position, shownBy, sinceNs: deps.clock.nowNs() });
   throw putBackError(position, shownBy, deps.self.incarnation);
 }
 
@@ -202,16 +187,4 @@ export function putBackError(position: Position, shownBy: string, incarnation: n
           context: { position, shownBy },
         },
       );
-}
-
-function unproved(segment: ListedSegment, label: string, cause: unknown): EdgeError {
-  return new EdgeError(
-    'E_INTEGRITY',
-    `${label}: the chain segment ${nameOf(segment)} is not on this agent’s chain, and its signature is not valid`,
-    {
-      hint: 'Nothing was put there. Something else writes below this agent’s prefix: find it, and remove the object.',
-      context: { store: label, segment: nameOf(segment) },
-      cause,
-    },
-  );
 }

@@ -1,11 +1,11 @@
 /** Puts what a bucket lacks of the own chain: whole entries, hold bodies too, in segments of one incarnation that are never overwritten. */
-import { encodeChainSegment } from '../chain/chain-segment.ts';
+import { encodeChainSegment, segmentKey } from '../chain/chain-segment.ts';
 import { HEAD_BYTES } from '../chain/entry-head.ts';
+import type { WholeEntry } from '../chain/record-entry.ts';
 import { EdgeError } from '../core/errors.ts';
 import { MIB } from '../core/limits.ts';
-import type { ChainEntry } from '../ports/chains.ts';
 import type { BucketVault, ListedSegment } from '../store/bucket/bucket-vault.ts';
-import { digestOf, type JudgeSegmentsDeps, judgeSegments, nameOf } from './judge-segments.ts';
+import { type JudgeSegmentsDeps, judgeSegments, nameOf } from './judge-segments.ts';
 
 const SEGMENT_BYTES_TARGET = 4 * MIB;
 
@@ -100,38 +100,34 @@ async function requireNoOther(
 }
 
 async function putGroup(
-  entries: readonly ChainEntry[],
+  entries: readonly WholeEntry[],
   deps: PutSegmentsDeps,
   signal: AbortSignal | undefined,
 ): Promise<ListedSegment> {
   const bytes = encodeChainSegment(entries);
-  const first = entries[0]!.head.header;
-  const last = entries.at(-1)!.head.header;
-  const segment: ListedSegment = {
-    agent: deps.self.agentId,
-    incarnation: first.incarnation,
-    first: first.seq,
-    last: last.seq,
-    digest: digestOf(bytes),
-    bytes: bytes.length,
-  };
+  const segment: ListedSegment = { ...segmentKey(entries, bytes), bytes: bytes.length };
   await deps.vault.putSegment(segment, bytes, signal);
   return segment;
 }
 
-async function* groupsOf(range: SeqRange, deps: PutSegmentsDeps): AsyncGenerator<readonly ChainEntry[]> {
+/** Entries of one incarnation that follow one another. An entry whose body no store had at a takeover is left out: nobody can put it whole. */
+async function* groupsOf(range: SeqRange, deps: PutSegmentsDeps): AsyncGenerator<readonly WholeEntry[]> {
   const { chains, self } = deps;
-  let group: ChainEntry[] = [];
+  let group: WholeEntry[] = [];
   let bytes = 0;
-  for await (const entry of chains.entries(self.agentId, { afterSeq: range.first - 1, untilSeq: range.last })) {
-    const size = HEAD_BYTES + (entry.body?.length ?? 0);
-    const isOtherIncarnation = group[0]?.head.header.incarnation !== entry.head.header.incarnation;
-    if (group.length > 0 && (isOtherIncarnation || bytes + size > SEGMENT_BYTES_TARGET)) {
+  for await (const { head, body } of chains.entries(self.agentId, {
+    afterSeq: range.first - 1,
+    untilSeq: range.last,
+  })) {
+    const size = HEAD_BYTES + (body?.length ?? 0);
+    const isOther = group[0]?.head.header.incarnation !== head.header.incarnation;
+    if (group.length > 0 && (body === undefined || isOther || bytes + size > SEGMENT_BYTES_TARGET)) {
       yield group;
       group = [];
       bytes = 0;
     }
-    group.push(entry);
+    if (body === undefined) continue;
+    group.push({ head, body });
     bytes += size;
   }
   if (group.length > 0) yield group;

@@ -22,7 +22,7 @@ CREATE TABLE bucket_segments (
   incarnation INTEGER NOT NULL,
   last INTEGER NOT NULL,
   first INTEGER NOT NULL,
-  digest TEXT NOT NULL,
+  sha256 TEXT NOT NULL,
   bytes INTEGER NOT NULL,
-  PRIMARY KEY (target, incarnation, last, first, digest)
+  PRIMARY KEY (target, incarnation, last, first, sha256)
 ) STRICT, WITHOUT ROWID;

@@ -1,7 +1,6 @@
 /** Where things lie below a store's prefix. The page is `docs/formats/bucket-layout.md`; what does not fit it is not ours and never touched. */
+import { formatSegmentKey, parseSegmentKey, type SegmentKey, segmentKeyFrom } from '../../chain/chain-segment.ts';
 import type { AgentId, PackName, VaultId } from '../../core/ids.ts';
-import { SEQ_END } from '../../core/position.ts';
-import type { SegmentName } from '../../ports/bucket-index.ts';
 
 /** One incarnation of one agent: packs lie below it, and only that incarnation deletes there. */
 export interface Life {
@@ -14,9 +13,7 @@ export interface BucketPack extends Life {
 }
 
 /** Entries of one incarnation of an agent's chain, named by place and content. */
-export interface BucketSegment extends SegmentName {
-  readonly agent: AgentId;
-}
+export type BucketSegment = SegmentKey;
 
 export type BucketObject =
   | { readonly kind: 'vault'; readonly vault: VaultId }
@@ -55,14 +52,13 @@ export function chainFolderOf(vault: VaultId, agent: AgentId): string {
   return `${vault}/${agent}/log/`;
 }
 
-/** The last seq stands before the first: a listing from a seq on shows every segment that reaches it. */
-export function segmentKeyOf(vault: VaultId, { agent, incarnation, first, last, digest }: BucketSegment): string {
-  return `${chainFolderOf(vault, agent)}${hex(incarnation, 8)}-${hex(last, 16)}-${hex(first, 16)}-${digest}.seg`;
+export function segmentKeyOf(vault: VaultId, segment: BucketSegment): string {
+  return `${vault}/${formatSegmentKey(segment)}`;
 }
 
 /** A listing behind this key shows the segments of the incarnation that reach the seq, and those of newer incarnations. */
 export function segmentsFromKey(vault: VaultId, agent: AgentId, from: { incarnation: number; seq: number }): string {
-  return `${chainFolderOf(vault, agent)}${hex(from.incarnation, 8)}-${hex(from.seq, 16)}`;
+  return `${vault}/${segmentKeyFrom(agent, from.incarnation, from.seq)}`;
 }
 
 /** What a key is; undefined for one that is not edgestore's. */
@@ -76,7 +72,7 @@ export function parseBucketKey(key: string): BucketObject | undefined {
   if (slot !== null) return { kind: 'slot', vault, slotId: slot[1] ?? '' };
   const card = /^cards\/([0-9a-f]{32})-([1-9]\d{0,9})\.card$/.exec(rest);
   if (card !== null) return { kind: 'card', vault, agent: card[1] ?? '', incarnation: Number(card[2]) };
-  const segment = parseSegment(rest);
+  const segment = parseSegmentKey(rest);
   if (segment !== undefined) return { kind: 'segment', vault, ...segment };
   const life = /^([0-9a-f]{32})\/([0-9a-f]{8})\/(.+)$/.exec(rest);
   if (life === null) return undefined;
@@ -84,21 +80,6 @@ export function parseBucketKey(key: string): BucketObject | undefined {
   const owner = { vault, agent, incarnation: Number.parseInt(incarnation, 16) };
   const pack = /^packs\/([0-9a-f]{2})\/([0-9a-f]{64})\.pack$/.exec(below);
   return pack !== null && pack[2]?.startsWith(pack[1] ?? '') ? { kind: 'pack', ...owner, name: pack[2] } : undefined;
-}
-
-function parseSegment(rest: string): BucketSegment | undefined {
-  const found = /^([0-9a-f]{32})\/log\/([0-9a-f]{8})-([0-9a-f]{16})-([0-9a-f]{16})-([0-9a-f]{16})\.seg$/.exec(rest);
-  if (found === null) return undefined;
-  const [, agent = '', incarnation = '', last = '', first = '', digest = ''] = found;
-  const segment = {
-    agent,
-    incarnation: Number.parseInt(incarnation, 16),
-    first: Number.parseInt(first, 16),
-    last: Number.parseInt(last, 16),
-    digest,
-  };
-  const isPlace = segment.incarnation >= 1 && segment.first >= 1 && segment.first <= segment.last && segment.last < SEQ_END;
-  return isPlace ? segment : undefined;
 }
 
 function hex(value: number, digits: number): string {

@@ -166,8 +166,8 @@ export function openBucketVault(store: ObjectStore, vault: VaultId): BucketVault
   };
 }
 
-function listedSegment({ agent, incarnation, first, last, digest }: BucketSegment, bytes: number): ListedSegment {
-  return { agent, incarnation, first, last, digest, bytes };
+function listedSegment({ agent, incarnation, first, last, sha256 }: BucketSegment, bytes: number): ListedSegment {
+  return { agent, incarnation, first, last, sha256, bytes };
 }
 
 /** Vaults that have a descriptor in this bucket, for a recovery that was given no vault id. */
