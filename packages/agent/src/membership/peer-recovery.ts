@@ -14,8 +14,9 @@ import {
   verifyCard,
 } from '@edgestore/engine';
 import { openPeerConnection, type PeerConnection, parseAddress } from '../http/peer-connection.ts';
-import { createPeerSource, fetchRecords } from '../http/peer-link.ts';
-import { decodeParts, decodeState, RECORDS_BYTES_MAX, STATE_BYTES_MAX } from '../http/peer-wire.ts';
+import { createPeerSource, fetchEntries } from '../http/peer-link.ts';
+import { ENTRIES_BYTES_MAX, decodeState, STATE_BYTES_MAX } from '../http/chain-wire.ts';
+import { decodeParts } from '../http/peer-wire.ts';
 import { TLS_OPTIONS } from '../http/pinned-connection.ts';
 import { peerPin } from '../http/spki-pin.ts';
 import type { TlsIdentity } from '../http/tls-certificate.ts';
@@ -102,12 +103,11 @@ function recoveryOf(
     vaultDescriptor: async () => held.vault,
     slots: async () => held.slots,
     cards: async () => held.cards,
-    heads: async (signal) =>
-      decodeState(await connection.bytes({ method: 'GET', path: '/peer/1/state', limit: STATE_BYTES_MAX, signal }))
-        .heads,
-    records: (agent, signal) =>
-      fetchRecords(agent, undefined, (path) =>
-        connection.bytes({ method: 'GET', path, limit: RECORDS_BYTES_MAX, signal }),
+    positions: async (signal) =>
+      decodeState(await connection.bytes({ method: 'GET', path: '/peer/1/state', limit: STATE_BYTES_MAX, signal })),
+    entries: (agent, signal) =>
+      fetchEntries(agent, { afterSeq: 0, bodies: 'all' }, (path) =>
+        connection.bytes({ method: 'GET', path, limit: ENTRIES_BYTES_MAX, signal }),
       ),
     close: () => connection.close(),
   };

@@ -12,6 +12,7 @@ import type { UnsatisfiedReason } from '../chain/statement.ts';
 import type { BodyBytes, ChainTable, HeldForm, HoldTable } from '../ports/chain-index.ts';
 import type { Db } from './database.ts';
 import type { FrameTable } from './frame-table.ts';
+import { holdLookup } from './hold-lookup.ts';
 import { key48 } from './key48.ts';
 import { type ShardCounts, shardTable, type StateCode } from './shard-table.ts';
 
@@ -73,12 +74,7 @@ export function holdIndex(db: Db, deps: HoldIndexDeps): HoldIndexTable {
   const unsatisfiedOf = db.prepare<[number, number], RawHold>(
     'SELECT shard_ref, seq, position, state FROM holds WHERE shard_ref = ? AND state <> 0 AND seq = ?',
   );
-  const others = db
-    .prepare<[number], number>(
-      `SELECT 1 FROM holds h JOIN shards s USING (shard_ref) JOIN chains c USING (chain)
-       WHERE h.key48 = ? AND (c.is_own = 0 OR c.parent IS NOT NULL) LIMIT 1`,
-    )
-    .pluck();
+  const others = holdLookup(db);
   const transaction = <T>(work: () => T): T => (db.inTransaction ? work() : db.transaction(work).immediate());
 
   /** Undefined where the body cannot be read now: damage there is found by whoever reads the chain. */
@@ -199,7 +195,7 @@ export function holdIndex(db: Db, deps: HoldIndexDeps): HoldIndexTable {
       }
       return out;
     },
-    isHeldByOthers: (id) => others.get(key48(id)) !== undefined,
+    isHeldByOthers: others.isHeld,
     clear: (chain, shard) => transaction(() => shards.clear(chain, shard)),
 
     gained: (gained: Iterable<GainedFrame>) => {

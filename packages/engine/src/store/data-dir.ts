@@ -31,6 +31,11 @@ export interface DataDir {
   /** The same once it is to be used. */
   readonly repairedDir: string;
   readonly holdsDir: string;
+  /** Own and other agents' chains: a folder an agent. */
+  readonly chainsDir: string;
+  /** Who this store is, and its epoch (docs/formats/store-identity.md). */
+  readonly storeIdFile: string;
+  readonly epochFile: string;
   readonly indexFile: string;
   readonly runDir: string;
   readonly socketFile: string;
@@ -68,6 +73,9 @@ export function dataDirAt(path: string, options: { readonly packDir?: string | u
     repairDir: join(logDir, '.repair'),
     repairedDir: join(logDir, '.repaired'),
     holdsDir,
+    chainsDir: join(root, 'chains'),
+    storeIdFile: join(root, 'store.id'),
+    epochFile: join(root, 'epoch'),
     indexFile: join(root, 'index.sqlite'),
     runDir,
     socketFile: join(runDir, 'agent.sock'),
@@ -159,6 +167,7 @@ function foldersOf(dir: DataDir): string[] {
     dir.packTemporaryDir,
     dir.logDir,
     dir.holdsDir,
+    dir.chainsDir,
     dir.runDir,
   ];
 }

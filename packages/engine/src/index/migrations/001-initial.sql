@@ -177,19 +177,3 @@ CREATE TABLE folders (
   value BLOB NOT NULL,
   UNIQUE (root, path)
 ) STRICT;
-
--- The newest answer of each target that this agent replicates to: what was asked, when, and what it said (docs/chain.md 4.2).
-CREATE TABLE beliefs (
-  target TEXT PRIMARY KEY,
-  value BLOB NOT NULL
-) STRICT, WITHOUT ROWID;
-
--- Targets that lack something: one row a target, whatever it lacks. A row is never given up, only tried later.
-CREATE TABLE owed (
-  target TEXT PRIMARY KEY,
-  seq INTEGER NOT NULL,
-  since_ns INTEGER NOT NULL,
-  attempts INTEGER NOT NULL DEFAULT 0,
-  next_try_ns INTEGER NOT NULL DEFAULT 0,
-  last_error TEXT
-) STRICT, WITHOUT ROWID;
