@@ -32,25 +32,23 @@ const u32 = fc.integer({ min: 1, max: 0xffff_ffff });
 
 const position = fc.record({ incarnation: u32, seq, link: hex(32) });
 const shards = (limit: number): fc.Arbitrary<StatedShard[]> =>
-  fc
-    .uniqueArray(u32, { maxLength: 4 })
-    .chain((numbers) =>
-      fc.tuple(
-        ...numbers
-          .sort((a, b) => a - b)
-          .map((shard) =>
-            fc
-              .record({
-                applied: fc.integer({ min: 0, max: limit }),
-                wanted: count,
-                lost: count,
-                unreadable: count,
-                listDigest: hex(32),
-              })
-              .chain((row) => fc.integer({ min: 0, max: row.applied }).map((whole) => ({ shard, ...row, whole }))),
-          ),
-      ),
-    );
+  fc.uniqueArray(u32, { maxLength: 4 }).chain((numbers) =>
+    fc.tuple(
+      ...numbers
+        .sort((a, b) => a - b)
+        .map((shard) =>
+          fc
+            .record({
+              applied: fc.integer({ min: 0, max: limit }),
+              wanted: count,
+              lost: count,
+              unreadable: count,
+              listDigest: hex(32),
+            })
+            .chain((row) => fc.integer({ min: 0, max: row.applied }).map((whole) => ({ shard, ...row, whole }))),
+        ),
+    ),
+  );
 const statements: fc.Arbitrary<Statement> = fc.option(position, { nil: undefined }).chain((at) =>
   fc.record({
     vault: hex(16),
