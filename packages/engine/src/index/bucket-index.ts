@@ -1,5 +1,5 @@
-import type { FrameLoss, FrameWatcher } from '../core/ports/frame-watcher.ts';
 import type { ChunkId } from '../core/ids.ts';
+import type { FrameLoss, FrameWatcher } from '../core/ports/frame-watcher.ts';
 import type { StoreName, TargetId } from '../core/ports/index.ts';
 import type { BucketIndex, KnownSegment, LackingForms } from '../ports/bucket-index.ts';
 import type { Db } from './database.ts';
@@ -11,7 +11,9 @@ export interface BucketIndexTable extends BucketIndex {
 }
 
 /** Where the own chain holds a chunk: its add entries and positions in them. More than the chunk's own may be answered. */
-export type PlacesOf = (id: ChunkId) => readonly { readonly shard: number; readonly seq: number; readonly position: number }[];
+export type PlacesOf = (
+  id: ChunkId,
+) => readonly { readonly shard: number; readonly seq: number; readonly position: number }[];
 
 /** From the holds of the own chain. A chance collision of keys names a form too many, which the next job finds to be there. */
 export function ownPlaces(db: Db): PlacesOf {
@@ -24,9 +26,7 @@ export function ownPlaces(db: Db): PlacesOf {
 
 /** What buckets lack of the own chain, as bits of the forms of each add entry, and which segments lie there. */
 export function bucketIndex(db: Db, placesOf: PlacesOf): BucketIndexTable {
-  const compared = db
-    .prepare<[string], number>('SELECT compared_seq FROM bucket_targets WHERE target = ?')
-    .pluck();
+  const compared = db.prepare<[string], number>('SELECT compared_seq FROM bucket_targets WHERE target = ?').pluck();
   const targets = db.prepare<[], string>('SELECT target FROM bucket_targets').pluck();
   const setCompared = db.prepare<[string, number]>(
     'INSERT INTO bucket_targets (target, compared_seq) VALUES (?, ?) ON CONFLICT (target) DO UPDATE SET compared_seq = excluded.compared_seq',
@@ -75,7 +75,8 @@ export function bucketIndex(db: Db, placesOf: PlacesOf): BucketIndexTable {
     for (const target of targets.all()) {
       if (storeOf(target) !== store) continue;
       for (const id of ids) {
-        for (const { shard, seq, position } of placesOf(id)) change(target, { shard, seq, positions: [position] }, true);
+        for (const { shard, seq, position } of placesOf(id))
+          change(target, { shard, seq, positions: [position] }, true);
       }
     }
   };

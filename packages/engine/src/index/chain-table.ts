@@ -33,7 +33,8 @@ interface RawEntry {
   readonly waits: number;
 }
 
-const ENTRY = 'chain, seq, incarnation, kind, shard, link, file_incarnation, file, offset, body_bytes, body_at, is_late, waits';
+const ENTRY =
+  'chain, seq, incarnation, kind, shard, link, file_incarnation, file, offset, body_bytes, body_at, is_late, waits';
 /** Tables whose rows belong to a chain. */
 const TABLES_OF_CHAIN = ['entries', 'chain_damage', 'shards', 'snapshots', 'pins', 'forgotten', 'settings'];
 
@@ -197,8 +198,7 @@ function toChain(raw: RawChain): ChainRow {
     isOwn: raw.is_own === 1,
     parent: raw.parent ?? undefined,
     baseSeq: raw.base_seq,
-    position:
-      raw.link === null ? undefined : { incarnation: raw.incarnation, seq: raw.seq, link: toHex(raw.link) },
+    position: raw.link === null ? undefined : { incarnation: raw.incarnation, seq: raw.seq, link: toHex(raw.link) },
   };
 }
 

@@ -19,9 +19,7 @@ export function noteBucketLoss(kv: KeyValue, store: StoreName, gone: readonly Pa
 
 export function bucketLossOf(kv: KeyValue, store: StoreName): BucketLoss | undefined {
   const found = /^(\d+) (\d+) (\d+)$/.exec(kv.get(keyOf(store)) ?? '');
-  return found === null
-    ? undefined
-    : { sinceNs: BigInt(found[1]!), packs: Number(found[2]), chunks: Number(found[3]) };
+  return found === null ? undefined : { sinceNs: BigInt(found[1]!), packs: Number(found[2]), chunks: Number(found[3]) };
 }
 
 export function clearBucketLoss(kv: KeyValue, store: StoreName): void {

@@ -40,7 +40,10 @@ export async function* supplyBucket(
   for (const source of deps.sources) {
     if (waiting.size === 0) return;
     try {
-      const found = await source.locate([...waiting.values()].map(({ id }) => id), signal);
+      const found = await source.locate(
+        [...waiting.values()].map(({ id }) => id),
+        signal,
+      );
       const addresses = found.filter((address): address is SealedAddress => address !== undefined);
       for await (const answer of source.fetch(addresses, signal)) {
         if (!('sealed' in answer)) continue;

@@ -52,7 +52,10 @@ export async function putSegments(
   }
   const [firstPut] = put;
   if (firstPut === undefined) return 0;
-  const from = put.reduce((a, b) => (b.incarnation < a.incarnation || (b.incarnation === a.incarnation && b.first < a.first) ? b : a), firstPut);
+  const from = put.reduce(
+    (a, b) => (b.incarnation < a.incarnation || (b.incarnation === a.incarnation && b.first < a.first) ? b : a),
+    firstPut,
+  );
   const listed: ListedSegment[] = [];
   const options = signal === undefined ? {} : { signal };
   for await (const segment of deps.vault.segments(deps.self.agentId, {

@@ -3,10 +3,7 @@ import { createHash } from 'node:crypto';
 import type { BucketVault } from '../store/bucket/bucket-vault.ts';
 import type { ReplicateDeps } from './replicate-deps.ts';
 
-type Files = Pick<
-  BucketVault,
-  'label' | 'vaultFiles' | 'putDescriptor' | 'putSlot' | 'putCard'
->;
+type Files = Pick<BucketVault, 'label' | 'vaultFiles' | 'putDescriptor' | 'putSlot' | 'putCard'>;
 
 interface VaultFile {
   readonly name: string;

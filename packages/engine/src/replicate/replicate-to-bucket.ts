@@ -19,8 +19,8 @@ import { clearBucketLoss, noteBucketLoss } from './bucket-loss.ts';
 import { type BucketPackWriter, openBucketPackWriter } from './bucket-pack-writer.ts';
 import { type SupplyRequest, supplyBucket } from './bucket-supply.ts';
 import { judgeSegments, putBackError } from './judge-segments.ts';
-import { putVaultFiles } from './put-vault-files.ts';
 import { missingRanges, putSegments } from './put-segments.ts';
+import { putVaultFiles } from './put-vault-files.ts';
 import type { ReplicateDeps, ReplicateReport } from './replicate-deps.ts';
 
 export interface BucketTarget {
@@ -142,7 +142,10 @@ async function compareAdds(bucket: BucketTarget, untilSeq: number, deps: BucketD
     const { kind, seq, shard } = head.header;
     if (kind !== EntryKind.add || body === undefined) continue;
     const forms = decodeAdd(body);
-    const there = index.chunks.addresses(store, forms.map(({ id }) => id));
+    const there = index.chunks.addresses(
+      store,
+      forms.map(({ id }) => id),
+    );
     const positions = forms.flatMap((form, i) => (there[i] === undefined && isWanted(form, scope) ? [i] : []));
     if (positions.length > 0) lacking.push({ shard, seq, positions });
     if (lacking.length < ENTRIES_AT_ONCE) continue;

@@ -47,13 +47,22 @@ function checkOf(covered: Uint8Array): Uint8Array {
 }
 
 /** The id that lies there now; undefined where there is none. */
-export async function readStoreId(store: ObjectStore, vault: VaultId, signal?: AbortSignal): Promise<HexId | undefined> {
+export async function readStoreId(
+  store: ObjectStore,
+  vault: VaultId,
+  signal?: AbortSignal,
+): Promise<HexId | undefined> {
   const bytes = await store.get(storeIdKeyOf(vault), signal === undefined ? {} : { signal });
   return bytes === undefined ? undefined : decodeStoreId(bytes);
 }
 
 /** Gives the prefix an id and answers the one that lies there afterwards: of two agents that begin together one wins. */
-async function makeStoreId(store: ObjectStore, vault: VaultId, random: RandomBytes, signal?: AbortSignal): Promise<HexId> {
+async function makeStoreId(
+  store: ObjectStore,
+  vault: VaultId,
+  random: RandomBytes,
+  signal?: AbortSignal,
+): Promise<HexId> {
   const withSignal = signal === undefined ? {} : { signal };
   try {
     const bytes = encodeStoreId(toHex(random(ID_BYTES)));
@@ -127,8 +136,12 @@ function otherStore(label: string, name: string, known: HexId, there: HexId): Ed
 }
 
 function emptyStore(label: string, name: string): EdgeError {
-  return new EdgeError('E_NO_BUCKET', `${label} held this vault before and holds nothing of it now; nothing was put there`, {
-    hint: `Mount it, or correct [stores.${name}]. For a store that is meant to be new, use a new name.`,
-    context: { store: name },
-  });
+  return new EdgeError(
+    'E_NO_BUCKET',
+    `${label} held this vault before and holds nothing of it now; nothing was put there`,
+    {
+      hint: `Mount it, or correct [stores.${name}]. For a store that is meant to be new, use a new name.`,
+      context: { store: name },
+    },
+  );
 }
