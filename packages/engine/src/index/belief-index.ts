@@ -29,8 +29,7 @@ export function beliefIndex(db: Db): BeliefIndex {
       const row = get.get(target);
       return row === undefined ? undefined : beliefOf(row);
     },
-    set: (target, belief) =>
-      void set.run(target, belief.askedSeq, belief.askedNs, belief.kind, encodeAnswer(belief)),
+    set: (target, belief) => void set.run(target, belief.askedSeq, belief.askedNs, belief.kind, encodeAnswer(belief)),
     delete: (target) => void remove.run(target),
   };
 }
@@ -43,9 +42,11 @@ function encodeAnswer(belief: Belief): Uint8Array {
     return writer.finish();
   }
   const { position, storeId, location } = belief;
-  writer.bytes(fromHex(storeId, 16)).bytes(fromHex(location, 32)).u8(position === undefined ? 0 : 1);
-  if (position !== undefined)
-    writer.u32(position.incarnation).u64(position.seq).bytes(fromHex(position.link, 32));
+  writer
+    .bytes(fromHex(storeId, 16))
+    .bytes(fromHex(location, 32))
+    .u8(position === undefined ? 0 : 1);
+  if (position !== undefined) writer.u32(position.incarnation).u64(position.seq).bytes(fromHex(position.link, 32));
   return writer.finish();
 }
 

@@ -2,19 +2,19 @@
  * Which forms are held, by which shard of which chain, and which ids a good frame of this store satisfies (docs/chain.md 1.6, 3.4). A row names the place
  * of its form: ids and digests are read from the bodies of the chain files.
  */
-import { FORM_BYTES, type Form, isDelta, isSameForm, LISTED_FORMS_MAX, formAt } from '../chain/forms.ts';
+import { FORM_BYTES, type Form, formAt, isDelta, isSameForm, LISTED_FORMS_MAX } from '../chain/forms.ts';
+import type { UnsatisfiedReason } from '../chain/statement.ts';
 import { asBuffer, bytesEqual } from '../core/bytes.ts';
 import { EdgeError } from '../core/errors.ts';
 import type { ChunkId } from '../core/ids.ts';
 import type { FrameLoss, FrameWatcher, GainedFrame } from '../core/ports/frame-watcher.ts';
 import type { StoreName } from '../core/ports/index.ts';
-import type { UnsatisfiedReason } from '../chain/statement.ts';
 import type { BodyBytes, ChainTable, HeldForm, HoldTable } from '../ports/chain-index.ts';
 import type { Db } from './database.ts';
 import type { FrameTable } from './frame-table.ts';
 import { holdLookup } from './hold-lookup.ts';
 import { key48 } from './key48.ts';
-import { type ShardCounts, shardTable, type StateCode } from './shard-table.ts';
+import { type ShardCounts, type StateCode, shardTable } from './shard-table.ts';
 
 /** Beyond the port: it hears of frames, within the transactions that change them. */
 export interface HoldIndexTable extends HoldTable, FrameWatcher {}

@@ -3,8 +3,8 @@
  * it is of no use (`docs/formats/index.md`).
  */
 import type { Clock } from '../core/clock.ts';
-import type { VaultId } from '../core/ids.ts';
 import { EdgeError } from '../core/errors.ts';
+import type { VaultId } from '../core/ids.ts';
 import type { FrameWatcher } from '../core/ports/frame-watcher.ts';
 import type { FolderCache, KeyValue } from '../core/ports/index.ts';
 import type { BeliefIndex, OwedIndex } from '../ports/beliefs.ts';

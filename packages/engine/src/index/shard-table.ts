@@ -25,7 +25,9 @@ export interface ShardTable {
 }
 
 export function shardTable(db: Db): ShardTable {
-  const find = db.prepare<[number, number], number>('SELECT shard_ref FROM shards WHERE chain = ? AND shard = ?').pluck();
+  const find = db
+    .prepare<[number, number], number>('SELECT shard_ref FROM shards WHERE chain = ? AND shard = ?')
+    .pluck();
   const insert = db.prepare('INSERT INTO shards (chain, shard) VALUES (?, ?)');
   const chainOf = db.prepare<[number], number>('SELECT chain FROM shards WHERE shard_ref = ?').pluck();
   const add = db.prepare(
