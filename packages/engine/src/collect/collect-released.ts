@@ -97,15 +97,15 @@ async function deleteDue(
     const due = deps.index.released.due(owner, until, IDS_AT_ONCE);
     if (due.length === 0) return { deleted, bytesFreed };
     const ids = due.map(({ id }) => id);
-    const held = new Set<ChunkId>();
-    const keeps = (id: ChunkId): boolean => {
-      if (!deps.isHeld(id)) return false;
-      held.add(id);
-      return true;
-    };
     // Claimed, or held by somebody again: the transaction looks, and what it keeps stays.
-    bytesFreed += (await deps.chunks.drop(ids, signal, keeps)).bytesFreed;
-    deleted += ids.length - held.size;
+    bytesFreed += (await deps.chunks.drop(ids, signal, deps.isHeld)).bytesFreed;
     deps.index.released.forget(ids);
+    const claimed = due.filter(({ id }) => !deps.isHeld(id) && isHere(id, deps));
+    deps.index.released.note(claimed, clock);
+    deleted += due.filter(({ id }) => !isHere(id, deps)).length;
   }
+}
+
+function isHere(id: ChunkId, { index }: CollectDeps): boolean {
+  return index.chunks.locate([id])[0]!.some((copy) => copy.store === '');
 }

@@ -102,13 +102,16 @@ async function* wantedForms(
 }
 
 function formsAt(link: PeerLink, seq: number, positions: readonly number[], { chains, self }: FrameDeps): readonly Form[] {
+  const refused = (cause?: unknown): EdgeError =>
+    new EdgeError('E_FORMAT', `${link.label} asks for forms that entry ${seq} of this agent does not have`, { cause });
+  let forms: readonly Form[];
   try {
-    return chains.forms(self.agentId, seq, positions);
+    forms = chains.forms(self.agentId, seq, positions);
   } catch (error) {
-    // The chain has no such entry or form: what the holder asks for is not ours.
-    if (!isEdgeError(error, 'E_NOT_FOUND', 'E_USAGE', 'E_FORMAT')) throw error;
-    throw new EdgeError('E_FORMAT', `${link.label} asks for a form that entry ${seq} does not have`, { cause: error });
+    throw isEdgeError(error, 'E_NOT_FOUND') ? refused(error) : error;
   }
+  if (forms.length !== positions.length) throw refused();
+  return forms;
 }
 
 async function* groupsOf(forms: AsyncIterable<Form>): AsyncGenerator<Form[]> {
