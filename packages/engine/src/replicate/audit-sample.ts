@@ -136,5 +136,7 @@ function doesNotHave(link: PeerLink, { id }: OutgoingFrame): EdgeError {
   return new EdgeError('E_INTEGRITY', `${link.label} states that it has chunk ${chunk.slice(0, 8)}, and cannot prove it`, {
     hint: 'Nothing that it says counts. Look at the store of that machine: edgestore scrub --all.',
     context: { chunk },
+    // A holder that meets damage now states it the next time.
+    retryable: true,
   });
 }
