@@ -61,7 +61,12 @@ export interface Chains {
   /** Entries after a seq and up to another one, in order. E_INTEGRITY names the file where one is damaged. */
   entries(
     agent: AgentId,
-    options?: { readonly afterSeq?: number; readonly untilSeq?: number },
+    options?: {
+      readonly afterSeq?: number;
+      readonly untilSeq?: number;
+      /** The tip of a branch: its own entries, behind its base. */
+      readonly branch?: Link;
+    },
   ): AsyncIterable<ChainEntry>;
   body(agent: AgentId, seq: number): Promise<Uint8Array | undefined>;
   shards(agent: AgentId): readonly ShardState[];
