@@ -15,7 +15,7 @@ import { type Index, openIndex } from './index/open-index.ts';
 import { verifyCard } from './keys/card.ts';
 import { publicKeyOf } from './keys/ed25519.ts';
 import { type AgentIdentity, decodeIdentity } from './keys/identity.ts';
-import { openVaultDescriptor, type VaultDescriptor } from './keys/vault-descriptor.ts';
+import type { VaultDescriptor } from './keys/vault-descriptor.ts';
 import type { VaultKeys } from './keys/vault-keys.ts';
 import { openRecord, readEnvelope, verifyRecord } from './log/record.ts';
 import type { RecordBody } from './log/record-body.ts';
@@ -25,6 +25,7 @@ import { createWorkerPool } from './pipeline/worker-pool.ts';
 import { finishLogRepair, type LogRepair } from './scrub/place-repaired-log.ts';
 import { openChunkStore } from './store/chunk-store/open-chunk-store.ts';
 import { cleanDataDir, type DataDir, readFolder, requireDataDir } from './store/data-dir.ts';
+import { openDescriptorFile } from './store/descriptor-file.ts';
 import { type LogStore, openLogStore } from './store/log-store.ts';
 import { createOwnLog, type OwnLog } from './store/own-log.ts';
 import { type RebuildReport, reconcileIndex } from './store/rebuild.ts';
@@ -75,16 +76,13 @@ export interface Engine {
 
 /**
  * Opens the vault, the agent's identity, the logs and the index, and puts right what a crash left. E_NO_VAULT, E_WRONG_KEY, E_INTEGRITY for
- * damaged files, E_NEWER_FORMAT. An index that is missing or of no use is built again here.
+ * damaged files, E_ROLLBACK for a descriptor that was put back, E_NEWER_FORMAT. An index that is missing or of no use is built again here.
  */
 export async function openEngine(options: EngineOptions): Promise<Engine> {
   const { dataDir, clock, random, warn } = options;
   await requireDataDir(dataDir);
   const sodium = await loadSodium();
-  const vaultBytes = await readRequired(dataDir.vaultFile, 'the vault descriptor');
-  const { descriptor, keys } = namingFile(dataDir.vaultFile, () =>
-    openVaultDescriptor(sodium, vaultBytes, options.vaultKey),
-  );
+  const { descriptor, keys, bytes: vaultBytes } = await openDescriptorFile(dataDir, options.vaultKey, { sodium, warn });
   const finished = await finishLogRepair(dataDir);
   if (finished !== undefined && options.toleratesOwnDamage !== true) warn(finishedRepair(finished));
   const identity = decodeIdentity(await readRequired(dataDir.identityFile, "the agent's identity"));

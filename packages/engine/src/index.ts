@@ -81,23 +81,34 @@ export { openIndex } from './index/open-index.ts';
 export { type IndexPeek, peekIndex } from './index/peek-index.ts';
 export { openAdminSeed, sealAdminSeed } from './keys/admin-seed.ts';
 export { CARD_BYTES_MAX, type Card, type CardRole, encodeCard, requireSameLog, verifyCard } from './keys/card.ts';
+export { compareDescriptors, type VerifiedDescriptor } from './keys/descriptor-succession.ts';
 export { publicKeyOf, signInDomain, verifyInDomain } from './keys/ed25519.ts';
 export type { AgentIdentity } from './keys/identity.ts';
 export { decodeIdentity, encodeIdentity } from './keys/identity.ts';
 export { decodeKeyFile, encodeKeyFile, KEY_FILE_BYTES_MAX } from './keys/key-file.ts';
+export { wrapGeneration } from './keys/key-generation.ts';
 export { encodeRecoveryCode } from './keys/recovery-code.ts';
 export { proveRecovery, recoveryProofPublicKey, verifyRecoveryProof } from './keys/recovery-proof.ts';
 export { formatRecoverySheet, type ParsedRecoverySheet, parseRecoverySheet } from './keys/recovery-sheet.ts';
 export { decodeSlot, type SlotHeader, type SlotType } from './keys/slot.ts';
 export { createSlot, type SlotSecret, unlockWithSlots } from './keys/unlock.ts';
 export {
-  decodeVaultDescriptor,
+  DESCRIPTOR_BYTES_MAX,
   encodeVaultDescriptor,
+  FIRST_EPOCH,
   openVaultDescriptor,
+  readVaultDescriptor,
   VAULT_FORMAT_VERSION,
   type VaultDescriptor,
 } from './keys/vault-descriptor.ts';
-export { deriveVaultKeys, type VaultKeys } from './keys/vault-keys.ts';
+export {
+  deriveBaseKeys,
+  deriveVaultKeys,
+  FIRST_KEY_ID,
+  type GenerationSecret,
+  type VaultBaseKeys,
+  type VaultKeys,
+} from './keys/vault-keys.ts';
 export { nextEnvelope } from './log/next-envelope.ts';
 export { numberRoots } from './log/number-roots.ts';
 export { encodeRecord, openRecord } from './log/record.ts';

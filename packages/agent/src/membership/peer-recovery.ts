@@ -10,7 +10,7 @@ import {
   type RecoverySource,
   type Sodium,
   toHex,
-  type VaultKeys,
+  type VaultBaseKeys,
   verifyCard,
 } from '@edgestore/engine';
 import { openPeerConnection, type PeerConnection, parseAddress } from '../http/peer-connection.ts';
@@ -38,7 +38,7 @@ export interface PeerRecoveryInput {
   /** From the recovery sheet, when it names this peer; otherwise the peer's card has to be signed by the admin. */
   readonly pin?: string | undefined;
   /** Derived from the recovery sheet. */
-  readonly keys: VaultKeys;
+  readonly keys: VaultBaseKeys;
   readonly adminSeed: Uint8Array;
   /** A key of this machine: made for the recovery, and kept when the identity is taken over. */
   readonly tls: TlsIdentity;

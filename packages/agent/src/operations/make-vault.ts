@@ -7,6 +7,7 @@ import {
   createDataDir,
   createSlot,
   type DataDir,
+  deriveBaseKeys,
   deriveVaultKeys,
   EdgeError,
   encodeCard,
@@ -15,6 +16,8 @@ import {
   encodeRecoveryCode,
   encodeVaultDescriptor,
   errnoOf,
+  FIRST_EPOCH,
+  FIRST_KEY_ID,
   formatTimeNs,
   fromHex,
   isEdgeError,
@@ -32,6 +35,7 @@ import {
   toEdgeError,
   toHex,
   VAULT_FORMAT_VERSION,
+  wrapGeneration,
   writeFileDurably,
 } from '@edgestore/engine';
 import { createTlsIdentity } from '../http/tls-certificate.ts';
@@ -123,7 +127,9 @@ async function writeVault(vault: NewVault, { clock, random, beforeCommit }: Make
   const vaultId = toHex(random(16));
   const vaultKey = random(32);
   const adminSeed = random(32);
-  const keys = deriveVaultKeys(sodium, vaultId, vaultKey);
+  const base = deriveBaseKeys(sodium, vaultId, vaultKey);
+  const generation = { keyId: FIRST_KEY_ID, secret: random(32) };
+  const keys = deriveVaultKeys(sodium, base, [generation]);
   const nowNs = clock.nowNs();
 
   const slots: { id: string; type: string; label: string }[] = [];
@@ -196,9 +202,13 @@ async function writeVault(vault: NewVault, { clock, random, beforeCommit }: Make
     formatVersion: VAULT_FORMAT_VERSION,
     criticalFeatures: [],
     chunker: CHUNKER,
-    keyTable: [{ keyId: keys.currentKeyId, createdNs: nowNs }],
+    keyTable: [
+      { keyId: generation.keyId, createdNs: nowNs, wrapped: wrapGeneration(sodium, base, generation, random) },
+    ],
     adminPublicKey: publicKeyOf(sodium, adminSeed),
     proofPublicKey: recoveryProofPublicKey(sodium, keys),
+    epoch: FIRST_EPOCH,
+    previous: undefined,
   };
   await writeFileDurably(dir.vaultFile, encodeVaultDescriptor(sodium, descriptor, { macKey: keys.macKey, adminSeed }));
   return { vaultId, agentId, words, slots };

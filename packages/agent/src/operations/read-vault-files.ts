@@ -7,10 +7,11 @@ import {
   type DataDir,
   decodeIdentity,
   decodeSlot,
-  decodeVaultDescriptor,
   EdgeError,
   isEdgeError,
+  loadSodium,
   type ReportWarning,
+  readVaultDescriptor,
   type SlotHeader,
   toEdgeError,
   type VaultId,
@@ -28,7 +29,8 @@ export interface VaultFiles {
 }
 
 export async function readVaultFiles(dir: DataDir, warn: ReportWarning): Promise<VaultFiles> {
-  const descriptor = await readNamed(dir.vaultFile, decodeVaultDescriptor);
+  const sodium = await loadSodium();
+  const descriptor = await readNamed(dir.vaultFile, (bytes) => readVaultDescriptor(sodium, bytes));
   const slots: SlotHeader[] = [];
   const damagedSlots: { file: string; why: string }[] = [];
   for (const name of (await readdir(dir.slotsDir)).filter((n) => n.endsWith('.slot')).sort()) {

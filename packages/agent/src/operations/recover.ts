@@ -5,7 +5,7 @@ import {
   type DataDir,
   dataDirAt,
   dataDirExists,
-  deriveVaultKeys,
+  deriveBaseKeys,
   EdgeError,
   escapeName,
   formatTimeNs,
@@ -86,7 +86,7 @@ export const recover = defineSetup<Input, RecoverData>({
     }
     const sheet = parseRecoverySheet(given.recovery);
     const sodium = await loadSodium();
-    const keys = deriveVaultKeys(sodium, sheet.vaultId ?? '', sheet.vaultKey);
+    const keys = deriveBaseKeys(sodium, sheet.vaultId ?? '', sheet.vaultKey);
     const tls = await createTlsIdentity('edgestore');
     const sources = await openRecoverySources(given, { sheet, keys, tls, loaded, sodium }, context);
     try {

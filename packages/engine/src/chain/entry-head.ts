@@ -124,6 +124,19 @@ export function verifyHead(sodium: Sodium, head: SignedHead, signPublicKey: Uint
     throw entryError(head.header, 'its header is damaged or not signed by the agent');
 }
 
+/**
+ * Reads a head whose writer's key is known. The signature is checked first, so that a flipped bit is damage and never a later version.
+ *
+ * @throws E_FORMAT for another length, E_INTEGRITY, then E_FORMAT or E_NEWER_FORMAT for fields that were signed so
+ */
+export function openHead(sodium: Sodium, bytes: Uint8Array, signPublicKey: Uint8Array): SignedHead {
+  if (bytes.length !== HEAD_BYTES) throw formatError(WHAT, `a head of ${bytes.length} bytes`);
+  const signature = bytes.subarray(HEADER_BYTES);
+  if (!verifyInDomain(sodium, DOMAIN, bytes.subarray(0, HEADER_BYTES), signature, signPublicKey))
+    throw new EdgeError('E_INTEGRITY', 'the header of an entry is damaged or not signed by the agent');
+  return decodeHead(bytes);
+}
+
 /** SHA-256(previous link ‖ entry digest). */
 export function linkOf(previous: Link, digest: HexId): Link {
   return toHex(sha256(fromHex(previous, 32), fromHex(digest, 32)));

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
 import { loadSodium } from '../codec/sodium.ts';
-import { deriveVaultKeys } from '../keys/vault-keys.ts';
 import type { RecordBody } from '../log/record-body.ts';
 import { chainWriter, makeForm } from '../testing/chain-writer.ts';
 import { createSeededRandom } from '../testing/seeded-random.ts';
+import { fixtureVaultKeys } from '../testing/vault-keys-fixture.ts';
 import {
   decodeHead,
   type EntryKind,
@@ -12,6 +12,7 @@ import {
   HEAD_BYTES,
   HEADER_BYTES,
   linkOf,
+  openHead,
   placeAfter,
   positionOf,
   requireBody,
@@ -53,7 +54,10 @@ test('every flipped bit of a header, a signature or a body is refused', () => {
       verifyHead(sodium, read, owner.signPublicKey);
       requireBody(read, bytes.subarray(HEAD_BYTES));
     }).toThrow();
+    if (place < HEAD_BYTES * 8)
+      expect(() => openHead(sodium, bytes.subarray(0, HEAD_BYTES), owner.signPublicKey)).toThrow(code('E_INTEGRITY'));
   }
+  expect(openHead(sodium, head.bytes, owner.signPublicKey)).toEqual(head);
 });
 
 test('every flipped bit of a sealed record is refused by its tag too, were it signed again', () => {
@@ -94,9 +98,9 @@ test('another key does not verify, another vault does not open, an unknown key i
   const entry = owner.record(forget);
   const other = sodium.crypto_sign_seed_keypair(random(32)).publicKey;
   expect(() => verifyHead(sodium, entry.head, other)).toThrow(code('E_INTEGRITY'));
-  const stranger = deriveVaultKeys(sodium, 'f'.repeat(32), random(32));
+  const stranger = fixtureVaultKeys(sodium, 'f'.repeat(32), random(32));
   expect(() => openRecordEntry(sodium, entry, stranger)).toThrow(code('E_WRONG_KEY'));
-  const later = deriveVaultKeys(sodium, owner.vault, random(32), [2]);
+  const later = fixtureVaultKeys(sodium, owner.vault, random(32), [2]);
   expect(() => openRecordEntry(sodium, entry, later)).toThrow(code('E_INTEGRITY'));
 });
 

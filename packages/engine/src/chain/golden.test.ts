@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { loadSodium } from '../codec/sodium.ts';
 import { nativeZstd, type Zstd } from '../codec/zstd.ts';
-import { deriveVaultKeys } from '../keys/vault-keys.ts';
 import type { RecordBody, Settings, SnapshotBody } from '../log/record-body.ts';
+import { fixtureVaultKeys } from '../testing/vault-keys-fixture.ts';
 import { decodeChainSegment, encodeChainSegment, formatSegmentKey, segmentKey } from './chain-segment.ts';
 import {
   changesOfByte,
@@ -36,7 +36,7 @@ const agent = hex(counting(0x10, 16));
 const holder = hex(counting(0x20, 16));
 const signSeed = counting(0x40, 32);
 const holderSeed = counting(0x60, 32);
-const keys = deriveVaultKeys(sodium, vault, vaultKey);
+const keys = fixtureVaultKeys(sodium, vault, vaultKey);
 /** Stores bodies as they are: compressed bytes may differ between builds of zstd. */
 const zstd: Zstd = {
   compress: (plain) => plain,
@@ -165,6 +165,8 @@ test('chains, parts, lists and statements are written as version 1 has them', as
   const golden = {
     vault,
     vaultKey: hex(vaultKey),
+    // Of key id 1. A vault has a random one.
+    generationSecret: hex(vaultKey),
     agent,
     signSeed: hex(signSeed),
     holder,

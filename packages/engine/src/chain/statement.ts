@@ -11,9 +11,9 @@ import {
   encodeStructure,
   FEATURE_NAME_LENGTH_MAX,
   FEATURES_MAX,
+  openStructure,
   refuseUnknownFeatures,
   type StructureFormat,
-  splitStructure,
 } from '../keys/signed-structure.ts';
 import { SEQ_LIMIT } from './entry-head.ts';
 import type { Position } from './position.ts';
@@ -120,15 +120,19 @@ export function encodeStatement(sodium: Sodium, statement: Statement, signSeed: 
 
 /** The statement when the holder's key signed it. E_INTEGRITY otherwise, before anything of it is parsed; E_FORMAT, E_NEWER_FORMAT. */
 export function verifyStatement(sodium: Sodium, bytes: Uint8Array, signPublicKey: Uint8Array): Statement {
-  const { covered, trailer } = splitStructure(FORMAT, bytes);
-  if (!verifyInDomain(sodium, DOMAIN, covered, trailer, signPublicKey))
-    throw new EdgeError('E_INTEGRITY', 'a statement is damaged or not signed by its holder');
-  return decodeStatement(bytes);
+  const map = openStructure(FORMAT, bytes, (covered, trailer) => {
+    if (!verifyInDomain(sodium, DOMAIN, covered, trailer, signPublicKey))
+      throw new EdgeError('E_INTEGRITY', 'a statement is damaged or not signed by its holder');
+  });
+  return statementOf(map);
 }
 
 /** Reads a statement that this agent signed or verified before. E_FORMAT, E_NEWER_FORMAT. */
 export function decodeStatement(bytes: Uint8Array): Statement {
-  const { map } = decodeStructure(FORMAT, bytes);
+  return statementOf(decodeStructure(FORMAT, bytes).map);
+}
+
+function statementOf(map: CborMap): Statement {
   const fields = new CborFields(map, WHAT);
   refuseUnknownFeatures(WHAT, fields.array(14, 'critical features', FEATURES_MAX, textUpTo(FEATURE_NAME_LENGTH_MAX)));
   const shards = fields.array(12, 'shards', STATED_SHARDS_MAX, readShard);

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { loadSodium } from '../codec/sodium.ts';
 import { nativeZstd, type Zstd } from '../codec/zstd.ts';
-import { deriveVaultKeys } from '../keys/vault-keys.ts';
+import { fixtureVaultKeys } from '../testing/vault-keys-fixture.ts';
 import { checkChain, headOf } from './check-chain.ts';
 import {
   decodeHoldLog,
@@ -29,7 +29,7 @@ const agent = hex(counting(0x10, 16));
 const holder = hex(counting(0x20, 16));
 const signSeed = counting(0x40, 32);
 const holderSeed = counting(0x60, 32);
-const keys = deriveVaultKeys(sodium, vault, vaultKey);
+const keys = fixtureVaultKeys(sodium, vault, vaultKey);
 /** Stores bodies as they are: compressed bytes may differ between builds of zstd. */
 const noZstd: Zstd = {
   compress: (plain) => plain,

@@ -5,9 +5,10 @@ import { EdgeError, isEdgeError, toEdgeError } from '../core/errors.ts';
 import type { RecoverySource } from '../core/ports/peer.ts';
 import type { ReportWarning } from '../core/ports/progress.ts';
 import { requireSameLog, verifyCard } from '../keys/card.ts';
+import { compareDescriptors, type VerifiedDescriptor } from '../keys/descriptor-succession.ts';
 import { publicKeyOf } from '../keys/ed25519.ts';
 import { decodeSlot } from '../keys/slot.ts';
-import { decodeVaultDescriptor, openVaultDescriptor, type VaultDescriptor } from '../keys/vault-descriptor.ts';
+import { openVaultDescriptor, readVaultDescriptor, type VaultDescriptor } from '../keys/vault-descriptor.ts';
 import type { VaultKeys } from '../keys/vault-keys.ts';
 import type { RecoverInput, VerifiedCard } from './recover-types.ts';
 
@@ -43,12 +44,8 @@ export async function gatherVault(
   for (const source of input.sources) {
     try {
       const bytes = await source.vaultDescriptor(signal);
-      if (!bytesEqual(decodeVaultDescriptor(bytes).adminPublicKey, adminPublicKey)) throw otherVault(source);
-      const opened = openVaultDescriptor(sodium, bytes, input.vaultKey);
-      if (best !== undefined && best.keys.vaultId !== opened.keys.vaultId) throw otherVault(source);
-      // Key generations are only ever added: the longer table is the newer descriptor.
-      if (best === undefined || opened.descriptor.keyTable.length > best.descriptor.keyTable.length)
-        best = { ...opened, bytes };
+      const found = { ...openUnderSheet(bytes, source), bytes };
+      if (best === undefined || isNewer(best, found, source)) best = found;
       await gatherSlots(source);
       await gatherCards(source);
       sources.push(source);
@@ -58,6 +55,29 @@ export async function gatherVault(
       problems.push(problem);
       if (input.sources.length > 1)
         warn({ code: problem.code, message: `${source.label} could not be used: ${problem.message}` });
+    }
+  }
+
+  function openUnderSheet(bytes: Uint8Array, source: RecoverySource): ReturnType<typeof openVaultDescriptor> {
+    try {
+      return openVaultDescriptor(sodium, bytes, input.vaultKey, adminPublicKey);
+    } catch (error) {
+      // Nothing of it counts; whether it is whole decides what to say.
+      if (isEdgeError(error, 'E_INTEGRITY') && isOfOtherVault(sodium, bytes, adminPublicKey)) throw otherVault(source);
+      throw error;
+    }
+  }
+
+  /** A source that is behind, or that contradicts the others, still has chunks, cards and records: it is told, and used. */
+  function isNewer(here: VerifiedDescriptor, found: VerifiedDescriptor, { label }: RecoverySource): boolean {
+    if (here.descriptor.vaultId !== found.descriptor.vaultId)
+      throw new EdgeError('E_WRONG_KEY', `${label} has another vault than the other sources`);
+    try {
+      return compareDescriptors(here, found, label) === 'newer';
+    } catch (error) {
+      if (!isEdgeError(error, 'E_FORK')) throw error;
+      warn({ code: 'descriptor-fork', message: error.message });
+      return false;
     }
   }
 
@@ -100,6 +120,15 @@ export async function gatherVault(
     cards: [...cards.values()],
     sources,
   };
+}
+
+function isOfOtherVault(sodium: Sodium, bytes: Uint8Array, adminPublicKey: Uint8Array): boolean {
+  try {
+    return !bytesEqual(readVaultDescriptor(sodium, bytes).adminPublicKey, adminPublicKey);
+  } catch (error) {
+    if (!isEdgeError(error, 'E_INTEGRITY', 'E_FORMAT', 'E_NEWER_FORMAT')) throw error;
+    return false;
+  }
 }
 
 function otherVault(source: RecoverySource): EdgeError {

@@ -9,6 +9,7 @@ import type { ObjectStore } from '../core/ports/object-store.ts';
 import { openEngine } from '../engine.ts';
 import { type Card, encodeCard, verifyCard } from '../keys/card.ts';
 import { publicKeyOf } from '../keys/ed25519.ts';
+import { wrapGeneration } from '../keys/key-generation.ts';
 import { recoveryProofPublicKey } from '../keys/recovery-proof.ts';
 import { createSlot } from '../keys/unlock.ts';
 import { encodeVaultDescriptor } from '../keys/vault-descriptor.ts';
@@ -128,9 +129,22 @@ async function newBucket(
     formatVersion: 1,
     criticalFeatures: [],
     chunker: { name: 'fastcdc-1' as const, min: 128 * 1024, avg: 512 * 1024, max: 2048 * 1024 },
-    keyTable: [{ keyId: fixture.keys.currentKeyId, createdNs: 1n }],
+    keyTable: [
+      {
+        keyId: fixture.keys.currentKeyId,
+        createdNs: 1n,
+        wrapped: wrapGeneration(
+          sodium,
+          fixture.keys,
+          { keyId: fixture.keys.currentKeyId, secret: vaultKey },
+          createSeededRandom('wrap'),
+        ),
+      },
+    ],
     adminPublicKey: publicKeyOf(sodium, adminSeed),
     proofPublicKey: recoveryProofPublicKey(sodium, fixture.keys),
+    epoch: 1,
+    previous: undefined,
   };
   await files.putDescriptor(encodeVaultDescriptor(sodium, descriptor, { macKey: fixture.keys.macKey, adminSeed }));
   const slot = await createSlot(

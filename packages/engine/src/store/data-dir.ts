@@ -13,6 +13,8 @@ export interface DataDir {
   readonly lockFile: string;
   /** The vault descriptor; its presence is what makes a folder a data dir. */
   readonly vaultFile: string;
+  /** The highest epoch that a descriptor here had. */
+  readonly seenEpochFile: string;
   readonly slotsDir: string;
   /** The stored key file (0600), where the service unlocks unattended. */
   readonly storedKeyFile: string;
@@ -60,6 +62,7 @@ export function dataDirAt(path: string, options: { readonly packDir?: string | u
     path: root,
     lockFile: join(root, 'lock'),
     vaultFile: join(root, 'vault.edge'),
+    seenEpochFile: join(root, 'vault.seen'),
     slotsDir,
     storedKeyFile: join(root, 'key'),
     adminFile: join(root, 'admin.edge'),

@@ -7,9 +7,10 @@ import { encodeDropBranch, encodeRecordEntry, type WholeEntry } from '../chain/r
 import { loadSodium } from '../codec/sodium.ts';
 import type { Zstd } from '../codec/zstd.ts';
 import type { AgentId, ChunkId, VaultId } from '../core/ids.ts';
-import { deriveVaultKeys, type VaultKeys } from '../keys/vault-keys.ts';
+import type { VaultKeys } from '../keys/vault-keys.ts';
 import type { RecordBody } from '../log/record-body.ts';
 import { createSeededRandom } from './seeded-random.ts';
+import { fixtureVaultKeys } from './vault-keys-fixture.ts';
 
 const sodium = await loadSodium();
 
@@ -38,7 +39,7 @@ export function chainWriter(
 ): ChainWriter {
   const random = createSeededRandom(`chain ${name}`);
   const vault = given.vault ?? '0a'.repeat(16);
-  const keys = deriveVaultKeys(sodium, vault, given.vaultKey ?? new Uint8Array(32).fill(3));
+  const keys = fixtureVaultKeys(sodium, vault, given.vaultKey ?? new Uint8Array(32).fill(3));
   const agent = Buffer.from(random(16)).toString('hex');
   const signSeed = random(32);
   const keep = (entry: WholeEntry) => {

@@ -5,18 +5,19 @@ import { createSealer } from '../codec/seal.ts';
 import { loadSodium } from '../codec/sodium.ts';
 import { type AgentId, ChunkKind, packClassOf } from '../core/ids.ts';
 import type { SealedChunk } from '../core/ports/chunk-store.ts';
-import { deriveVaultKeys, type VaultKeys } from '../keys/vault-keys.ts';
+import type { VaultKeys } from '../keys/vault-keys.ts';
 import { encodeHoldBatch, type HoldBatch } from '../log/hold-batch.ts';
 import { nextEnvelope } from '../log/next-envelope.ts';
 import { type EncodedRecord, encodeRecord } from '../log/record.ts';
 import type { Head, RecordBody } from '../log/record-body.ts';
 import { createSeededRandom } from './seeded-random.ts';
 import { FIXTURE_VAULT } from './store-fixture.ts';
+import { fixtureVaultKeys } from './vault-keys-fixture.ts';
 
 const sodium = await loadSodium();
 
 export function fixtureKeys(): VaultKeys {
-  return deriveVaultKeys(sodium, FIXTURE_VAULT, new Uint8Array(32).fill(3));
+  return fixtureVaultKeys(sodium, FIXTURE_VAULT, new Uint8Array(32).fill(3));
 }
 
 export interface OwnerFixture {
