@@ -42,7 +42,10 @@ export function chainTree<Entry extends Placed>(entries: ReadonlyMap<Link, Entry
   }
   const all = [...entries.values()];
   return {
-    tips: all.filter(({ link }) => rooted.has(link) && !hasRootedChild(link)).sort(byAge).reverse(),
+    tips: all
+      .filter(({ link }) => rooted.has(link) && !hasRootedChild(link))
+      .sort(byAge)
+      .reverse(),
     loose: all.filter(({ link }) => !rooted.has(link)).sort(byAge),
   };
 

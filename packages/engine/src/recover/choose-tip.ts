@@ -40,7 +40,10 @@ function textOf(branches: readonly RecoverBranch[]): string {
   return branches
     .map(({ tip, name, snapshots, seenAt }) => {
       const newest = snapshots.at(-1);
-      const last = newest === undefined ? 'no snapshot of its own' : `newest snapshot ${formatTimeNs(newest.timeNs)} of ${newest.root}`;
+      const last =
+        newest === undefined
+          ? 'no snapshot of its own'
+          : `newest snapshot ${formatTimeNs(newest.timeNs)} of ${newest.root}`;
       return `${tip.link.slice(0, 8)} (${name}, ${tip.incarnation}/${tip.seq}, ${last}, at ${seenAt.join(', ') || 'no source’s end'})`;
     })
     .join('; ');

@@ -18,7 +18,12 @@ export function describeBranches(
     const trail = trails.get(tip.link)!;
     const others = tips.filter((other) => (chosen === undefined ? other !== tip : other === chosen));
     const isChosen = tip === chosen;
-    const shared = isChosen ? 0 : sharedBy(trail, others.map(({ link }) => trails.get(link)!));
+    const shared = isChosen
+      ? 0
+      : sharedBy(
+          trail,
+          others.map(({ link }) => trails.get(link)!),
+        );
     const own = trail.slice(shared);
     const card = trail.filter((entry) => entry.card !== undefined).at(-1)?.card ?? deps.newestCard;
     return {

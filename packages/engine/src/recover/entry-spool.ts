@@ -6,7 +6,7 @@ export interface EntrySpool {
   /** Answers where the item lies. */
   append(item: Uint8Array): Promise<SpooledItem>;
   read(item: SpooledItem): Promise<Uint8Array>;
-  /** Closes and removes the file. */
+  /** Closes and removes the file; again does nothing. */
   discard(): Promise<void>;
 }
 
@@ -24,6 +24,7 @@ export async function openEntrySpool(path: string): Promise<EntrySpool> {
     throw toEdgeError(error, `making ${path}`);
   }
   let end = 0;
+  let isOpen = true;
   return {
     async append(item) {
       try {
@@ -48,6 +49,8 @@ export async function openEntrySpool(path: string): Promise<EntrySpool> {
       return item;
     },
     async discard() {
+      if (!isOpen) return;
+      isOpen = false;
       await file.close();
       await rm(path, { force: true });
     },

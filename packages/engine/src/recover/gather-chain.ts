@@ -128,7 +128,9 @@ async function take(
     card,
     record: kind === EntryKind.record ? openRecordEntry(deps.sodium, { head, body: body! }, deps.keys) : undefined,
     part:
-      kind === EntryKind.recordCheckpoint ? openCheckpointPart(deps.sodium, { head, body: body! }, deps.keys) : undefined,
+      kind === EntryKind.recordCheckpoint
+        ? openCheckpointPart(deps.sodium, { head, body: body! }, deps.keys)
+        : undefined,
     item: await deps.spool?.append(encodeChainItem({ head, body })),
     hasBody: body !== undefined,
   };

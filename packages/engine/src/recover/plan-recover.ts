@@ -3,7 +3,7 @@ import { isHoldKind } from '../chain/entry-head.ts';
 import { createOpener } from '../codec/open.ts';
 import { EdgeError } from '../core/errors.ts';
 import type { Card } from '../keys/card.ts';
-import { chainState, type ChainState } from './chain-state.ts';
+import { type ChainState, chainState } from './chain-state.ts';
 import { branchesOf, chainTree, type TreeBranch, trailTo } from './chain-tree.ts';
 import { checkReach } from './check-reach.ts';
 import { chooseTip } from './choose-tip.ts';
@@ -122,9 +122,7 @@ function behind(
     const newest = [...ends].map((link) => entries.get(link)!).sort((a, b) => b.seq - a.seq)[0];
     if (newest === undefined || ends.has(tip.link) || newest.seq >= tip.seq) return [];
     const { incarnation, seq } = newest;
-    return [
-      [label, `has this chain only up to ${incarnation}/${seq}; the newest is ${tip.incarnation}/${tip.seq}`],
-    ];
+    return [[label, `has this chain only up to ${incarnation}/${seq}; the newest is ${tip.incarnation}/${tip.seq}`]];
   });
 }
 

@@ -1,7 +1,8 @@
 /** The nouns of recovery: what the sources gave, what of it is believed, and what a new machine gets from it. */
+
+import type { Link, Position } from '../chain/position.ts';
 import type { Sodium } from '../codec/sodium.ts';
 import type { RandomBytes } from '../core/clock.ts';
-import type { Link, Position } from '../chain/position.ts';
 import type { AgentId } from '../core/ids.ts';
 import type { RecoverySource } from '../core/ports/peer.ts';
 import type { ReportProgress, ReportWarning } from '../core/ports/progress.ts';

@@ -47,9 +47,7 @@ export function takeoverEntries(sodium: Sodium, input: TakeoverInput): WholeEntr
     const place = placeAfter(end(), writer, { kind: EntryKind.record, shard: 0, keyId: keys.currentKeyId });
     const { kind: _kind, shard: _shard, ...rest } = place;
     const body = { type: 'settings' as const, settings };
-    entries.push(
-      encodeRecordEntry(sodium, { ...rest, body, keys, signSeed: identity.signSeed, random24: random(24) }),
-    );
+    entries.push(encodeRecordEntry(sodium, { ...rest, body, keys, signSeed: identity.signSeed, random24: random(24) }));
   }
   return entries;
 }

@@ -46,7 +46,10 @@ export async function askStatement(
     bytesEqual(statement.nonce, nonce);
   if (!isAnswer) throw new EdgeError('E_INTEGRITY', `${link.label} answered with a statement about something else`);
   if (answer.lists.length !== statement.shards.length)
-    throw new EdgeError('E_INTEGRITY', `${link.label} sent ${answer.lists.length} lists for ${statement.shards.length} shards`);
+    throw new EdgeError(
+      'E_INTEGRITY',
+      `${link.label} sent ${answer.lists.length} lists for ${statement.shards.length} shards`,
+    );
   for (const [i, shard] of statement.shards.entries())
     if (shard.listDigest !== NO_LIST) requireListOf(shard, answer.lists[i]!);
   return { statement, belief: { kind: 'peer', askedSeq, askedNs, statement: answer.statement, lists: answer.lists } };
