@@ -13,7 +13,7 @@ export { capture } from './capture/capture.ts';
 export type { CaptureReport, MaxDelete } from './capture/capture-types.ts';
 export { decodeHead, ENTRY_BODY_BYTES_MAX, EntryKind, HEAD_BYTES, isHoldKind } from './chain/entry-head.ts';
 export { type Form, FORMS_MAX } from './chain/forms.ts';
-export type { Position } from './chain/position.ts';
+export type { Backing } from './chain/statement.ts';
 export { loadSodium, type Sodium } from './codec/sodium.ts';
 export { asBuffer, ByteReader, ByteWriter, bytesEqual, concatBytes } from './core/bytes.ts';
 export { type Clock, formatTimeNs, type RandomBytes } from './core/clock.ts';
@@ -36,7 +36,7 @@ export {
   RECORD_BYTES_MAX,
 } from './core/limits.ts';
 export type { ChunkStore } from './core/ports/chunk-store.ts';
-export type { KeyValue, SnapshotRow } from './core/ports/index.ts';
+export type { KeyValue, SnapshotRow, SnapshotSummary } from './core/ports/index.ts';
 export type { ObjectStore } from './core/ports/object-store.ts';
 export type {
   EntryBodies,
@@ -75,7 +75,11 @@ export {
   tierStatus,
 } from './demote/tier-status.ts';
 export { type Engine, type EngineOptions, openEngine } from './engine.ts';
+export { type CheckedHolds, checkHolds } from './hold/check-holds.ts';
+export { createHeard, type Heard } from './hold/heard.ts';
+export { type HoldFinding, holdFindings } from './hold/hold-findings.ts';
 export { createHolder, type Holder } from './hold/holder.ts';
+export { createRunningTime, type RunningTime } from './hold/running-time.ts';
 export { makeFolders } from './files/make-folders.ts';
 export { openIndex } from './index/open-index.ts';
 export { type IndexPeek, peekIndex } from './index/peek-index.ts';
@@ -136,6 +140,7 @@ export {
   parseRate,
   parseSize,
 } from './policy/units.ts';
+export type { PutBack } from './ports/put-back.ts';
 export type { Branch, ChainEntry, Chains, FormsOfEntry, OwnChain, OwnerKeys } from './ports/chains.ts';
 export { applyRecover } from './recover/apply-recover.ts';
 export { openBucketRecovery } from './recover/bucket-recovery.ts';
@@ -166,6 +171,9 @@ export { scrub } from './scrub/scrub.ts';
 export type { ScrubPlace, ScrubPlaces } from './scrub/scrub-types.ts';
 export { type BucketPacks, openBucketPacks } from './store/bucket/bucket-packs.ts';
 export { createBucketSource } from './store/bucket/bucket-source.ts';
+export { locationOf } from './store/bucket/location.ts';
+export { knownStoreId } from './store/bucket/store-id.ts';
+export { openPutBack } from './store/put-back.ts';
 export { type BucketVault, openBucketVault } from './store/bucket/bucket-vault.ts';
 export { type learnPacks } from './store/bucket/learn-packs.ts';
 export { type Bucket, openBucket } from './store/bucket/open-bucket.ts';

@@ -21,7 +21,7 @@ export interface StatementDeps {
   readonly clock: Clock;
   readonly store: StoreIdentity;
   readonly chains: Pick<Chains, 'position' | 'shards' | 'unsatisfiedList' | 'branches'>;
-  readonly backing: () => readonly Backing[];
+  readonly backing: (owner: AgentId) => readonly Backing[];
 }
 
 const NOTHING = new Uint8Array(0);
@@ -34,7 +34,8 @@ export function makeStatement(question: StatementQuestion, deps: StatementDeps):
   const shards = chains.shards(owner).map((state): StatedShard => {
     const list = listOf(owner, state, deps);
     lists.push(list ?? NOTHING);
-    return { ...state, listDigest: list === undefined ? NO_LIST : listDigest(list) };
+    const { held: _, ...stated } = state;
+    return { ...stated, listDigest: list === undefined ? NO_LIST : listDigest(list) };
   });
   const statement = encodeStatement(
     deps.sodium,
@@ -52,7 +53,7 @@ export function makeStatement(question: StatementQuestion, deps: StatementDeps):
       branches: chains.branches(owner).map(({ tip }) => tip.link),
       wallNs: deps.clock.nowNs(),
       shards,
-      backing: deps.backing(),
+      backing: deps.backing(owner),
     },
     self.signSeed,
   );

@@ -27,6 +27,7 @@ interface RawEntry {
   readonly file_incarnation: number;
   readonly file: number;
   readonly offset: number;
+  readonly item_end: number;
   readonly body_bytes: number;
   readonly body_at: number | null;
   readonly is_late: number;
@@ -34,7 +35,7 @@ interface RawEntry {
 }
 
 const ENTRY =
-  'chain, seq, incarnation, kind, shard, link, file_incarnation, file, offset, body_bytes, body_at, is_late, waits';
+  'chain, seq, incarnation, kind, shard, link, file_incarnation, file, offset, item_end, body_bytes, body_at, is_late, waits';
 /** Tables whose rows belong to a chain. */
 const TABLES_OF_CHAIN = ['entries', 'chain_damage', 'shards', 'snapshots', 'pins', 'forgotten', 'settings'];
 
@@ -44,7 +45,7 @@ export function chainTable(db: Db): ChainTable {
   const byNumber = db.prepare<[number], RawChain>('SELECT * FROM chains WHERE chain = ?');
   const insert = db.prepare('INSERT INTO chains (agent, parent, base_seq, is_own) VALUES (?, ?, ?, ?)');
   const setPosition = db.prepare('UPDATE chains SET incarnation = ?, seq = ?, link = ? WHERE chain = ?');
-  const addEntry = db.prepare(`INSERT INTO entries (${ENTRY}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
+  const addEntry = db.prepare(`INSERT INTO entries (${ENTRY}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
   const entry = db.prepare<[number, number], RawEntry>(`SELECT ${ENTRY} FROM entries WHERE chain = ? AND seq = ?`);
   const range = db.prepare<[number, number, number, number], RawEntry>(
     `SELECT ${ENTRY} FROM entries WHERE chain = ? AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?`,
@@ -58,8 +59,17 @@ export function chainTable(db: Db): ChainTable {
   );
   const setBody = db.prepare('UPDATE entries SET body_at = ?, is_late = ? WHERE chain = ? AND seq = ?');
   const setWaits = db.prepare('UPDATE entries SET waits = ? WHERE chain = ? AND seq = ?');
+  const missingBodies = db
+    .prepare<[number, number, number], number>(
+      'SELECT seq FROM entries WHERE chain = ? AND shard = ? AND waits = 1 AND body_at IS NULL ORDER BY seq LIMIT ?',
+    )
+    .pluck();
+  const makeAllWait = db.prepare('UPDATE entries SET waits = 1 WHERE chain = ? AND kind IN (2, 3, 5)');
+  const waitingShards = db
+    .prepare<[number], number>('SELECT DISTINCT shard FROM entries WHERE chain = ? AND waits = 1 ORDER BY shard')
+    .pluck();
   const setPlace = db.prepare(
-    'UPDATE entries SET chain = ?, file_incarnation = ?, file = ?, offset = ?, body_at = ? WHERE chain = ? AND seq = ?',
+    'UPDATE entries SET chain = ?, file_incarnation = ?, file = ?, offset = ?, item_end = ?, body_at = ? WHERE chain = ? AND seq = ?',
   );
   const noteDamage = db.prepare(
     'INSERT OR REPLACE INTO chain_damage (chain, first_seq, last_seq, message, noted_ns) VALUES (?, ?, ?, ?, ?)',
@@ -93,7 +103,12 @@ export function chainTable(db: Db): ChainTable {
       return raw === undefined ? undefined : toChain(raw);
     },
     row: rowOf,
-    add: (agent, isOwn) => rowOf(Number(insert.run(fromHex(agent, 16), null, 0, Number(isOwn)).lastInsertRowid)),
+    add: (agent, isOwn, branch) =>
+      rowOf(
+        Number(
+          insert.run(fromHex(agent, 16), branch?.parent ?? null, branch?.baseSeq ?? 0, Number(isOwn)).lastInsertRowid,
+        ),
+      ),
     addEntry: (row) =>
       transaction(() => {
         addEntry.run(
@@ -106,6 +121,7 @@ export function chainTable(db: Db): ChainTable {
           row.fileIncarnation,
           row.file,
           row.offset,
+          row.itemEnd,
           row.bodyBytes,
           row.bodyAt ?? null,
           Number(row.isLate),
@@ -122,6 +138,9 @@ export function chainTable(db: Db): ChainTable {
     takeovers: (chain) => takeovers.all(chain).map(toEntry),
     setBody: (chain, seq, at, isLate) => void setBody.run(at, Number(isLate), chain, seq),
     dropBody: (chain, seq) => void setBody.run(null, 0, chain, seq),
+    missingBodies: (chain, shard, limit) => missingBodies.all(chain, shard, limit),
+    makeAllWait: (chain) => void makeAllWait.run(chain),
+    waitingShards: (chain) => waitingShards.all(chain),
     setWaits: (chain, seq, waits) => void setWaits.run(Number(waits), chain, seq),
     waiting: (chain, shard, limit) => waiting.all(chain, shard, limit).map(toEntry),
     placeOf: (row) => {
@@ -141,7 +160,7 @@ export function chainTable(db: Db): ChainTable {
           for (const row of page) {
             const { fileIncarnation, file, offset } = moved(row);
             const at = row.bodyAt === undefined || row.isLate ? (row.bodyAt ?? null) : row.bodyAt + offset - row.offset;
-            setPlace.run(number, fileIncarnation, file, offset, at, chain, row.seq);
+            setPlace.run(number, fileIncarnation, file, offset, row.itemEnd + offset - row.offset, at, chain, row.seq);
           }
           after = page.at(-1)!.seq;
         }
@@ -159,6 +178,13 @@ export function chainTable(db: Db): ChainTable {
         db.prepare('UPDATE chain_damage SET chain = ? WHERE chain = ? AND first_seq > ?').run(number, chain, baseSeq);
         placePosition(chain, baseSeq === 0 ? undefined : entryOf(chain, baseSeq));
         return rowOf(number);
+      }),
+    rewind: (chain, seq) =>
+      transaction(() => {
+        db.prepare('DELETE FROM entries WHERE chain = ? AND seq > ?').run(chain, seq);
+        db.prepare('DELETE FROM snapshots WHERE chain = ? AND seq > ?').run(chain, seq);
+        db.prepare('DELETE FROM chain_damage WHERE chain = ? AND last_seq > ?').run(chain, seq);
+        placePosition(chain, seq === 0 ? undefined : entryOf(chain, seq));
       }),
     clear: (chain) =>
       transaction(() => {
@@ -213,6 +239,7 @@ function toEntry(raw: RawEntry): EntryRow {
     fileIncarnation: raw.file_incarnation,
     file: raw.file,
     offset: raw.offset,
+    itemEnd: raw.item_end,
     bodyBytes: raw.body_bytes,
     bodyAt: raw.body_at ?? undefined,
     isLate: raw.is_late === 1,

@@ -1,28 +1,15 @@
 /** What the records of all chains say, in a form that can be asked. Snapshots and the newest of a root are looked up, counts need no body (docs/formats/index.md). */
-import type { Link, Position } from '../chain/position.ts';
+import type { Position } from '../chain/position.ts';
 import { EdgeError } from '../core/errors.ts';
 import { type AgentId, fromHex, toHex } from '../core/ids.ts';
 import type { LogIndex, SnapshotFilter, SnapshotRow, SnapshotSummary } from '../core/ports/index.ts';
 import type { RecordBody, Settings, SnapshotBody } from '../log/record-body.ts';
 import { decodeRecordBody, encodeRecordBody } from '../log/record-encoding.ts';
+import type { RecordPlace, RecordTable } from '../ports/chain-index.ts';
 import type { Db } from './database.ts';
 
-/** A record's place, as its entry has it. */
-export interface RecordPlace {
-  readonly chain: number;
-  readonly incarnation: number;
-  readonly seq: number;
-  readonly shard: number;
-  readonly link: Link;
-}
-
 /** Beyond the port: how records come in. */
-export interface LogIndexTable extends LogIndex {
-  /** Applies a record whose entry row is there, within the same transaction. Records of a chain come in order. */
-  applyRecord(place: RecordPlace, body: RecordBody): void;
-  /** Forgets pins, forgotten snapshots and settings of a chain, so that its records can be applied again. */
-  clearMarks(chain: number): void;
-}
+export interface LogIndexTable extends LogIndex, RecordTable {}
 
 interface RawSummary {
   readonly id: Buffer;

@@ -7,6 +7,7 @@ import type { Form } from '../chain/forms.ts';
 import type { Link, Position } from '../chain/position.ts';
 import type { UnsatisfiedReason } from '../chain/statement.ts';
 import type { AgentId, ChunkId } from '../core/ids.ts';
+import type { RecordBody } from '../log/record-body.ts';
 
 /** A chain that is followed here, or a branch: a frozen end of one. */
 export interface ChainRow {
@@ -30,8 +31,9 @@ export interface EntryRow {
   /** Of the chain file that has it: incarnation and seq of the file's first entry. */
   readonly fileIncarnation: number;
   readonly file: number;
-  /** Of its item in the file. */
+  /** Where its item begins and ends in the file. */
   readonly offset: number;
+  readonly itemEnd: number;
   readonly bodyBytes: number;
   /** Of its body, in the chain file or the file of late bodies; undefined while it is not here. */
   readonly bodyAt: number | undefined;
@@ -70,7 +72,8 @@ export interface ChainTable {
   /** The chain of an agent that is followed here. */
   followed(agent: AgentId): ChainRow | undefined;
   row(chain: number): ChainRow;
-  add(agent: AgentId, isOwn: boolean): ChainRow;
+  /** A new chain; with `branch` a frozen end of another one. */
+  add(agent: AgentId, isOwn: boolean, branch?: { readonly parent: number; readonly baseSeq: number }): ChainRow;
   /** Puts the entry behind the position, which moves to it. */
   addEntry(entry: EntryRow): void;
   /** An entry on the way from the chain's first entry to its end; a branch shares those up to its base. */
@@ -83,8 +86,13 @@ export interface ChainTable {
   /** The body is not readable any more. */
   dropBody(chain: number, seq: number): void;
   setWaits(chain: number, seq: number, waits: boolean): void;
+  /** Has every hold entry of the chain wait, so that the hold state is made again. */
+  makeAllWait(chain: number): void;
+  waitingShards(chain: number): readonly number[];
   /** Hold entries of a shard that are not applied, in order. */
   waiting(chain: number, shard: number, limit: number): readonly EntryRow[];
+  /** Of these, seqs of those whose bodies are not here. */
+  missingBodies(chain: number, shard: number, limit: number): readonly number[];
   placeOf(entry: EntryRow): BodyPlace | undefined;
   /** Makes the entries after a seq a branch, with the shards, snapshots and marks of the chain as they are; the chain ends at the seq. Answers the branch. */
   split(
@@ -92,6 +100,8 @@ export interface ChainTable {
     baseSeq: number,
     moved: (entry: EntryRow) => Pick<EntryRow, 'fileIncarnation' | 'file' | 'offset'>,
   ): ChainRow;
+  /** Forgets the entries behind a seq, which is the chain's end then. Shards and marks are the caller's. */
+  rewind(chain: number, seq: number): void;
   /** Forgets every row of the chain. */
   clear(chain: number): void;
   noteDamage(row: DamageRow): void;
@@ -142,4 +152,40 @@ export interface HoldTable {
   isHeldByOthers(id: ChunkId): boolean;
   /** Forgets the holds of one shard. */
   clear(chain: number, shard?: number): void;
+}
+
+/** The marks of a release's turn (docs/chain.md 2.9). */
+export interface ReleaseTurn {
+  /**
+   * Marks the ids that are held in the shard, were added at or before the walk, and are claimed by no session, in one transaction. A look-up takes a marked
+   * id for unknown.
+   */
+  mark(chain: number, shard: number, ids: readonly ChunkId[], walkedSeq: number): ChunkId[];
+  /** Ends the marks: the release is applied, or was not appended. */
+  clear(): void;
+}
+
+/** A record's place, as its entry has it. */
+export interface RecordPlace {
+  readonly chain: number;
+  readonly incarnation: number;
+  readonly seq: number;
+  readonly shard: number;
+  readonly link: Link;
+}
+
+export interface RecordTable {
+  /** Applies a record whose entry row is there, within the same transaction. Records of a chain come in order. */
+  applyRecord(place: RecordPlace, body: RecordBody): void;
+  /** Forgets pins, forgotten snapshots and settings of a chain, so that its records can be applied again. */
+  clearMarks(chain: number): void;
+}
+
+/** The part of the index that chain files are applied to. */
+export interface ChainIndex {
+  readonly chainTable: ChainTable;
+  readonly holds: HoldTable;
+  readonly log: RecordTable;
+  /** Makes several calls one transaction; within another one it is a part of that. */
+  transaction<T>(work: () => T): T;
 }

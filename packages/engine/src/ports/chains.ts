@@ -18,6 +18,8 @@ export interface ChainEntry {
 /** Counts and numbers of one shard at this store (3.2, 3.5). */
 export interface ShardState {
   readonly shard: number;
+  /** Ids that are held in it. */
+  readonly held: number;
   /** The last seq up to which all hold bodies of the shard are here and applied. */
   readonly applied: number;
   readonly whole: number;

@@ -7,7 +7,7 @@ import { EdgeError, isEdgeError } from '../core/errors.ts';
 import { MIB, PEER_ITEMS_MAX } from '../core/limits.ts';
 import type { OutgoingFrame, PeerLink } from '../core/ports/peer.ts';
 import type { ReplicateDeps } from './replicate-deps.ts';
-import { supplyForms, type Unsupplied } from './supply-forms.ts';
+import { type Unsupplied, supplyForms } from './supply-forms.ts';
 
 /** Sealed bytes of one stream: a broken connection makes us send so much again. */
 const GROUP_BYTES_MAX = 48 * MIB;
@@ -101,19 +101,17 @@ async function* wantedForms(
   }
 }
 
-function formsAt(
-  link: PeerLink,
-  seq: number,
-  positions: readonly number[],
-  { chains, self }: FrameDeps,
-): readonly Form[] {
+function formsAt(link: PeerLink, seq: number, positions: readonly number[], { chains, self }: FrameDeps): readonly Form[] {
+  const refused = (cause?: unknown): EdgeError =>
+    new EdgeError('E_FORMAT', `${link.label} asks for forms that entry ${seq} of this agent does not have`, { cause });
+  let forms: readonly Form[];
   try {
-    return chains.forms(self.agentId, seq, positions);
+    forms = chains.forms(self.agentId, seq, positions);
   } catch (error) {
-    // The chain has no such entry or form: what the holder asks for is not ours.
-    if (!isEdgeError(error, 'E_NOT_FOUND', 'E_USAGE', 'E_FORMAT')) throw error;
-    throw new EdgeError('E_FORMAT', `${link.label} asks for a form that entry ${seq} does not have`, { cause: error });
+    throw isEdgeError(error, 'E_NOT_FOUND') ? refused(error) : error;
   }
+  if (forms.length !== positions.length) throw refused();
+  return forms;
 }
 
 async function* groupsOf(forms: AsyncIterable<Form>): AsyncGenerator<Form[]> {

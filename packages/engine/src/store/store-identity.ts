@@ -27,7 +27,10 @@ export function openStoreIdentity(
   paths: { readonly storeIdFile: string; readonly epochFile: string },
   random: RandomBytes = (bytes) => new Uint8Array(randomBytes(bytes)),
 ): OpenedIdentity {
-  const known = { id: readChecked(paths.storeIdFile, ID_MAGIC, 16), epoch: readChecked(paths.epochFile, EPOCH_MAGIC, 8) };
+  const known = {
+    id: readChecked(paths.storeIdFile, ID_MAGIC, 16),
+    epoch: readChecked(paths.epochFile, EPOCH_MAGIC, 8),
+  };
   const isNew = known.id === undefined || known.epoch === undefined;
   const id = isNew ? random(16) : known.id!;
   let epoch = isNew ? 1n : Buffer.from(known.epoch!).readBigUInt64LE(0);

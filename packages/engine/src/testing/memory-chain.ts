@@ -143,6 +143,7 @@ function makeChain(
       position: () => chain.position(),
       positionAt: (_, seq) => chain.positionAt(seq),
       isOnTrail: (_, position) => chain.positionAt(position.seq)?.link === position.link,
+      holdsOf: (_, ids) => ids.map(() => []),
       async *entries(_, { afterSeq = 0, untilSeq = Number.POSITIVE_INFINITY } = {}) {
         for (const entry of entries) {
           const { seq } = entry.head.header;

@@ -71,7 +71,7 @@ CREATE TABLE chains (
 ) STRICT;
 CREATE UNIQUE INDEX chains_followed ON chains (agent) WHERE parent IS NULL;
 
--- Every entry here: what it is and where it lies. `file_incarnation` and `file`: the first entry of its chain file; `offset`: of the item in it. `body_at`: offset of the body, in
+-- Every entry here: what it is and where it lies. `file_incarnation` and `file`: the first entry of its chain file; `offset` and `item_end`: where the item begins and ends. `body_at`: offset of the body, in
 -- the chain file, or in the file of late bodies beside it (`is_late`); NULL while the body is not here. `waits`: a hold entry that is not applied yet.
 CREATE TABLE entries (
   chain INTEGER NOT NULL,
@@ -83,6 +83,7 @@ CREATE TABLE entries (
   file_incarnation INTEGER NOT NULL,
   file INTEGER NOT NULL,
   offset INTEGER NOT NULL,
+  item_end INTEGER NOT NULL,
   body_bytes INTEGER NOT NULL,
   body_at INTEGER,
   is_late INTEGER NOT NULL DEFAULT 0,

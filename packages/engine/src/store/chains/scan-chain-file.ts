@@ -2,7 +2,14 @@
  * Takes a chain file apart: items `u32 length ‖ head 203 ‖ body or nothing`. A damaged item is a problem of its range only. Signatures and links are
  * checked by the caller.
  */
-import { CHAIN_MAGIC, decodeHead, ENTRY_BODY_BYTES_MAX, HEAD_BYTES, requireBody, type SignedHead } from '../../chain/entry-head.ts';
+import {
+  CHAIN_MAGIC,
+  decodeHead,
+  ENTRY_BODY_BYTES_MAX,
+  HEAD_BYTES,
+  requireBody,
+  type SignedHead,
+} from '../../chain/entry-head.ts';
 import { isEdgeError } from '../../core/errors.ts';
 import { FileWindow } from './file-window.ts';
 
