@@ -63,13 +63,10 @@ export interface Chains {
   /** Entries after a seq and up to another one, in order. E_INTEGRITY names the file where one is damaged. */
   entries(
     agent: AgentId,
-    options?: {
-      readonly afterSeq?: number;
-      readonly untilSeq?: number;
-      /** The tip of a branch: its own entries, behind its base. */
-      readonly branch?: Link;
-    },
+    options?: { readonly afterSeq?: number; readonly untilSeq?: number },
   ): AsyncIterable<ChainEntry>;
+  /** Entries of a branch behind its base, in order, by the link of its tip. */
+  branchEntries(agent: AgentId, tip: Link): AsyncIterable<ChainEntry>;
   body(agent: AgentId, seq: number): Promise<Uint8Array | undefined>;
   shards(agent: AgentId): readonly ShardState[];
   /**
