@@ -43,7 +43,7 @@ export function serveHome(
     chains,
     index,
     chunks,
-    backing: () => home.backing(),
+    backing: (owner) => home.backing(owner),
     identify: identifyInWorkers(engine.pool),
     hashPlaintexts: hashPlaintextsInWorkers(engine.pool),
     heard: (owner) => home.heard.note(owner),

@@ -25,8 +25,6 @@ export const NAME_BYTES_MAX = 1024;
 export const RECORD_BYTES_MAX = 16 * MIB;
 /** Chunk ids, or frames, in one request between peers. */
 export const PEER_ITEMS_MAX = 4096;
-/** Ids that a statement lists as not satisfied; beyond, only their number is stated. */
-export const UNSATISFIED_IDS_MAX = 65_536;
 /** A free-space floor below which capture stops (P7): the reserve for demote, gc and rebuild. */
 export const FREE_SPACE_FLOOR_BYTES = 64 * MIB + PACK_LOCAL_BYTES_TARGET;
 /** Content references kept inline in a file entry; beyond, they lie in list chunks. */

@@ -66,8 +66,8 @@ export interface HolderDeps {
     };
   };
   readonly chunks: ChunkStore;
-  /** Buckets that stand behind copies here. */
-  readonly backing: () => readonly Backing[];
+  /** Buckets that stand behind copies of an owner's chunks here. */
+  readonly backing: (owner: AgentId) => readonly Backing[];
   /** Opens frames and says which are what their ids name; undefined on a blind holder. */
   readonly identify: IdentifyFrames | undefined;
   /** Opens chunks and hashes what is in them; undefined on a blind holder. */

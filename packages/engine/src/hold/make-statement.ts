@@ -3,19 +3,12 @@
  * that they claim is on stable storage before the index says so.
  */
 import type { Sodium } from '../codec/sodium.ts';
-import {
-  type Backing,
-  encodeStatement,
-  encodeUnsatisfiedList,
-  listDigest,
-  NO_LIST_DIGEST,
-  type StatedShard,
-  verifyStatement,
-} from '../chain/statement.ts';
+import { type Backing, encodeStatement, type StatedShard, verifyStatement } from '../chain/statement.ts';
+import { encodeUnsatisfiedList, listDigest, NO_LIST, UNSATISFIED_IDS_MAX } from '../chain/unsatisfied-list.ts';
 import type { Clock } from '../core/clock.ts';
 import { isEdgeError } from '../core/errors.ts';
 import type { AgentId, VaultId } from '../core/ids.ts';
-import { LAYOUT_VERSION, UNSATISFIED_IDS_MAX } from '../core/limits.ts';
+import { LAYOUT_VERSION } from '../core/limits.ts';
 import type { StatementAnswer, StatementQuestion } from '../core/ports/peer.ts';
 import { publicKeyOf } from '../keys/ed25519.ts';
 import type { Chains, ShardState } from '../ports/chains.ts';
@@ -28,7 +21,7 @@ export interface StatementDeps {
   readonly clock: Clock;
   readonly store: StoreIdentity;
   readonly chains: Pick<Chains, 'position' | 'shards' | 'unsatisfiedList' | 'branches'>;
-  readonly backing: () => readonly Backing[];
+  readonly backing: (owner: AgentId) => readonly Backing[];
 }
 
 const NOTHING = new Uint8Array(0);
@@ -41,7 +34,8 @@ export function makeStatement(question: StatementQuestion, deps: StatementDeps):
   const shards = chains.shards(owner).map((state): StatedShard => {
     const list = listOf(owner, state, deps);
     lists.push(list ?? NOTHING);
-    return { ...state, listDigest: list === undefined ? NO_LIST_DIGEST : listDigest(list) };
+    const { held: _, ...stated } = state;
+    return { ...stated, listDigest: list === undefined ? NO_LIST : listDigest(list) };
   });
   const statement = encodeStatement(
     deps.sodium,
@@ -59,7 +53,7 @@ export function makeStatement(question: StatementQuestion, deps: StatementDeps):
       branches: chains.branches(owner).map(({ tip }) => tip.link),
       wallNs: deps.clock.nowNs(),
       shards,
-      backing: deps.backing(),
+      backing: deps.backing(owner),
     },
     self.signSeed,
   );

@@ -125,10 +125,11 @@ export function chunkIndex(
         raiseLossEpoch();
         noteLost(copies, store, 'damaged');
       }),
-    dropLocations: (store, ids) =>
+    dropLocations: (store, ids, keeps) =>
       transaction(() => {
         const touched = new Set<PackName>();
         for (const id of ids) {
+          if (keeps?.(id) === true) continue;
           const copies = frames.goodCopies(id);
           const here = copies.filter((copy) => packs.byNumber(copy.pack).store === store);
           // The last copy in this agent's store stays while a running session relies on it or another owner holds it here.

@@ -21,7 +21,7 @@ export interface ReplicateDeps {
   readonly self: { readonly agentId: AgentId; readonly incarnation: number; readonly signSeed: Uint8Array };
   readonly index: {
     readonly chunks: Pick<ChunkIndex, 'locate' | 'addPack'>;
-    readonly log: Pick<LogIndex, 'snapshots'>;
+    readonly log: Pick<LogIndex, 'snapshot' | 'snapshots'>;
     readonly beliefs: BeliefIndex;
     readonly kv: KeyValue;
   };

@@ -35,7 +35,7 @@ export function createJudge(deps: Pick<ScrubDeps, 'index' | 'places' | 'signal' 
     async judge(ids, isOwn) {
       const copies = deps.index.locate(ids);
       const verdicts = ids.map<Verdict>((id, i) =>
-        copies[i]!.length > 0 || deps.places.hasReceipt(id) ? 'kept' : 'lost',
+        copies[i]!.length > 0 || deps.places.isPlaced(id) ? 'kept' : 'lost',
       );
       for (const place of deps.places.others) {
         const open = verdicts.flatMap((verdict, i) => (verdict === 'kept' ? [] : [i]));

@@ -39,6 +39,8 @@ export interface DataDir {
   readonly storeIdFile: string;
   readonly epochFile: string;
   readonly indexFile: string;
+  /** There when this machine was put back to an older state. */
+  readonly putBackFile: string;
   readonly runDir: string;
   readonly socketFile: string;
   slotFile(slotId: string): string;
@@ -80,6 +82,7 @@ export function dataDirAt(path: string, options: { readonly packDir?: string | u
     storeIdFile: join(root, 'store.id'),
     epochFile: join(root, 'epoch'),
     indexFile: join(root, 'index.sqlite'),
+    putBackFile: join(root, 'put-back'),
     runDir,
     socketFile: join(runDir, 'agent.sock'),
     slotFile: (slotId) => join(slotsDir, `${slotId}.slot`),

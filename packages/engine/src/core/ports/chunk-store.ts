@@ -36,8 +36,15 @@ export interface ChunkWriterOptions {
 export interface ChunkStore extends SealedSource {
   /** What it stores is relied on by every session that is open: one of the caller's should be. */
   openWriter(options?: ChunkWriterOptions): ChunkWriter;
-  /** Removes own-disk copies of chunks that the caller verified elsewhere (P5), and compacts the packs that lost much. Returns bytes freed. */
-  drop(ids: readonly ChunkId[], signal?: AbortSignal): Promise<{ readonly bytesFreed: number }>;
+  /**
+   * Removes own-disk copies of chunks that the caller verified elsewhere (P5) or that nobody holds any more, and compacts the packs that lost much. Returns
+   * bytes freed. `keeps` is asked within the transaction, for each chunk.
+   */
+  drop(
+    ids: readonly ChunkId[],
+    signal?: AbortSignal,
+    keeps?: (id: ChunkId) => boolean,
+  ): Promise<{ readonly bytesFreed: number }>;
   /** Merges small packs of a class into full ones. */
   mergeSmallPacks(signal?: AbortSignal): Promise<{ readonly merged: number; readonly bytes: number }>;
   /** Free bytes on the packs' file system, and whether capture must stop. */

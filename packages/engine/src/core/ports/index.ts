@@ -65,7 +65,7 @@ export interface ChunkIndex {
    */
   markBad(id: ChunkId, pack: PackName, why: string, store?: StoreName): void;
   /** Removes locations in one store (after P5) of chunks; returns the packs that lost frames. */
-  dropLocations(store: StoreName, ids: readonly ChunkId[]): PackName[];
+  dropLocations(store: StoreName, ids: readonly ChunkId[], keeps?: (id: ChunkId) => boolean): PackName[];
   /** Replaces packs by others in one transaction: rows of `oldPacks` go, `pack`s and frames come. */
   swapPacks(
     oldPacks: readonly PackName[],

@@ -1,15 +1,14 @@
 /** Packs in a bucket: one object each, in the prefix of the agent's life that wrote it. */
-import { createHash } from 'node:crypto';
-import { bytesEqual } from '../../core/bytes.ts';
 import { EdgeError, isEdgeError } from '../../core/errors.ts';
 import { failpoint } from '../../core/failpoint.ts';
 import type { AgentId, PackName, VaultId } from '../../core/ids.ts';
 import { PACK_BYTES_MAX } from '../../core/limits.ts';
-import type { ObjectStore } from '../../core/ports/object-store.ts';
+import type { ObjectStat, ObjectStore } from '../../core/ports/object-store.ts';
 import { PACK_FOOTER_BYTES, PACK_HEADER_BYTES } from '../../pack/layout.ts';
 import { encodePackHeader } from '../../pack/pack-header.ts';
 import { decodePackTail, type PackContents, packTailBytes, readPackFooter } from '../../pack/pack-tail.ts';
 import { type BucketPack, type Life, packKeyOf, parseBucketKey } from './bucket-layout.ts';
+import { verifyStored } from './verify-stored.ts';
 
 export interface ListedPack extends BucketPack {
   readonly bytes: number;
@@ -56,9 +55,7 @@ export function openBucketPacks(input: {
     for await (const found of store.list(`${vault}/${agent === undefined ? '' : `${agent}/`}`, withSignal(signal))) {
       const parsed = parseBucketKey(found.key);
       if (parsed?.kind !== 'pack') continue;
-      const { agent: owner, incarnation, name } = parsed;
-      const modified = found.modifiedNs === undefined ? {} : { modifiedNs: found.modifiedNs };
-      yield { agent: owner, incarnation, name, bytes: found.size, ...modified };
+      yield listedPack(parsed, found);
     }
   }
 
@@ -94,7 +91,7 @@ export function openBucketPacks(input: {
       const key = packKeyOf(vault, { ...life, name });
       await store.put(key, body, withSignal(signal));
       failpoint('bucket.pack-put');
-      await verifyStored(store, key, body, signal);
+      await verifyStored(store, key, body, 'pack', signal);
     },
     async readContents(pack, signal) {
       const key = packKeyOf(vault, pack);
@@ -121,31 +118,12 @@ export function openBucketPacks(input: {
   };
 }
 
-/** E_INTEGRITY unless exactly these bytes lie at the key, as the store's own MD5 or a read shows. */
-async function verifyStored(
-  store: ObjectStore,
-  key: string,
-  body: Uint8Array,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  const options = signal === undefined ? {} : { signal };
-  const stat = await store.stat(key, options);
-  const md5 = createHash('md5').update(body).digest('hex');
-  if (stat?.size === body.length && stat.md5 === md5) return;
-  // Without an MD5 (a folder, a bucket with a KMS key) only the bytes themselves can tell.
-  if (stat?.size === body.length && stat.md5 === undefined) {
-    const stored = await store.get(key, options);
-    if (stored !== undefined && bytesEqual(stored, body)) return;
-  }
-  const found = stat === undefined ? 'nothing' : `${stat.size} other bytes`;
-  throw new EdgeError(
-    'E_INTEGRITY',
-    `${store.label}/${key}: ${found} lies there instead of the pack of ${body.length} bytes that was put`,
-    {
-      hint: 'The local copies are kept. Check the bucket: something else writes there, or it loses what it acknowledged.',
-      context: { store: store.label, key },
-    },
-  );
+/** A pack as a listing shows it. */
+export function listedPack(
+  { agent, incarnation, name }: BucketPack,
+  { size, modifiedNs }: Pick<ObjectStat, 'size' | 'modifiedNs'>,
+): ListedPack {
+  return { agent, incarnation, name, bytes: size, ...(modifiedNs === undefined ? {} : { modifiedNs }) };
 }
 
 async function readContents(

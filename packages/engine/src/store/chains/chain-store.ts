@@ -81,11 +81,12 @@ export class ChainStore implements Chains {
   shards(agent: AgentId): readonly ShardState[] {
     const chain = this.#table.followed(agent);
     if (chain === undefined) return [];
-    return this.#deps.index.holds.shards(chain.chain).map(({ shard, wanted, lost, unreadable }) => {
+    return this.#deps.index.holds.shards(chain.chain).map(({ shard, held, wanted, lost, unreadable }) => {
       const applied = this.#applied(chain, shard);
       const first = this.#deps.index.holds.firstUnsatisfied(chain.chain, shard);
       return {
         shard,
+        held,
         applied,
         whole: Math.min(applied, (first ?? Number.MAX_SAFE_INTEGER) - 1),
         wanted,
@@ -144,6 +145,8 @@ export class ChainStore implements Chains {
     const row = this.#entry(agent, seq);
     const place = row === undefined ? undefined : this.#table.placeOf(row);
     if (row === undefined || place === undefined || row.kind !== EntryKind.add) return [];
+    const beyond = positions?.find((at) => (at + 1) * FORM_BYTES > place.bytes);
+    if (beyond !== undefined) throw new EdgeError('E_NOT_FOUND', `entry ${seq} has no form ${beyond}`);
     if (positions !== undefined && positions.length <= 16)
       return positions.map((at) => formAt(this.#deps.bytes.read(place, at * FORM_BYTES, FORM_BYTES), 0));
     // Of many forms the whole body is read and compared with its header.
@@ -159,6 +162,22 @@ export class ChainStore implements Chains {
     const shards = holds.shards(chain.chain);
     return ids.map((id) =>
       shards.flatMap(({ shard }) => holds.formsOf(chain.chain, shard, id).map(({ form }) => form)),
+    );
+  }
+
+  holdsOf(
+    agent: AgentId,
+    ids: readonly ChunkId[],
+  ): readonly (readonly { readonly shard: number; readonly seq: number }[])[] {
+    const chain = this.#table.followed(agent);
+    if (chain === undefined) return ids.map(() => []);
+    const { holds } = this.#deps.index;
+    const shards = holds.shards(chain.chain);
+    return ids.map((id) =>
+      shards.flatMap(({ shard }) => {
+        const [first] = holds.formsOf(chain.chain, shard, id);
+        return first === undefined ? [] : [{ shard, seq: first.seq }];
+      }),
     );
   }
 

@@ -45,8 +45,10 @@ export function openChunkStore(deps: ChunkStoreDeps): ChunkStore {
     fetch: (addresses, signal) => fetchFrames(addresses, inner, signal),
     packPath: (pack) => folder.packFile(pack),
     openWriter: (options = {}) => createChunkWriter({ ...inner, ...options }),
-    drop: (ids, signal) =>
-      oneAtATime(async () => ({ bytesFreed: await compactPacks(deps.index.dropLocations('', ids), inner, signal) })),
+    drop: (ids, signal, keeps) =>
+      oneAtATime(async () => ({
+        bytesFreed: await compactPacks(deps.index.dropLocations('', ids, keeps), inner, signal),
+      })),
     mergeSmallPacks: (signal) => oneAtATime(() => mergeSmallPacks(inner, signal)),
     freeSpace: () => freeSpaceAt(deps.packDir, floorBytes),
   };
