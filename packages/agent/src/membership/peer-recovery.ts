@@ -95,16 +95,17 @@ function recoveryOf(
   name: string,
   held: { readonly vault: Uint8Array; readonly slots: readonly Uint8Array[]; readonly cards: readonly Uint8Array[] },
 ): PeerRecovery {
+  const source = createPeerSource(connection, (_, run) => run());
   return {
     kind: 'peers',
     label: connection.label.replace(/^peer/, name),
     pin,
-    source: createPeerSource(connection, (_, run) => run()),
+    source,
     vaultDescriptor: async () => held.vault,
     slots: async () => held.slots,
     cards: async () => held.cards,
-    positions: async (signal) =>
-      decodeState(await connection.bytes({ method: 'GET', path: '/peer/1/state', limit: STATE_BYTES_MAX, signal })),
+    has: async (ids, signal) =>
+      Uint8Array.from(await source.locate(ids, signal), (address) => (address === undefined ? 0 : 1)),
     entries: (agent, signal) =>
       fetchEntries(agent, { afterSeq: 0, bodies: 'all' }, (path) =>
         connection.bytes({ method: 'GET', path, limit: ENTRIES_BYTES_MAX, signal }),

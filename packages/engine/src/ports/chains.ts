@@ -65,6 +65,8 @@ export interface Chains {
     agent: AgentId,
     options?: { readonly afterSeq?: number; readonly untilSeq?: number },
   ): AsyncIterable<ChainEntry>;
+  /** Entries of a branch behind its base, in order, by the link of its tip. */
+  branchEntries(agent: AgentId, tip: Link): AsyncIterable<ChainEntry>;
   body(agent: AgentId, seq: number): Promise<Uint8Array | undefined>;
   shards(agent: AgentId): readonly ShardState[];
   /**

@@ -51,11 +51,7 @@ export function createAnswers(index: BeliefIndex, sodium: Sodium): Answers {
   };
 }
 
-function readAnswer(
-  belief: Extract<Belief, { kind: 'peer' }>,
-  member: Member,
-  sodium: Sodium,
-): PeerAnswer | undefined {
+function readAnswer(belief: Extract<Belief, { kind: 'peer' }>, member: Member, sodium: Sodium): PeerAnswer | undefined {
   try {
     const statement = verifyStatement(sodium, belief.statement, member.signPublicKey);
     if (statement.holder !== member.agent || statement.holderIncarnation !== member.incarnation) return undefined;

@@ -77,9 +77,7 @@ async function coveringPeer(
     agent: member.agent,
     storeId: statement.storeId,
     site: member.site,
-    backing: statement.backing
-      .filter(({ shards }) => shards.includes(snapshot.shard))
-      .map(({ location }) => location),
+    backing: statement.backing.filter(({ shards }) => shards.includes(snapshot.shard)).map(({ location }) => location),
   };
 }
 

@@ -40,14 +40,13 @@ export function formatDurabilityLevel(level: DurabilityLevel): string {
 export function durabilityOf(covered: readonly Covered[]): Durability {
   const levels = coveredLevels(covered.map(({ store }) => store));
   const holders = covered.flatMap(({ target }) =>
-    target.type === 'peer'
-      ? [{ agent: target.member.agent, name: target.member.name, site: target.member.site }]
-      : [],
+    target.type === 'peer' ? [{ agent: target.member.agent, name: target.member.name, site: target.member.site }] : [],
   );
   const stores = covered.flatMap(({ target }) => (target.type === 'bucket' ? [target.store] : []));
   return {
     ...levels,
-    copies: levels.peers + new Set(covered.flatMap(({ store }) => (store.type === 'bucket' ? [store.location] : []))).size,
+    copies:
+      levels.peers + new Set(covered.flatMap(({ store }) => (store.type === 'bucket' ? [store.location] : []))).size,
     holders,
     stores,
     places: [...new Set([...holders.map((peer) => peer.site), ...stores.map((store) => `store:${store}`)])],

@@ -1,5 +1,8 @@
 /** Descriptor, slots and cards in a bucket: compared with listings in each job, so that one that is gone is put again. */
 import { createHash } from 'node:crypto';
+import { isEdgeError } from '../core/errors.ts';
+import { verifyCard } from '../keys/card.ts';
+import { verifyVaultDescriptor } from '../keys/vault-descriptor.ts';
 import type { BucketVault } from '../store/bucket/bucket-vault.ts';
 import type { ReplicateDeps } from './replicate-deps.ts';
 
@@ -11,10 +14,14 @@ interface VaultFile {
   put(): Promise<boolean>;
 }
 
-/** The descriptor is put last: whoever finds a descriptor finds the rest. */
+/**
+ * The descriptor is put last: whoever finds a descriptor finds the rest. A newer descriptor or card that another agent put stays; the own copies are
+ * brought up to date where this agent next hears of them.
+ */
 export async function putVaultFiles(
   bucket: Files,
-  { files, index }: Pick<ReplicateDeps, 'files' | 'index'>,
+  { files, index, sodium }: Pick<ReplicateDeps, 'files' | 'index' | 'sodium'>,
+  adminPublicKey: Uint8Array,
   signal?: AbortSignal,
 ): Promise<void> {
   const descriptor = await files.descriptor();
@@ -27,9 +34,19 @@ export async function putVaultFiles(
     ...(await files.cards()).map((card) => ({
       name: `card ${card.agent}-${card.incarnation}`,
       bytes: card.bytes,
-      put: () => bucket.putCard(card, card.bytes, signal),
+      put: () =>
+        bucket.putCard(card, card.bytes, signal, (stored) =>
+          isNewer(stored, card.bytes, (bytes) => verifyCard(sodium, bytes, adminPublicKey).number),
+        ),
     })),
-    { name: 'descriptor', bytes: descriptor, put: () => bucket.putDescriptor(descriptor, signal) },
+    {
+      name: 'descriptor',
+      bytes: descriptor,
+      put: () =>
+        bucket.putDescriptor(descriptor, signal, (stored) =>
+          isNewer(stored, descriptor, (bytes) => verifyVaultDescriptor(sodium, bytes, adminPublicKey).epoch),
+        ),
+    },
   ];
   const there = await bucket.vaultFiles(signal);
   const key = `bucket.files.${bucket.label}`;
@@ -43,4 +60,14 @@ export async function putVaultFiles(
   }
   const text = JSON.stringify(now);
   if (index.kv.get(key) !== text) index.kv.set(key, text);
+}
+
+/** Bytes that nobody of this vault signed are not newer than anything. */
+function isNewer(stored: Uint8Array, own: Uint8Array, numberOf: (bytes: Uint8Array) => number): boolean {
+  try {
+    return numberOf(stored) > numberOf(own);
+  } catch (error) {
+    if (!isEdgeError(error, 'E_INTEGRITY', 'E_FORMAT')) throw error;
+    return false;
+  }
 }

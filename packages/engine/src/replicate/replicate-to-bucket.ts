@@ -85,7 +85,7 @@ export async function replicateToBucket(
       code: 'W_BUCKET_LOST',
       message: `${bucket.objects.label} lost ${compared.gone.length} pack(s) that were there; they are put again as far as copies are left`,
     });
-  await putVaultFiles(bucket.vault, deps, signal);
+  await putVaultFiles(bucket.vault, deps, bucket.adminPublicKey, signal);
 
   const writer = openBucketPackWriter({
     store: bucket.store,

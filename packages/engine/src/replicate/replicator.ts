@@ -179,8 +179,7 @@ export function createReplicator(deps: ReplicatorDeps): Replicator {
     const row = index.owed.row(target.target);
     const answer = target.type === 'peer' ? answers.ofPeer(target.member) : undefined;
     const belief = answers.get(target.target);
-    const acknowledged =
-      target.type === 'peer' ? positionOf(answer) : answers.ofBucket(target.target)?.position;
+    const acknowledged = target.type === 'peer' ? positionOf(answer) : answers.ofBucket(target.target)?.position;
     const behind = (chain.position()?.seq ?? 0) - (acknowledged?.seq ?? 0);
     const refusal = row?.lastError?.split(':')[0];
     return {

@@ -68,7 +68,9 @@ export async function sendBodies(
   signal?: AbortSignal,
 ): Promise<void> {
   for (let before = 0; ; ) {
-    const missing = (await link.missingBodies(self.agentId, shard, BODIES_AT_ONCE, signal)).filter((seq) => seq > before);
+    const missing = (await link.missingBodies(self.agentId, shard, BODIES_AT_ONCE, signal)).filter(
+      (seq) => seq > before,
+    );
     if (missing.length === 0) return;
     let group: EntryBody[] = [];
     let bytes = 0;

@@ -10,7 +10,11 @@ export type PassOutcome =
 
 export interface SharedPasses {
   /** Rejects only when the own signal is aborted. */
-  run(target: TargetId, pass: (signal: AbortSignal) => Promise<ReplicateReport>, signal?: AbortSignal): Promise<PassOutcome>;
+  run(
+    target: TargetId,
+    pass: (signal: AbortSignal) => Promise<ReplicateReport>,
+    signal?: AbortSignal,
+  ): Promise<PassOutcome>;
   isRunning(target: TargetId): boolean;
   /** Passes that begin from now on have a higher number. */
   lastNumber(): number;

@@ -137,8 +137,8 @@ export interface RecoverySource {
   slots(signal?: AbortSignal): Promise<readonly Uint8Array[]>;
   /** Admin-signed cards, unverified. */
   cards(signal?: AbortSignal): Promise<readonly Uint8Array[]>;
-  /** The end of each chain there, and branches. */
-  positions(signal?: AbortSignal): Promise<Pick<PeerState, 'positions' | 'branches'>>;
-  /** Entries of one agent's chain, in order, with the bodies of their records at least. */
+  /** 1 where the source has a copy of the chunk. Throws when it cannot be asked. */
+  has(ids: readonly ChunkId[], signal?: AbortSignal): Promise<Uint8Array>;
+  /** Entries of one agent's chain, in order, then those of its branches, with the bodies of their records at least. */
   entries(agent: AgentId, signal?: AbortSignal): AsyncIterable<ChainEntry>;
 }

@@ -23,13 +23,18 @@ export interface BucketVault {
   readonly vault: VaultId;
   /** Undefined when the vault has nothing in this bucket. */
   descriptor(signal?: AbortSignal): Promise<Uint8Array | undefined>;
-  /** Each `put` writes only when other bytes (or none) lie there, and says whether it did. */
-  putDescriptor(bytes: Uint8Array, signal?: AbortSignal): Promise<boolean>;
+  /** Each `put` writes only when other bytes (or none) lie there, and says whether it did. Bytes that `keeps` names newer stay. */
+  putDescriptor(bytes: Uint8Array, signal?: AbortSignal, keeps?: (stored: Uint8Array) => boolean): Promise<boolean>;
   slots(signal?: AbortSignal): Promise<{ readonly slotId: string; readonly bytes: Uint8Array }[]>;
   putSlot(slotId: string, bytes: Uint8Array, signal?: AbortSignal): Promise<boolean>;
   removeSlot(slotId: string, signal?: AbortSignal): Promise<void>;
   cards(signal?: AbortSignal): Promise<(Life & { readonly bytes: Uint8Array })[]>;
-  putCard(life: Life, bytes: Uint8Array, signal?: AbortSignal): Promise<boolean>;
+  putCard(
+    life: Life,
+    bytes: Uint8Array,
+    signal?: AbortSignal,
+    keeps?: (stored: Uint8Array) => boolean,
+  ): Promise<boolean>;
   /** Lengths of descriptor, slots and cards that lie there: `descriptor`, `slot <id>`, `card <agent>-<incarnation>`. */
   vaultFiles(signal?: AbortSignal): Promise<ReadonlyMap<string, number>>;
   /** Everything below an agent's prefix in one listing: packs of all its incarnations, and segments of its chain in order. */
@@ -61,11 +66,16 @@ const OBJECTS_MAX = 10_000;
 export function openBucketVault(store: ObjectStore, vault: VaultId): BucketVault {
   const withSignal = (signal: AbortSignal | undefined) => (signal === undefined ? {} : { signal });
 
-  async function putIfOther(key: string, bytes: Uint8Array, signal: AbortSignal | undefined): Promise<boolean> {
+  async function putIfOther(
+    key: string,
+    bytes: Uint8Array,
+    signal: AbortSignal | undefined,
+    keeps: (stored: Uint8Array) => boolean = () => false,
+  ): Promise<boolean> {
     const stat = await store.stat(key, withSignal(signal));
-    if (stat?.size === bytes.length) {
+    if (stat !== undefined && stat.size <= SMALL_OBJECT_BYTES_MAX) {
       const stored = await store.get(key, withSignal(signal));
-      if (stored !== undefined && bytesEqual(stored, bytes)) return false;
+      if (stored !== undefined && (bytesEqual(stored, bytes) || keeps(stored))) return false;
     }
     await store.put(key, bytes, withSignal(signal));
     return true;
@@ -93,7 +103,7 @@ export function openBucketVault(store: ObjectStore, vault: VaultId): BucketVault
     label: store.label,
     vault,
     descriptor: (signal) => store.get(vaultKeyOf(vault), withSignal(signal)),
-    putDescriptor: (bytes, signal) => putIfOther(vaultKeyOf(vault), bytes, signal),
+    putDescriptor: (bytes, signal, keeps) => putIfOther(vaultKeyOf(vault), bytes, signal, keeps),
     slots: (signal) =>
       readAll(
         'slots/',
@@ -114,7 +124,7 @@ export function openBucketVault(store: ObjectStore, vault: VaultId): BucketVault
         },
         signal,
       ),
-    putCard: (life, bytes, signal) => putIfOther(cardKeyOf(vault, life), bytes, signal),
+    putCard: (life, bytes, signal, keeps) => putIfOther(cardKeyOf(vault, life), bytes, signal, keeps),
     async vaultFiles(signal) {
       const files = new Map<string, number>();
       const descriptor = await store.stat(vaultKeyOf(vault), withSignal(signal));
