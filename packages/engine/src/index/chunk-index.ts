@@ -7,7 +7,7 @@ import type { ChunkId, PackName } from '../core/ids.ts';
 import type { FrameLoss, FrameWatcher } from '../core/ports/frame-watcher.ts';
 import type { ChunkIndex, ChunkLocation, FrameRow, FrameRows, PackRow, StoreName } from '../core/ports/index.ts';
 import type { SealedAddress } from '../core/ports/sealed-source.ts';
-import { claims } from './claims.ts';
+import { type ClaimingSession, claims } from './claims.ts';
 import type { Db } from './database.ts';
 import { type FrameTable, frameTable, type NumberedFrame } from './frame-table.ts';
 import { holdLookup } from './hold-lookup.ts';
@@ -22,11 +22,21 @@ export interface ChunkIndexTable extends ChunkIndex {
   packUnlinked(name: PackName): void;
   /** This agent opened the copy and found the id right. */
   noteIdentified(id: ChunkId, pack: PackName, store?: StoreName): void;
-  sessions(): { readonly session: number; readonly what: string }[];
+  sessions(): ClaimingSession[];
+  /** A collection keeps the claims of sessions that end while it is open (docs/chain.md 2.8). */
+  beginCollection(): number;
+  endCollection(collection: number): void;
+  /** Whether an open session relies on the chunk. */
+  isClaimed(id: ChunkId): boolean;
 }
 
 /** `watcher` hears of each change within its transaction. */
-export function chunkIndex(db: Db, clock: Clock, watcher?: FrameWatcher): ChunkIndexTable {
+export function chunkIndex(
+  db: Db,
+  clock: Clock,
+  watcher?: FrameWatcher,
+  isReleasing: (id: ChunkId) => boolean = () => false,
+): ChunkIndexTable {
   const packs = packTable(db);
   const frames = frameTable(db);
   const claimed = claims(db);
@@ -80,15 +90,20 @@ export function chunkIndex(db: Db, clock: Clock, watcher?: FrameWatcher): ChunkI
       claimed.requireOpen(session);
       const known = new Uint8Array(ids.length);
       for (let i = 0; i < ids.length; i++) {
-        if (!frames.isThere(ids[i]!)) continue;
+        // What is being released is stored and added again, behind the release.
+        if (!frames.isThere(ids[i]!) || isReleasing(ids[i]!)) continue;
         claimed.add(session, ids[i]!);
         known[i] = 1;
       }
       return known;
     }),
-    beginSession: (what) => claimed.begin(what, packs.nextNumber()),
+    beginSession: (what, snapshots = []) => claimed.begin(what, packs.nextNumber(), snapshots),
+    beginCollection: () => claimed.beginCollection(),
+    endCollection: (collection) => claimed.endCollection(collection),
     endSession: (session) => claimed.end(session),
     sessions: () => claimed.sessions(),
+    isClaimed: (id) =>
+      claimed.isClaimed(id, -1) || frames.goodCopies(id).some((copy) => claimed.isClaimed(id, copy.pack)),
     addPack: (pack, rows) => {
       transaction(() => {
         addPack(pack, rows);

@@ -8,7 +8,7 @@ import type { VaultId } from '../core/ids.ts';
 import type { FrameWatcher } from '../core/ports/frame-watcher.ts';
 import type { FolderCache, KeyValue } from '../core/ports/index.ts';
 import type { BeliefIndex, OwedIndex } from '../ports/beliefs.ts';
-import type { BodyBytes, ChainTable } from '../ports/chain-index.ts';
+import type { BodyBytes, ChainTable, ReleaseTurn } from '../ports/chain-index.ts';
 import type { ReleasedIndex } from '../ports/released.ts';
 import { beliefIndex } from './belief-index.ts';
 import { chainTable } from './chain-table.ts';
@@ -20,6 +20,7 @@ import { type HoldIndexTable, holdIndex } from './hold-index.ts';
 import { keyValueTable } from './key-value.ts';
 import { type LogIndexTable, logIndex } from './log-index.ts';
 import { owedIndex } from './owed-index.ts';
+import { releaseMarks } from './release-marks.ts';
 import { releasedIndex } from './released-index.ts';
 import { withSqliteErrors } from './sqlite-errors.ts';
 
@@ -32,6 +33,7 @@ export interface Index {
   readonly owed: OwedIndex;
   readonly released: ReleasedIndex;
   readonly holds: HoldIndexTable;
+  readonly releases: ReleaseTurn;
   readonly kv: KeyValue;
   readonly path: string;
   /** Where an index that could not be used was moved to when this one was opened, and why. */
@@ -83,8 +85,10 @@ export function openIndex(path: string, deps: IndexDeps): Index {
     noteLoss: deps.noteLoss ?? (() => {}),
   });
   const watcher = deps.watcher === undefined ? holds : bothWatchers(holds, deps.watcher);
+  const releases = releaseMarks(db, { holds, isClaimed: (id) => chunks.isClaimed(id) });
+  const chunks = chunkIndex(db, deps.clock, watcher, releases.isMarked);
   return {
-    chunks: withSqliteErrors(chunkIndex(db, deps.clock, watcher), path),
+    chunks: withSqliteErrors(chunks, path),
     log: withSqliteErrors(logIndex(db), path),
     folders: withSqliteErrors(folderCache(db), path),
     chainTable: withSqliteErrors(chains, path),
@@ -92,6 +96,7 @@ export function openIndex(path: string, deps: IndexDeps): Index {
     owed: withSqliteErrors(owedIndex(db), path),
     released: withSqliteErrors(releasedIndex(db), path),
     holds: withSqliteErrors(holds, path),
+    releases: withSqliteErrors(releases, path),
     kv,
     path,
     quarantined,

@@ -1,6 +1,5 @@
 /** One question to one holder: what it has of this agent. The answer is verified, and noted only after it proved to be of the own trail. */
-import type { Statement } from '../chain/statement.ts';
-import { verifyStatement } from '../chain/statement.ts';
+import { type Statement, type UnsatisfiedList, verifyStatement } from '../chain/statement.ts';
 import { NO_LIST, requireListOf } from '../chain/unsatisfied-list.ts';
 import { bytesEqual } from '../core/bytes.ts';
 import { EdgeError } from '../core/errors.ts';
@@ -12,6 +11,8 @@ import type { ReplicateDeps } from './replicate-deps.ts';
 
 export interface AskedStatement {
   readonly statement: Statement;
+  /** Lists by shard, where they are made. */
+  readonly lists: ReadonlyMap<number, UnsatisfiedList>;
   readonly belief: PeerBelief;
 }
 
@@ -46,13 +47,11 @@ export async function askStatement(
     bytesEqual(statement.nonce, nonce);
   if (!isAnswer) throw new EdgeError('E_INTEGRITY', `${link.label} answered with a statement about something else`);
   if (answer.lists.length !== statement.shards.length)
-    throw new EdgeError(
-      'E_INTEGRITY',
-      `${link.label} sent ${answer.lists.length} lists for ${statement.shards.length} shards`,
-    );
+    throw new EdgeError('E_INTEGRITY', `${link.label} sent ${answer.lists.length} lists for ${statement.shards.length} shards`);
+  const lists = new Map<number, UnsatisfiedList>();
   for (const [i, shard] of statement.shards.entries())
-    if (shard.listDigest !== NO_LIST) requireListOf(shard, answer.lists[i]!);
-  return { statement, belief: { kind: 'peer', askedSeq, askedNs, statement: answer.statement, lists: answer.lists } };
+    if (shard.listDigest !== NO_LIST) lists.set(shard.shard, requireListOf(shard, answer.lists[i]!));
+  return { statement, lists, belief: { kind: 'peer', askedSeq, askedNs, statement: answer.statement, lists: answer.lists } };
 }
 
 /** Makes the answer the belief about the target: a later one replaces it as a whole. */

@@ -7,6 +7,7 @@ import { EdgeError } from '../core/errors.ts';
 import { failpoint } from '../core/failpoint.ts';
 import type { Member, PeerLink } from '../core/ports/peer.ts';
 import { askStatement, noteBelief } from './ask-statement.ts';
+import { auditSample } from './audit-sample.ts';
 import { giveSlots } from './give-slots.ts';
 import { commonSeq, refuseWhenPutBack } from './own-trail.ts';
 import type { ReplicateDeps, ReplicateReport } from './replicate-deps.ts';
@@ -41,6 +42,7 @@ export async function replicateToPeer(
     if (entries > 0 || sent.chunks > 0) {
       asked = await askStatement(member, link, deps, signal);
       await commonSeq(asked.statement.position, link, deps, signal);
+      await auditSample(link, sentChain.adds, asked, deps, signal);
       noteBelief(member.agent, asked, deps);
     }
   }

@@ -1,5 +1,6 @@
 /** The agent's own disk store as flows see it: writing sealed chunks into packs, reading them, and keeping packs in shape. */
 import type { ChunkId, PackClass, PackName } from '../ids.ts';
+import type { FrameRow } from './index.ts';
 import type { SealedSource } from './sealed-source.ts';
 
 /** A sealed chunk on its way into a pack. `bytes` may be a view into a larger buffer and must not change until it is flushed. */
@@ -27,9 +28,14 @@ export interface ChunkWriter {
   readonly stats: { readonly chunks: number; readonly bytes: number; readonly packs: number };
 }
 
+export interface ChunkWriterOptions {
+  /** Called for each pack that is durable and indexed, before `flush` resolves. What it throws fails the writer. */
+  readonly onPack?: (packClass: PackClass, frames: Iterable<FrameRow>) => Promise<void>;
+}
+
 export interface ChunkStore extends SealedSource {
   /** What it stores is relied on by every session that is open: one of the caller's should be. */
-  openWriter(): ChunkWriter;
+  openWriter(options?: ChunkWriterOptions): ChunkWriter;
   /**
    * Removes own-disk copies of chunks that the caller verified elsewhere (P5) or that nobody holds any more, and compacts the packs that lost much. Returns
    * bytes freed. `keeps` is asked within the transaction, for each chunk.

@@ -50,8 +50,8 @@ export interface ChunkIndex {
    * on by the session. One transaction.
    */
   claim(session: number, ids: readonly ChunkId[]): Uint8Array;
-  /** Opens a session; chunks claimed by it, and packs added since, are live for every collector until it ends. */
-  beginSession(what: string): number;
+  /** Opens a session; chunks claimed by it, snapshots that it relies on (with all that they reach), and packs added since, are live for every collector until it ends. */
+  beginSession(what: string, snapshots?: readonly RecordHash[]): number;
   endSession(session: number): void;
   /** Registers a pack that is already durable, with all its frames. */
   addPack(pack: PackRow, frames: FrameRows): void;

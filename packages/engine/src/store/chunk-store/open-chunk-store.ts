@@ -44,7 +44,7 @@ export function openChunkStore(deps: ChunkStoreDeps): ChunkStore {
       }),
     fetch: (addresses, signal) => fetchFrames(addresses, inner, signal),
     packPath: (pack) => folder.packFile(pack),
-    openWriter: () => createChunkWriter(inner),
+    openWriter: (options = {}) => createChunkWriter({ ...inner, ...options }),
     drop: (ids, signal, keeps) =>
       oneAtATime(async () => ({
         bytesFreed: await compactPacks(deps.index.dropLocations('', ids, keeps), inner, signal),
