@@ -19,7 +19,7 @@ import { learnLateBodies } from './learn-late-bodies.ts';
 import { rewindIndex } from './missing-tail.ts';
 import { readRecord } from './read-entry.ts';
 import { LENGTH_BYTES, scanChainFile } from './scan-chain-file.ts';
-import { type DamagedRange, verifyFiles } from './verify-files.ts';
+import { type DamagedRange, isOfChain, verifyFiles } from './verify-files.ts';
 
 /** Undefined where nobody has the entry. */
 export type EntryOf = (seq: number) => ChainEntry | undefined;
@@ -33,11 +33,7 @@ export function mendFiles(
   return chain.turn(() => mend(chain, ranges, entryOf));
 }
 
-async function mend(
-  chain: FollowedChain,
-  ranges: readonly DamagedRange[],
-  entryOf: EntryOf,
-): Promise<DamagedRange[]> {
+async function mend(chain: FollowedChain, ranges: readonly DamagedRange[], entryOf: EntryOf): Promise<DamagedRange[]> {
   const { row } = chain;
   const { chainTable } = chain.deps.index;
   const files = withFirst(chainFilesIn(await readFolder(chain.folder)), ranges);
@@ -67,9 +63,7 @@ async function mend(
     }
     await learnLateBodies(number, chain.folder, chain.deps);
     for (const shard of chainTable.waitingShards(number)) applyWaiting(number, shard, 'lost', chain.deps);
-    chain.deps.index.transaction(() =>
-      applyRecordsAgain(number, (entry) => readRecord(entry, chain.deps), chain.deps),
-    );
+    chain.deps.index.transaction(() => applyRecordsAgain(number, (entry) => readRecord(entry, chain.deps), chain.deps));
   }
   return await verifyFiles(chain);
 }
@@ -127,7 +121,7 @@ async function mendFile(
       if (part.kind !== 'entry') continue;
       const { seq } = part.head.header;
       const isOurs = seq >= writer.next && (lastSeq === undefined || seq <= lastSeq);
-      if (!isOurs || !isKnownLink(part.head.link, seq, chain)) continue;
+      if (!isOurs || !isOfChain(part, writer.link, writer.next, chain)) continue;
       await fillUntil(seq);
       // A late body that is damaged comes back beside its header.
       const entry = part.body === undefined ? (entryOf(seq) ?? (part.isBodyDamaged ? undefined : part)) : part;
@@ -145,7 +139,9 @@ async function mendFile(
 }
 
 interface MendingWriter {
+  /** Of the next entry: its seq, and the link that it follows where that is known. */
   readonly next: number;
+  readonly link: Link | undefined;
   put(entry: ChainEntry | undefined): Promise<boolean>;
   finish(): Promise<MendedFile>;
   discard(): Promise<void>;
@@ -162,6 +158,9 @@ async function openMending(chain: FollowedChain, name: FileName, before: Link | 
   return {
     get next() {
       return next;
+    },
+    get link() {
+      return link;
     },
     async put(entry) {
       if (entry === undefined || !continues(entry, next, link, chain)) return false;

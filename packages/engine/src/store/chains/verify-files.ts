@@ -53,7 +53,10 @@ export async function damagedRanges(chain: FollowedChain, signal?: AbortSignal):
         if (seq >= next) problem ??= `${path} is damaged at byte ${part.offset}: entry ${incarnation}/${seq}`;
         continue;
       }
-      close(seq - 1, problem ?? `entries before ${incarnation}/${seq} are gone: ${path} does not follow the file before it`);
+      close(
+        seq - 1,
+        problem ?? `entries before ${incarnation}/${seq} are gone: ${path} does not follow the file before it`,
+      );
       problem = undefined;
       const wrong = bodyProblem(part, name, chain);
       if (wrong !== undefined) ranges.push({ firstSeq: seq, lastSeq: seq, message: `${path}: ${wrong}` });
@@ -62,12 +65,13 @@ export async function damagedRanges(chain: FollowedChain, signal?: AbortSignal):
     }
   }
   const end = chain.position;
-  if (end !== undefined) close(end.seq, problem ?? `the files in ${chain.folder} end before entry ${end.incarnation}/${end.seq}`);
+  if (end !== undefined)
+    close(end.seq, problem ?? `the files in ${chain.folder} end before entry ${end.incarnation}/${end.seq}`);
   return ranges;
 }
 
 /** The index knows the link, or the entry continues what was read, or its signature says so behind a hole. */
-function isOfChain({ head }: ScannedEntry, link: Link, next: number, chain: FollowedChain): boolean {
+export function isOfChain({ head }: ScannedEntry, link: Link | undefined, next: number, chain: FollowedChain): boolean {
   const { seq, previous, vault, agent } = head.header;
   const { deps, row } = chain;
   if (vault !== deps.vault || agent !== chain.agent) return false;
