@@ -7,8 +7,8 @@ import type { SnapshotBody } from '../log/record-body.ts';
 import type { Entry } from '../tree/entry.ts';
 import type { CaptureDeps, CaptureInput, CaptureReport } from './capture-types.ts';
 import { ChunkIntake } from './chunk-intake.ts';
-import { HeldChunks } from './held-chunks.ts';
 import { splitIds } from './earlier-snapshot.ts';
+import { HeldChunks } from './held-chunks.ts';
 import { RowStore } from './row-store.ts';
 import type { StoredContentDeps } from './stored-content.ts';
 import { Tally } from './tally.ts';
@@ -68,7 +68,13 @@ export class CaptureRun {
     const { held } = this;
     this.writer = deps.chunks.openWriter({ onPack: (packClass, frames) => held.addPack(packClass, frames) });
     const keyId = deps.keys.currentKeyId;
-    this.intake = new ChunkIntake({ index: deps.index.chunks, writer: this.writer, session, keyId, hold: (ids) => held.hold(ids) });
+    this.intake = new ChunkIntake({
+      index: deps.index.chunks,
+      writer: this.writer,
+      session,
+      keyId,
+      hold: (ids) => held.hold(ids),
+    });
     this.rows = new RowStore(deps.index.folders, input.root.name);
     this.lanes = new WorkerLanes(deps.pool.size);
     this.epoch = rowsAreOf(before, input.root.name, deps) ? deps.index.chunks.lossEpoch() : NEVER;

@@ -47,7 +47,9 @@ export async function capture(input: CaptureInput, deps: CaptureDeps): Promise<C
     failpoint('capture.chunks-durable');
     const isKept = treeUnchanged && input.skipUnchanged === true && before.body.unfinished !== true;
     if (isKept) await deps.chain.sync();
-    const snapshot = isKept ? { link: before.id, seq: before.seq } : await deps.chain.append(run.body(entry), run.shard);
+    const snapshot = isKept
+      ? { link: before.id, seq: before.seq }
+      : await deps.chain.append(run.body(entry), run.shard);
     failpoint('capture.recorded');
     run.rememberFolders(snapshot.link);
     forgetFolders(run);
@@ -61,7 +63,10 @@ export async function capture(input: CaptureInput, deps: CaptureDeps): Promise<C
   }
 }
 
-function beginCapture(root: string, { index, identity }: CaptureDeps): { session: number; before: SnapshotRow | undefined } {
+function beginCapture(
+  root: string,
+  { index, identity }: CaptureDeps,
+): { session: number; before: SnapshotRow | undefined } {
   const before = index.log.latestSnapshot(identity.agentId, root);
   const claims = before === undefined ? [] : [before.id];
   return { before, session: index.chunks.beginSession(`capture of ${root}`, claims) };

@@ -3,7 +3,7 @@
  * before are added when no entry holds them there (docs/chain.md 2.1, 2.2).
  */
 import type { Form } from '../chain/forms.ts';
-import { EdgeError, toEdgeError } from '../core/errors.ts';
+import { type EdgeError, toEdgeError } from '../core/errors.ts';
 import type { AgentId, ChunkId, PackClass } from '../core/ids.ts';
 import type { ChunkIndex, FrameRow } from '../core/ports/index.ts';
 import type { Chains, OwnChain } from '../ports/chains.ts';

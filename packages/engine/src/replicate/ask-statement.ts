@@ -16,7 +16,7 @@ export interface AskedStatement {
   readonly belief: PeerBelief;
 }
 
-/** Asks with a fresh nonce, lists included. E_INTEGRITY for an answer that is not this holder's to this question. */
+/** Asks with a fresh nonce, lists included. Nothing is noted yet. E_INTEGRITY for an answer that is not this holder's to this question. */
 export async function askStatement(
   member: Member,
   link: Pick<PeerLink, 'statement' | 'label'>,

@@ -9,34 +9,52 @@ import type { RandomBytes } from '../core/clock.ts';
 import { EdgeError } from '../core/errors.ts';
 import { toHex } from '../core/ids.ts';
 import { MIB } from '../core/limits.ts';
+import type { TargetId } from '../core/ports/index.ts';
 import type { OutgoingFrame, PeerLink } from '../core/ports/peer.ts';
-import type { PeerAnswer } from './answers.ts';
+import type { AskedStatement } from './ask-statement.ts';
 import { isListed } from './listed.ts';
 import type { ReplicateDeps } from './replicate-deps.ts';
 import { supplyForms } from './supply-forms.ts';
 
-/** Adds of which a chunk is looked at after a pass. */
-export const AUDITED_ADDS = 4;
+/** Chunks that are looked at after a pass. */
+const SAMPLES = 4;
+/** Entries that are looked into for them. */
+const TRIES_MAX = 64;
 /** Larger ones are passed over: an audit is not to cost what it looks at. */
 const SAMPLE_BYTES_MAX = MIB;
 
-type AuditDeps = Pick<ReplicateDeps, 'chains' | 'self' | 'sources' | 'opener' | 'sodium' | 'random'>;
+type AuditDeps = Pick<ReplicateDeps, 'chains' | 'index' | 'opener' | 'random' | 'self' | 'sodium' | 'sources'>;
 
-/** An add entry that was sent. */
-export interface SentAdd {
-  readonly seq: number;
-  readonly shard: number;
-}
-
-/** E_INTEGRITY when the holder does not have a chunk that it states as whole. */
+/**
+ * Looks at what was not audited yet of this store in its present epoch. Nothing of the answer may be noted when this throws. E_INTEGRITY when the holder
+ * does not have a chunk that it states as whole.
+ */
 export async function auditSample(
+  target: TargetId,
   link: PeerLink,
-  adds: readonly SentAdd[],
-  answer: Pick<PeerAnswer, 'statement' | 'lists'>,
+  asked: Pick<AskedStatement, 'statement' | 'lists'>,
   deps: AuditDeps,
   signal?: AbortSignal,
 ): Promise<void> {
-  const forms = sampleForms(adds, answer, deps);
+  const { storeId, epoch, position } = asked.statement;
+  const store = `${storeId}/${epoch}/`;
+  const key = `audited.${target}`;
+  const noted = deps.index.kv.get(key) ?? '';
+  const afterSeq = noted.startsWith(store) ? Number(noted.slice(store.length)) : 0;
+  const untilSeq = position?.seq ?? 0;
+  if (untilSeq <= afterSeq) return;
+  await auditForms(sampleForms(afterSeq, untilSeq, asked, deps), link, deps, signal);
+  // What is not whole there yet is looked at when it is.
+  const wholeSeq = Math.min(untilSeq, ...asked.statement.shards.map(({ whole }) => whole));
+  if (wholeSeq > afterSeq) deps.index.kv.set(key, `${store}${wholeSeq}`);
+}
+
+async function auditForms(
+  forms: readonly Form[],
+  link: PeerLink,
+  deps: AuditDeps,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   const frames: OutgoingFrame[] = [];
   for await (const frame of supplyForms(forms, deps, { count: 0, first: undefined }, signal)) frames.push(frame);
   if (frames.length === 0) return;
@@ -65,29 +83,50 @@ export async function auditSample(
   }
 }
 
-/** A form of each of the adds that the holder states to have, chosen by chance. */
+/** Forms of adds after a seq that the holder states to have: of adds chosen by chance, one form of each. */
 function sampleForms(
-  adds: readonly SentAdd[],
-  { statement, lists }: Pick<PeerAnswer, 'statement' | 'lists'>,
+  afterSeq: number,
+  untilSeq: number,
+  { statement, lists }: Pick<AskedStatement, 'statement' | 'lists'>,
   { chains, self, random }: AuditDeps,
 ): Form[] {
-  return adds.flatMap(({ seq, shard }) => {
-    const stated = statement.shards.find((one) => one.shard === shard);
-    if (stated === undefined || seq > stated.applied) return [];
-    const list = lists.get(shard);
-    const forms = chains.forms(self.agentId, seq).filter((form) => {
-      const isStated = seq <= stated.whole || (list !== undefined && !isListed(list, form.id));
+  const samples: Form[] = [];
+  for (const seq of seqsToTry(afterSeq, untilSeq, random)) {
+    if (samples.length === SAMPLES) break;
+    const all = chains.forms(self.agentId, seq);
+    // An entry of another kind has no forms. What a later entry released is not owed any more.
+    const holds = chains.holdsOf(
+      self.agentId,
+      all.map(({ id }) => id),
+    );
+    const forms = all.filter((form, i) => {
+      const isStated = holds[i]!.some(({ shard, seq: addedSeq }) => {
+        const stated = statement.shards.find((one) => one.shard === shard);
+        if (stated === undefined || addedSeq > stated.applied) return false;
+        const list = lists.get(shard);
+        return addedSeq <= stated.whole || (list !== undefined && !isListed(list, form.id));
+      });
       return isStated && form.sealedBytes <= SAMPLE_BYTES_MAX;
     });
     const form = forms[below(forms.length, random)];
-    // What a later entry released is not owed any more.
-    if (form === undefined || (chains.heldForms(self.agentId, [form.id])[0] ?? []).length === 0) return [];
-    return [form];
-  });
+    if (form !== undefined) samples.push(form);
+  }
+  return samples;
+}
+
+/** All of a short range in an order by chance; of a long one some. */
+function* seqsToTry(afterSeq: number, untilSeq: number, random: RandomBytes): Generator<number> {
+  const length = untilSeq - afterSeq;
+  if (length > TRIES_MAX) {
+    for (let i = 0; i < TRIES_MAX; i++) yield afterSeq + 1 + below(length, random);
+    return;
+  }
+  const seqs = Array.from({ length }, (_, i) => afterSeq + 1 + i);
+  while (seqs.length > 0) yield seqs.splice(below(seqs.length, random), 1)[0]!;
 }
 
 /** A number from 0 on that is less than the limit. */
-export function below(limit: number, random: RandomBytes): number {
+function below(limit: number, random: RandomBytes): number {
   const [a, b, c, d] = random(4) as unknown as [number, number, number, number];
   return Math.floor(((a * 2 ** 24 + b * 2 ** 16 + c * 2 ** 8 + d) / 2 ** 32) * limit);
 }
@@ -97,5 +136,7 @@ function doesNotHave(link: PeerLink, { id }: OutgoingFrame): EdgeError {
   return new EdgeError('E_INTEGRITY', `${link.label} states that it has chunk ${chunk.slice(0, 8)}, and cannot prove it`, {
     hint: 'Nothing that it says counts. Look at the store of that machine: edgestore scrub --all.',
     context: { chunk },
+    // A holder that meets damage now states it the next time.
+    retryable: true,
   });
 }

@@ -6,10 +6,8 @@ import type { Statement } from '../chain/statement.ts';
 import { EdgeError } from '../core/errors.ts';
 import { failpoint } from '../core/failpoint.ts';
 import type { Member, PeerLink } from '../core/ports/peer.ts';
-import { askStatement, noteBelief } from './ask-statement.ts';
-import { auditSample } from './audit-sample.ts';
 import { giveSlots } from './give-slots.ts';
-import { commonSeq, refuseWhenPutBack } from './own-trail.ts';
+import { questionHolder } from './question-holder.ts';
 import type { ReplicateDeps, ReplicateReport } from './replicate-deps.ts';
 import { sendBodies, sendEntries } from './send-chain.ts';
 import { type SentFrames, sendFrames } from './send-frames.ts';
@@ -24,27 +22,19 @@ export async function replicateToPeer(
   deps: ReplicateDeps,
   signal?: AbortSignal,
 ): Promise<ReplicateReport> {
-  refuseWhenPutBack(deps);
-  let asked = await askStatement(member, link, deps, signal);
-  const from = await commonSeq(asked.statement.position, link, deps, signal);
-  noteBelief(member.agent, asked, deps);
+  let asked = await questionHolder(member, link, deps, signal);
   const end = deps.chain.position();
   let entries = 0;
   let sent: SentFrames | undefined;
   if (end !== undefined) {
-    const sentChain = await sendEntries(link, from, end, deps, signal);
+    const sentChain = await sendEntries(link, asked.fromSeq, end, deps, signal);
     entries = sentChain.entries;
     failpoint('replicate.entries-sent');
     const open = shardsToFill(asked.statement, sentChain.entries > 0, deps);
     for (const shard of new Set([...open.bodies, ...sentChain.shards])) await sendBodies(link, shard, deps, signal);
     sent = await sendFrames(link, open.frames, deps, signal);
     failpoint('replicate.frames-sent');
-    if (entries > 0 || sent.chunks > 0) {
-      asked = await askStatement(member, link, deps, signal);
-      await commonSeq(asked.statement.position, link, deps, signal);
-      await auditSample(link, sentChain.adds, asked, deps, signal);
-      noteBelief(member.agent, asked, deps);
-    }
+    if (entries > 0 || sent.chunks > 0) asked = await questionHolder(member, link, deps, signal);
   }
   await giveSlots(member, link, asked.statement, deps, signal);
   refuseIncomplete(asked.statement, sent, link);

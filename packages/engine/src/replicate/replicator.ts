@@ -7,13 +7,12 @@ import type { PeerDirectory } from '../core/ports/peer.ts';
 import type { OwedIndex } from '../ports/beliefs.ts';
 import type { Placed } from '../ports/placed.ts';
 import { createAnswers, type PeerAnswer } from './answers.ts';
-import { askStatement, noteBelief } from './ask-statement.ts';
 import { backoffMs, isFinal } from './backoff.ts';
 import { clonedStore } from './clones.ts';
 import { type CoverageDeps, coveringTargets } from './coverage.ts';
 import { type Durability, type DurabilityLevel, durabilityOf } from './durability.ts';
-import { commonSeq } from './own-trail.ts';
 import { createPlaced } from './placed.ts';
+import { questionHolder } from './question-holder.ts';
 import { createReachMeets } from './reach-meets.ts';
 import type { ReplicateReport } from './replicate-deps.ts';
 import { type BucketDeps, type BucketTarget, replicateToBucket } from './replicate-to-bucket.ts';
@@ -251,10 +250,7 @@ export function createReplicator(deps: ReplicatorDeps): Replicator {
     async ask(target, signal) {
       if (target.type === 'bucket') return undefined;
       const link = linkOf(target);
-      const asking = { ...deps, index };
-      const asked = await askStatement(target.member, link, asking, signal);
-      await commonSeq(asked.statement.position, link, asking, signal);
-      noteBelief(target.target, asked, asking);
+      await questionHolder(target.member, link, { ...deps, index }, signal);
       return answers.ofPeer(target.member);
     },
     durability: async (snapshot, signal) =>

@@ -1,15 +1,13 @@
 /** Brings a holder's copy of the own chain up to date: headers and records first, then the bodies of hold entries that were left out. */
-import { EntryKind, HEAD_BYTES, isHoldKind } from '../chain/entry-head.ts';
+import { HEAD_BYTES, isHoldKind } from '../chain/entry-head.ts';
 import type { Position } from '../chain/position.ts';
 import { EdgeError } from '../core/errors.ts';
 import { MIB } from '../core/limits.ts';
 import type { EntryBody, PeerLink } from '../core/ports/peer.ts';
 import type { ChainEntry } from '../ports/chains.ts';
-import { AUDITED_ADDS, below, type SentAdd } from './audit-sample.ts';
 import type { ReplicateDeps } from './replicate-deps.ts';
 
 type ChainDeps = Pick<ReplicateDeps, 'chains' | 'self'>;
-type SendDeps = ChainDeps & Pick<ReplicateDeps, 'random'>;
 
 /** Bytes that are read and sent at a time. */
 const GROUP_BYTES = 4 * MIB;
@@ -23,8 +21,6 @@ export interface SentChain {
   readonly entries: number;
   /** Shards of which a body was left out. */
   readonly shards: ReadonlySet<number>;
-  /** Some of the adds, chosen by chance, for an audit. */
-  readonly adds: readonly SentAdd[];
 }
 
 /** Entries after `fromSeq` up to and with `end`. E_INTEGRITY when the holder does not have the end then. */
@@ -32,11 +28,9 @@ export async function sendEntries(
   link: PeerLink,
   fromSeq: number,
   end: Position,
-  { chains, self, random }: SendDeps,
+  { chains, self }: ChainDeps,
   signal?: AbortSignal,
 ): Promise<SentChain> {
-  const adds: SentAdd[] = [];
-  let addCount = 0;
   const shards = new Set<number>();
   let entries = 0;
   let along = 0;
@@ -51,12 +45,7 @@ export async function sendEntries(
     bytes = 0;
   };
   for await (const entry of chains.entries(self.agentId, { afterSeq: fromSeq, untilSeq: end.seq })) {
-    const { kind, shard, seq, bodyBytes } = entry.head.header;
-    if (kind === EntryKind.add) {
-      addCount++;
-      const at = addCount <= AUDITED_ADDS ? adds.length : below(addCount, random);
-      if (at < AUDITED_ADDS) adds[at] = { seq, shard };
-    }
+    const { kind, shard, bodyBytes } = entry.head.header;
     const isLeftOut = isHoldKind(kind) && (entry.body === undefined || along + bodyBytes > BODIES_ALONG_BYTES);
     if (isLeftOut) shards.add(shard);
     else if (isHoldKind(kind)) along += bodyBytes;
@@ -68,7 +57,7 @@ export async function sendEntries(
   await send();
   if (entries > 0 && (last?.seq !== end.seq || last.link !== end.link))
     throw new EdgeError('E_INTEGRITY', `${link.label} did not take the chain`, { retryable: true });
-  return { entries, shards, adds };
+  return { entries, shards };
 }
 
 /** Bodies of a shard's hold entries that the holder lacks. */

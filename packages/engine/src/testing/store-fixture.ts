@@ -3,9 +3,9 @@ import { createHash, randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { openRecordEntry } from '../chain/record-entry.ts';
 import type { Sodium } from '../codec/sodium.ts';
 import { loadSodium } from '../codec/sodium.ts';
-import { openRecordEntry } from '../chain/record-entry.ts';
 import type { AgentId, PackClass, VaultId } from '../core/ids.ts';
 import type { ChunkStore, SealedChunk } from '../core/ports/chunk-store.ts';
 import { type Index, openIndex } from '../index/open-index.ts';
@@ -82,7 +82,11 @@ export async function openStore(path: string, options: StoreOptions = {}): Promi
     const self = options.self ?? FIXTURE_SELF;
     const signSeed = options.signSeed ?? FIXTURE_SIGN_SEED;
     const own = sodium.crypto_sign_seed_keypair(signSeed).publicKey;
-    const { chains, own: chain, report } = await reconcileIndex({
+    const {
+      chains,
+      own: chain,
+      report,
+    } = await reconcileIndex({
       dataDir,
       index,
       vault,
@@ -105,8 +109,7 @@ export async function openStore(path: string, options: StoreOptions = {}): Promi
           openRecord: ({ head, body }) =>
             options.isBlind === true || body === undefined ? undefined : openRecordEntry(sodium, { head, body }, keys),
           onProblem: () => {},
-          signPublicKey: (agent, incarnation) =>
-            agent === self ? own : options.signPublicKey?.(agent, incarnation),
+          signPublicKey: (agent, incarnation) => (agent === self ? own : options.signPublicKey?.(agent, incarnation)),
           openCard:
             options.openCard ??
             (() => {

@@ -37,6 +37,8 @@ export async function openFollowedChains(deps: ChainsDeps, isRebuilt: boolean): 
   const known = chainTable.rows().filter(({ parent }) => parent === undefined);
   const agents = new Set(known.map(({ agent }) => agent));
   for (const name of await readFolder(deps.chainsDir)) if (/^[0-9a-f]{32}$/.test(name)) agents.add(name);
+  // What was stated before rests on an index that is gone.
+  if (isRebuilt && agents.size > 0) deps.raiseEpoch();
   const report = { entries: 0, moved: [] as { path: string; bytes: number }[], problems: [] as EdgeError[] };
   const chains = new Map<AgentId, FollowedChain>();
   for (const agent of [...agents].sort()) {
