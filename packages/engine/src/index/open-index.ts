@@ -11,6 +11,7 @@ import type { BeliefIndex, OwedIndex } from '../ports/beliefs.ts';
 import type { BodyBytes, ChainTable, ReleaseTurn } from '../ports/chain-index.ts';
 import type { ReleasedIndex } from '../ports/released.ts';
 import { beliefIndex } from './belief-index.ts';
+import { type BucketIndexTable, bucketIndex, ownPlaces } from './bucket-index.ts';
 import { chainTable } from './chain-table.ts';
 import { type ChunkIndexTable, chunkIndex } from './chunk-index.ts';
 import { markOpen, openDatabase } from './database.ts';
@@ -31,6 +32,7 @@ export interface Index {
   readonly chainTable: ChainTable;
   readonly beliefs: BeliefIndex;
   readonly owed: OwedIndex;
+  readonly buckets: BucketIndexTable;
   readonly released: ReleasedIndex;
   readonly holds: HoldIndexTable;
   readonly releases: ReleaseTurn;
@@ -84,7 +86,9 @@ export function openIndex(path: string, deps: IndexDeps): Index {
     bodies: deps.bodies ?? NO_BODIES,
     noteLoss: deps.noteLoss ?? (() => {}),
   });
-  const watcher = deps.watcher === undefined ? holds : bothWatchers(holds, deps.watcher);
+  const buckets = bucketIndex(db, ownPlaces(db));
+  const own = bothWatchers(holds, buckets.watcher);
+  const watcher = deps.watcher === undefined ? own : bothWatchers(own, deps.watcher);
   const releases = releaseMarks(db, { holds, isClaimed: (id) => chunks.isClaimed(id) });
   const chunks = chunkIndex(db, deps.clock, watcher, releases.isMarked);
   return {
@@ -94,6 +98,7 @@ export function openIndex(path: string, deps: IndexDeps): Index {
     chainTable: withSqliteErrors(chains, path),
     beliefs: withSqliteErrors(beliefIndex(db), path),
     owed: withSqliteErrors(owedIndex(db), path),
+    buckets: withSqliteErrors(buckets, path),
     released: withSqliteErrors(releasedIndex(db), path),
     holds: withSqliteErrors(holds, path),
     releases: withSqliteErrors(releases, path),

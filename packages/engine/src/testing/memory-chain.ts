@@ -170,6 +170,7 @@ function makeChain(
         const held = holds().get(shard);
         return Uint8Array.from(ids, (id) => (held?.has(toHex(id)) === true ? 1 : 0));
       },
+      branchEntries: async function* () {},
       branches: () => [],
       problems: () => [],
     } as Chains,

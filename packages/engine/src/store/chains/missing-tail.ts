@@ -40,7 +40,7 @@ export async function takeTail(chain: FollowedChain, entries: readonly ChainEntr
 }
 
 /** The index as it was at a seq, made again from the files. */
-function rewindIndex(chain: FollowedChain, seq: number): void {
+export function rewindIndex(chain: FollowedChain, seq: number): void {
   const { index } = chain.deps;
   const { chain: number } = chain.row!;
   index.transaction(() => {

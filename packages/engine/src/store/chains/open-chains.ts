@@ -3,9 +3,8 @@
  * applied, and an index that is ahead of its file is a loss.
  */
 import { open, unlink } from 'node:fs/promises';
-import { requireBody } from '../../chain/entry-head.ts';
 import type { UnsatisfiedReason } from '../../chain/statement.ts';
-import { EdgeError, isEdgeError, toEdgeError } from '../../core/errors.ts';
+import { EdgeError, toEdgeError } from '../../core/errors.ts';
 import { failpoint } from '../../core/failpoint.ts';
 import type { AgentId } from '../../core/ids.ts';
 import type { ChainRow, EntryRow } from '../../ports/chain-index.ts';
@@ -14,12 +13,11 @@ import { syncFolder } from '../durable-write.ts';
 import { applyEntries, applyWaiting } from './apply-entries.ts';
 import { finishSplit, openBranches } from './branches.ts';
 import { copyRange, type FileEnd } from './chain-file.ts';
-import { bodiesFile, chainFile, chainFilesIn, chainFolder } from './chain-paths.ts';
+import { chainFile, chainFilesIn, chainFolder } from './chain-paths.ts';
 import type { ChainsDeps } from './chains-deps.ts';
 import { FollowedChain } from './followed-chain.ts';
-import { readBodies } from './late-bodies.ts';
+import { learnLateBodies } from './learn-late-bodies.ts';
 import { DAMAGE_HINT, lookInFile, readChainEnd } from './read-chain-end.ts';
-import { readHead } from './read-entry.ts';
 
 export interface OpenChainsReport {
   /** Entries that the index did not know. */
@@ -151,19 +149,9 @@ class Opening {
     const { index } = this.#deps;
     const row = index.chainTable.followed(this.#agent);
     if (row === undefined) return;
-    for (const name of chainFilesIn(await readFolder(folder)))
-      await this.#learnBodies(row.chain, bodiesFile(folder, name));
+    await learnLateBodies(row.chain, folder, this.#deps);
     for (const shard of index.chainTable.waitingShards(row.chain))
       applyWaiting(row.chain, shard, this.#missing, this.#deps);
-  }
-
-  async #learnBodies(chain: number, path: string): Promise<void> {
-    const { chainTable } = this.#deps.index;
-    for await (const { seq, body, at } of readBodies(path)) {
-      const entry = chainTable.entry(chain, seq);
-      if (entry === undefined || entry.bodyAt !== undefined || entry.bodyBytes !== body.length) continue;
-      if (isBodyOf(entry, body, this.#deps)) chainTable.setBody(chain, seq, at, true);
-    }
   }
 
   async #cut(
@@ -206,16 +194,6 @@ interface Report {
   entries: number;
   moved: { path: string; bytes: number }[];
   problems: EdgeError[];
-}
-
-function isBodyOf(entry: EntryRow, body: Uint8Array, deps: ChainsDeps): boolean {
-  try {
-    requireBody(readHead(entry, deps), body);
-    return true;
-  } catch (error) {
-    if (!isEdgeError(error, 'E_INTEGRITY', 'E_FORMAT')) throw error;
-    return false;
-  }
 }
 
 /** The last entry of the index that its file still has. */

@@ -50,7 +50,10 @@ export interface ScannedRest {
 
 export type ScannedPart = ScannedEntry | ScannedDamage | ScannedRest;
 
-/** Parts in order, from an item's beginning on; nothing for a file that is not there. E_IO, E_NEWER_FORMAT. */
+/**
+ * Parts in order, from an item's beginning on; nothing for a file that is not there. An entry of a newer version ends the file: one that others follow is
+ * a flipped bit. E_IO, E_NEWER_FORMAT.
+ */
 export async function* scanChainFile(path: string, from = 0): AsyncGenerator<ScannedPart> {
   const window = await FileWindow.open(path);
   if (window === undefined) return;
@@ -64,6 +67,7 @@ export async function* scanChainFile(path: string, from = 0): AsyncGenerator<Sca
       }
       const next = await nextEntry(window, at);
       if (next === undefined) {
+        await refuseNewer(window, at);
         yield { kind: 'rest', offset: at, end: window.size, isTorn: await isTorn(window, at) };
         return;
       }
@@ -94,8 +98,18 @@ function headOf(bytes: Uint8Array): SignedHead | undefined {
   try {
     return decodeHead(bytes);
   } catch (error) {
-    if (isEdgeError(error, 'E_FORMAT')) return undefined;
+    if (isEdgeError(error, 'E_FORMAT', 'E_NEWER_FORMAT')) return undefined;
     throw error;
+  }
+}
+
+async function refuseNewer(window: FileWindow, at: number): Promise<void> {
+  const start = await window.at(at, LENGTH_BYTES + HEAD_BYTES);
+  if (start.length < LENGTH_BYTES + HEAD_BYTES) return;
+  try {
+    decodeHead(start.subarray(LENGTH_BYTES));
+  } catch (error) {
+    if (!isEdgeError(error, 'E_FORMAT')) throw error;
   }
 }
 
