@@ -25,7 +25,9 @@ import { createWorkerPool } from './pipeline/worker-pool.ts';
 import { finishLogRepair, type LogRepair } from './scrub/place-repaired-log.ts';
 import { openChunkStore } from './store/chunk-store/open-chunk-store.ts';
 import { cleanDataDir, type DataDir, readFolder, requireDataDir } from './store/data-dir.ts';
+import { identifyWith } from './store/identify-frames.ts';
 import { type LogStore, openLogStore } from './store/log-store.ts';
+import { openMarksFile } from './store/marks-file.ts';
 import { createOwnLog, type OwnLog } from './store/own-log.ts';
 import { type RebuildReport, reconcileIndex } from './store/rebuild.ts';
 
@@ -94,7 +96,9 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     size: options.workers,
     config: { keys, chunker: descriptor.chunker, level: options.level },
   });
-  const index = openIndex(dataDir.indexFile, { clock, vault: keys.vaultId });
+  const marks = openMarksFile(dataDir.marksFile);
+  if (marks.problem !== undefined) warn({ code: 'W_DAMAGED', message: marks.problem.message });
+  const index = openIndex(dataDir.indexFile, { clock, vault: keys.vaultId, notes: marks });
   try {
     if (index.quarantined !== undefined) {
       const { path, why } = index.quarantined;
@@ -114,7 +118,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
         message: `an unfinished record of ${bytes} bytes at the end of a log was moved to ${path}`,
       });
     }
-    const chunks = openChunkStore({ packDir: dataDir.packDir, index: index.chunks, vault: keys.vaultId, clock });
+    const chunks = openChunkStore({ packDir: dataDir.packDir, index: index.chunks, vault: keys.vaultId, clock, warn });
     const openRecord = await recordOpener(sodium, keys, descriptor, identity, dataDir);
     const reconciled = await reconcileIndex({
       dataDir,
@@ -124,6 +128,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       vault: keys.vaultId,
       clock,
       openRecord,
+      identify: identifyWith(opener),
       ...(options.progress === undefined ? {} : { progress: options.progress }),
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     });

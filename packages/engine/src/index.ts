@@ -47,7 +47,7 @@ export type {
   VerifiedBytes,
 } from './core/ports/peer.ts';
 export type { Progress, ReportProgress, ReportWarning, Warning } from './core/ports/progress.ts';
-export type { SealedAddress, SealedFrame, SealedMiss, SealedSource } from './core/ports/sealed-source.ts';
+export type { MissReason, SealedAddress, SealedFrame, SealedMiss, SealedSource } from './core/ports/sealed-source.ts';
 export { endRelearning, isRelearned, knowsAllReceipts, noteRelearned, relearningSince } from './core/relearn.ts';
 export { applyDemote } from './demote/apply-demote.ts';
 export type {
@@ -148,8 +148,10 @@ export type { ScrubPlace, ScrubPlaces } from './scrub/scrub-types.ts';
 export { type BucketPacks, openBucketPacks } from './store/bucket/bucket-packs.ts';
 export { createBucketSource } from './store/bucket/bucket-source.ts';
 export { type BucketVault, openBucketVault } from './store/bucket/bucket-vault.ts';
+export { createIndexedSource } from './store/bucket/indexed-source.ts';
 export { type LearnedPacks, learnPacks } from './store/bucket/learn-packs.ts';
 export { type Bucket, openBucket } from './store/bucket/open-bucket.ts';
+export { requireVaultHere } from './store/bucket/require-vault-here.ts';
 export { createDataDir, type DataDir, dataDirAt, dataDirExists, readFolder, requireDataDir } from './store/data-dir.ts';
 export { type DataDirLock, lockDataDir, readLockHolder } from './store/data-dir-lock.ts';
 export { makeFolderDurably, removeIfThere, syncFolder, writeFileDurably } from './store/durable-write.ts';

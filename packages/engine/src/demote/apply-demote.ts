@@ -196,7 +196,7 @@ async function putPack(
   const { held } = group;
   const builder = createPackBuilder(deps.vault, 'data');
   const parts: Uint8Array[] = [builder.header()];
-  let createdNs = deps.clock.nowNs();
+  let createdNs = 0n;
   for (const chunk of held) {
     const sealed = {
       id: chunk.id,
@@ -208,12 +208,12 @@ async function putPack(
     } as const;
     parts.push(builder.frameHeader(sealed), chunk.sealed);
     builder.add(sealed);
-    // Moving does not make data young.
-    if (chunk.createdNs < createdNs) createdNs = chunk.createdNs;
+    // Moving does not make data young; nor does the pack make its youngest chunk old.
+    if (chunk.createdNs > createdNs) createdNs = chunk.createdNs;
   }
-  const { name, bytes, frames, tail } = builder.finish();
+  const { name, bytes, frames, tail } = builder.finish(createdNs);
   await store.packs.put(
-    name,
+    { name, packClass: 'data' },
     group.isWhole ? fillIn(group.body, parts, tail) : Buffer.concat([...parts, tail], bytes),
     signal,
   );

@@ -2,7 +2,7 @@
 import type { Opener } from '../codec/open.ts';
 import type { Sodium } from '../codec/sodium.ts';
 import type { Clock, RandomBytes } from '../core/clock.ts';
-import type { AgentId, ChunkId, PackName, VaultId } from '../core/ids.ts';
+import type { AgentId, ChunkId, PackClass, PackName, VaultId } from '../core/ids.ts';
 import type { ChunkStore } from '../core/ports/chunk-store.ts';
 import type { ChunkIndex, HoldIndex, LogIndex, PlacementIndex, StoreName } from '../core/ports/index.ts';
 import type { PeerDirectory } from '../core/ports/peer.ts';
@@ -89,7 +89,13 @@ export interface DemoteReport {
 export interface ColdStore {
   readonly name: StoreName;
   readonly label: string;
-  readonly packs: { put(name: PackName, body: Uint8Array, signal?: AbortSignal): Promise<void> };
+  readonly packs: {
+    put(
+      pack: { readonly name: PackName; readonly packClass: PackClass },
+      body: Uint8Array,
+      signal?: AbortSignal,
+    ): Promise<void>;
+  };
   readonly source: SealedSource;
 }
 

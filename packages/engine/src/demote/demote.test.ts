@@ -46,6 +46,7 @@ beforeEach(async () => {
     random: createSeededRandom(1),
   });
   bucket = openBucket({ name: 'archive', store: objects, vault: FIXTURE_VAULT, life }, { index: store.index.chunks });
+  await bucket.vault.putDescriptor(Buffer.from('this vault'));
   aheadNs = 0n;
   peers = new Map();
   seq = 0;

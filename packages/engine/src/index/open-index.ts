@@ -6,6 +6,7 @@ import type { Clock } from '../core/clock.ts';
 import type { VaultId } from '../core/ids.ts';
 import type { FrameWatcher } from '../core/ports/frame-watcher.ts';
 import type { FolderCache, KeyValue, PlacementIndex, QueueIndex } from '../core/ports/index.ts';
+import type { MarkNotes } from '../core/ports/mark-notes.ts';
 import { type ChunkIndexTable, chunkIndex } from './chunk-index.ts';
 import { markOpen, openDatabase } from './database.ts';
 import { folderCache } from './folder-cache.ts';
@@ -41,7 +42,7 @@ export interface Index {
  */
 export function openIndex(
   path: string,
-  deps: { readonly clock: Clock; readonly vault: VaultId; readonly watcher?: FrameWatcher },
+  deps: { readonly clock: Clock; readonly vault: VaultId; readonly watcher?: FrameWatcher; readonly notes?: MarkNotes },
 ): Index {
   const { db, quarantined } = openDatabase(path, deps.vault, deps.clock);
   const kv = withSqliteErrors(keyValueTable(db), path);
@@ -59,7 +60,7 @@ export function openIndex(
     path,
   );
   return {
-    chunks: withSqliteErrors(chunkIndex(db, deps.clock, deps.watcher), path),
+    chunks: withSqliteErrors(chunkIndex(db, deps.clock, deps.watcher, deps.notes), path),
     log: withSqliteErrors(logIndex(db), path),
     folders: withSqliteErrors(folderCache(db), path),
     placements: withSqliteErrors(placementIndex(db), path),

@@ -11,6 +11,7 @@ import { decodeSegment } from '../log/segment.ts';
 import { openBucketPacks } from '../store/bucket/bucket-packs.ts';
 import { type BucketAddress, createBucketSource } from '../store/bucket/bucket-source.ts';
 import { findVaults, openBucketVault } from '../store/bucket/bucket-vault.ts';
+import { requireVaultHere } from '../store/bucket/require-vault-here.ts';
 
 export interface BucketRecoveryInput {
   readonly store: ObjectStore;
@@ -44,7 +45,7 @@ export async function openBucketRecovery(
       try {
         const contents = await packs.readContents(pack, signal);
         for (const { id, keyId, sealedBytes, offset } of contents?.frames ?? []) {
-          found.set(toHex(id), { id, keyId, sealedBytes, offset, pack: pack.name });
+          found.set(toHex(id), { id, keyId, sealedBytes, offset, pack: pack.name, packClass: pack.packClass });
         }
       } catch (error) {
         damaged(error);
@@ -53,7 +54,11 @@ export async function openBucketRecovery(
     return found;
   }
   let known = new Map<HexId, BucketAddress>();
-  const bare = createBucketSource({ packs, locate: (ids) => ids.map((id) => known.get(toHex(id))) });
+  const bare = createBucketSource({
+    packs,
+    requireIdentity: (stop) => requireVaultHere(files, stop),
+    locate: (ids) => ids.map((id) => known.get(toHex(id))),
+  });
 
   async function* records(agent: AgentId, stop?: AbortSignal): AsyncGenerator<Uint8Array> {
     for (const segment of await files.segments(agent, stop)) {

@@ -31,7 +31,13 @@ export interface BucketTarget {
   /** `store:<name>`, or `store-meta:<name>` for trees and log only: a page that is placed there says nothing about its files. */
   readonly target: string;
   readonly scope: 'all' | 'meta';
-  readonly packs: { put(name: PackName, body: Uint8Array, signal?: AbortSignal): Promise<void> };
+  readonly packs: {
+    put(
+      pack: { readonly name: PackName; readonly packClass: PackClass },
+      body: Uint8Array,
+      signal?: AbortSignal,
+    ): Promise<void>;
+  };
   readonly vault: {
     readonly label: string;
     putDescriptor(bytes: Uint8Array, signal?: AbortSignal): Promise<boolean>;
@@ -119,6 +125,7 @@ interface PackWriter {
 interface OpenPack {
   readonly builder: PackBuilder;
   readonly parts: Uint8Array[];
+  readonly ids: ChunkId[];
 }
 
 function openPackWriter(bucket: BucketTarget, deps: ReplicateDeps, signal: AbortSignal | undefined): PackWriter {
@@ -152,13 +159,15 @@ function openPackWriter(bucket: BucketTarget, deps: ReplicateDeps, signal: Abort
     const pack = open.get(packClass);
     if (pack === undefined) return;
     open.delete(packClass);
-    const finished = pack.builder.finish();
+    // Copying does not make data young.
+    const storedNs = youngestOf(deps.index.chunks.locate(pack.ids)) ?? deps.clock.nowNs();
+    const finished = pack.builder.finish(storedNs);
     const body = Buffer.concat([...pack.parts, finished.tail], finished.bytes);
-    await bucket.packs.put(finished.name, body, signal);
+    await bucket.packs.put({ name: finished.name, packClass }, body, signal);
     failpoint('replicate.bucket-pack-put');
     const { name, bytes, frames } = finished;
     deps.index.chunks.addPack(
-      { name, store: bucket.store, packClass, bytes, frames: frames.length, createdNs: deps.clock.nowNs() },
+      { name, store: bucket.store, packClass, bytes, frames: frames.length, createdNs: storedNs },
       frames,
     );
     const ids = Array.from(frames, (frame) => frame.id);
@@ -189,6 +198,7 @@ function openPackWriter(bucket: BucketTarget, deps: ReplicateDeps, signal: Abort
         const { id, keyId, sealed: bytes, sealedSha256: sha256, identified } = chunk;
         pack.parts.push(pack.builder.frameHeader({ id, packClass, keyId, bytes, sha256, identified }), bytes);
         pack.builder.add({ id, packClass, keyId, bytes, sha256, identified });
+        pack.ids.push(id);
         totals.chunks++;
         totals.bytes += bytes.length;
         if (pack.builder.bytes >= PACK_BYTES_TARGET) await put(packClass);
@@ -213,9 +223,20 @@ function openPackWriter(bucket: BucketTarget, deps: ReplicateDeps, signal: Abort
   };
 }
 
+/** When the youngest of the chunks was first stored; undefined when none of them is known here. */
+function youngestOf(located: readonly (readonly { readonly createdNs: bigint }[])[]): bigint | undefined {
+  let youngest: bigint | undefined;
+  for (const copies of located) {
+    let stored: bigint | undefined;
+    for (const { createdNs } of copies) if (stored === undefined || createdNs < stored) stored = createdNs;
+    if (stored !== undefined && (youngest === undefined || stored > youngest)) youngest = stored;
+  }
+  return youngest;
+}
+
 function beginPack(vault: VaultId, packClass: PackClass): OpenPack {
   const builder = createPackBuilder(vault, packClass);
-  return { builder, parts: [builder.header()] };
+  return { builder, parts: [builder.header()], ids: [] };
 }
 
 /** Descriptor, slots and cards: cheap to compare by a digest of what was put last. */

@@ -9,6 +9,7 @@ import type { Member, PeerDirectory, PeerLink } from '../core/ports/peer.ts';
 import { publicKeyOf } from '../keys/ed25519.ts';
 import { decodeEnvelope, openRecord } from '../log/record.ts';
 import { decodeSegment } from '../log/segment.ts';
+import type { NamedPack } from '../store/bucket/bucket-layout.ts';
 import { openBucketPacks } from '../store/bucket/bucket-packs.ts';
 import { openBucketVault } from '../store/bucket/bucket-vault.ts';
 import { createHolder } from '../store/holder.ts';
@@ -395,10 +396,10 @@ describe('replicating to a bucket', () => {
   ): Promise<number> {
     const { agentId, incarnation } = identity();
     const packs = openBucketPacks({ store, vault: FIXTURE_VAULT, life: { agent: agentId, incarnation } });
-    const where = new Map<string, { pack: string; offset: number; sealedBytes: number; keyId: number }>();
+    const where = new Map<string, { pack: NamedPack; offset: number; sealedBytes: number; keyId: number }>();
     for await (const pack of packs.list()) {
       const contents = await packs.readContents(pack);
-      for (const frame of contents!.frames) where.set(toHex(frame.id), { ...frame, pack: pack.name });
+      for (const frame of contents!.frames) where.set(toHex(frame.id), { ...frame, pack });
     }
     const vault = openBucketVault(store, FIXTURE_VAULT);
     let snapshots = 0;

@@ -32,6 +32,8 @@ export interface DataDir {
   readonly repairedDir: string;
   readonly holdsDir: string;
   readonly indexFile: string;
+  /** Copies that were found bad, packs that are gone (`docs/formats/marks.md`). */
+  readonly marksFile: string;
   readonly runDir: string;
   readonly socketFile: string;
   slotFile(slotId: string): string;
@@ -69,6 +71,7 @@ export function dataDirAt(path: string, options: { readonly packDir?: string | u
     repairedDir: join(logDir, '.repaired'),
     holdsDir,
     indexFile: join(root, 'index.sqlite'),
+    marksFile: join(root, 'marks'),
     runDir,
     socketFile: join(runDir, 'agent.sock'),
     slotFile: (slotId) => join(slotsDir, `${slotId}.slot`),

@@ -69,7 +69,9 @@ export interface HolderDeps {
   readonly clock: Clock;
   readonly dataDir: Pick<DataDir, 'holdLogFile' | 'packDir'>;
   readonly index: {
-    readonly chunks: ChunkIndex & { noteIdentified(id: ChunkId, pack: string): void };
+    readonly chunks: ChunkIndex & {
+      noteIdentified(copies: readonly { readonly id: ChunkId; readonly pack: string }[]): void;
+    };
     readonly holds: HolderHoldIndex;
     readonly log: { applyRecord(record: HashedEnvelope, body: RecordBody | undefined): void };
   };
@@ -223,7 +225,7 @@ async function identifyCopy(copies: readonly ChunkLocation[], deps: HolderDeps):
       if (!('sealed' in outcome)) continue;
       const [isGood] = await deps.identify([{ id, keyId, packClass, sealed: outcome.sealed }]);
       if (isGood === true) {
-        deps.index.chunks.noteIdentified(id, pack);
+        deps.index.chunks.noteIdentified([{ id, pack }]);
         return true;
       }
       deps.index.chunks.markBad(id, pack, 'it does not open to what its id names');

@@ -16,6 +16,7 @@ import type { Head, RecordBody } from '../log/record-body.ts';
 import { packFolder } from './chunk-store/pack-folder.ts';
 import { requirePackFolder } from './chunk-store/pack-folder-marker.ts';
 import { type DataDir, packsAreInside } from './data-dir.ts';
+import type { IdentifyFrames } from './identify-frames.ts';
 import type { LogStore } from './log-store.ts';
 import { type AppliedHoldBatch, rebuildHolds } from './rebuild-holds.ts';
 import { rebuildLogs } from './rebuild-logs.ts';
@@ -23,7 +24,11 @@ import { rebuildPacks } from './rebuild-packs.ts';
 
 /** The parts of the index that a rebuild writes; `openIndex` gives one. */
 export interface RebuildableIndex {
-  readonly chunks: ChunkIndex & { doomedPacks(): PackName[]; packUnlinked(name: PackName): void };
+  readonly chunks: ChunkIndex & {
+    doomedPacks(): PackName[];
+    packUnlinked(name: PackName): void;
+    restoreNoted(): void;
+  };
   readonly log: {
     headOf(agent: AgentId): Head | undefined;
     applyRecord(record: HashedEnvelope, body: RecordBody | undefined): void;
@@ -52,6 +57,8 @@ export interface RebuildDeps {
   readonly openRecord: (record: Uint8Array) => RecordBody | undefined;
   /** This agent: a damaged newest record of its own log is thrown, since its next record would stand on it. */
   readonly self?: AgentId;
+  /** Opens frames that were found in a damaged pack; without it none of them counts. */
+  readonly identify?: IdentifyFrames;
   readonly progress?: ReportProgress;
   readonly signal?: AbortSignal;
 }
@@ -75,12 +82,12 @@ export async function reconcileIndex(deps: RebuildDeps): Promise<RebuildReport> 
   if (!packsAreInside(deps.dataDir)) await requirePackFolder(deps.dataDir.packDir, deps.vault, expectsPacks);
   // Until the hold logs are read nobody knows what others hold here, so nothing may be dropped.
   if (rebuilt) index.holds.setIncomplete('the hold logs are not read yet');
-  const packs = await rebuildPacks(packFolder(deps.dataDir.packDir), rebuilt, deps, problems);
+  const packs = await rebuildPacks(packFolder(deps.dataDir.packDir, deps.vault), rebuilt, deps, problems);
   failpoint('rebuild.packs-done');
   if (packs.missing.length > 0) {
     problems.push(
       new EdgeError('E_INTEGRITY', `${packs.missing.length} packs are gone from ${deps.dataDir.packDir}`, {
-        hint: 'The next sync stores again what is still in the roots; the rest comes from other copies.',
+        hint: 'The next sync stores again what is still in the roots; the rest comes from other copies. Status shows it until all of it is there.',
         context: { packs: packs.missing.slice(0, 20) },
       }),
     );
@@ -93,6 +100,7 @@ export async function reconcileIndex(deps: RebuildDeps): Promise<RebuildReport> 
     index.transaction(() => {
       // Of a data dir that was just made nothing is to be learned elsewhere.
       if (packs.adopted + records + holdBatches > 0) index.kv.set(RELEARN, formatTimeNs(deps.clock.nowNs()));
+      index.chunks.restoreNoted();
       index.markBuilt();
     });
     failpoint('rebuild.marked');

@@ -5,11 +5,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { PackClass, VaultId } from '../core/ids.ts';
 import type { ChunkStore, SealedChunk } from '../core/ports/chunk-store.ts';
+import type { ReportWarning } from '../core/ports/progress.ts';
 import { type Index, openIndex } from '../index/open-index.ts';
 import type { RecordBody } from '../log/record-body.ts';
 import { openChunkStore } from '../store/chunk-store/open-chunk-store.ts';
 import { cleanDataDir, createDataDir, type DataDir, dataDirAt } from '../store/data-dir.ts';
+import type { IdentifyFrames } from '../store/identify-frames.ts';
 import { type LogStore, openLogStore } from '../store/log-store.ts';
+import { openMarksFile } from '../store/marks-file.ts';
 import { type RebuildReport, reconcileIndex } from '../store/rebuild.ts';
 import { realClock } from './real-clock.ts';
 
@@ -27,6 +30,8 @@ export interface OpenedStore {
 export interface StoreOptions {
   readonly floorBytes?: number;
   readonly packDir?: string;
+  readonly identify?: IdentifyFrames;
+  readonly warn?: ReportWarning;
   readonly openRecord?: (record: Uint8Array) => RecordBody | undefined;
 }
 
@@ -35,7 +40,8 @@ export async function openStore(path: string, options: StoreOptions = {}): Promi
   const dataDir = dataDirAt(path, { packDir: options.packDir });
   await createDataDir(dataDir);
   await cleanDataDir(dataDir);
-  const index = openIndex(dataDir.indexFile, { clock: realClock, vault: FIXTURE_VAULT });
+  const notes = openMarksFile(dataDir.marksFile);
+  const index = openIndex(dataDir.indexFile, { clock: realClock, vault: FIXTURE_VAULT, notes });
   try {
     const logs = await openLogStore(dataDir.logDir, { knownHeads: index.isBuilt() ? index.log.heads() : [] });
     const chunks = openChunkStore({
@@ -44,6 +50,7 @@ export async function openStore(path: string, options: StoreOptions = {}): Promi
       vault: FIXTURE_VAULT,
       clock: realClock,
       floorBytes: options.floorBytes ?? 0,
+      ...(options.warn === undefined ? {} : { warn: options.warn }),
     });
     const reconciled = await reconcileIndex({
       dataDir,
@@ -52,6 +59,7 @@ export async function openStore(path: string, options: StoreOptions = {}): Promi
       vault: FIXTURE_VAULT,
       clock: realClock,
       openRecord: options.openRecord ?? (() => undefined),
+      ...(options.identify === undefined ? {} : { identify: options.identify }),
     });
     return { dataDir, index, chunks, logs, reconciled, close: () => index.close() };
   } catch (error) {

@@ -1,5 +1,5 @@
 /** Where things lie below a store's prefix. The page is `docs/formats/bucket-layout.md`; what does not fit it is not ours and never touched. */
-import type { AgentId, PackName, VaultId } from '../../core/ids.ts';
+import type { AgentId, PackClass, PackName, VaultId } from '../../core/ids.ts';
 
 /** One life of one agent: packs and segments lie below it, and only that life deletes there. */
 export interface Life {
@@ -7,9 +7,13 @@ export interface Life {
   readonly incarnation: number;
 }
 
-export interface BucketPack extends Life {
+/** A pack by what its key is made of, besides the life that wrote it. */
+export interface NamedPack {
   readonly name: PackName;
+  readonly packClass: PackClass;
 }
+
+export type BucketPack = Life & NamedPack;
 
 export interface BucketSegment extends Life {
   readonly firstSeq: number;
@@ -39,8 +43,14 @@ export function lifeKeyOf(vault: VaultId, { agent, incarnation }: Life): string 
   return `${vault}/${agent}/${hex(incarnation, 8)}`;
 }
 
-export function packKeyOf(vault: VaultId, pack: BucketPack): string {
-  return `${lifeKeyOf(vault, pack)}/packs/${pack.name.slice(0, 2)}/${pack.name}.pack`;
+/** The class stands before the agent, so that one prefix names all packs of a class: a lifecycle rule can treat them apart, and stays right after a takeover. */
+export function packKeyOf(vault: VaultId, { packClass, agent, incarnation, name }: BucketPack): string {
+  return `${packPrefixOf(vault, packClass, agent)}${hex(incarnation, 8)}/${name.slice(0, 2)}/${name}.pack`;
+}
+
+/** Of all packs of a class; of one agent only when named. */
+export function packPrefixOf(vault: VaultId, packClass: PackClass, agent?: AgentId): string {
+  return `${vault}/${packClass}/${agent === undefined ? '' : `${agent}/`}`;
 }
 
 export function segmentKeyOf(vault: VaultId, segment: BucketSegment): string {
@@ -57,12 +67,17 @@ export function parseBucketKey(key: string): BucketObject | undefined {
   if (slot !== null) return { kind: 'slot', vault, slotId: slot[1] ?? '' };
   const card = /^cards\/([0-9a-f]{32})-([1-9]\d{0,9})\.card$/.exec(rest);
   if (card !== null) return { kind: 'card', vault, agent: card[1] ?? '', incarnation: Number(card[2]) };
+  const pack = /^(data|meta)\/([0-9a-f]{32})\/([0-9a-f]{8})\/([0-9a-f]{2})\/([0-9a-f]{64})\.pack$/.exec(rest);
+  if (pack !== null) {
+    const [, packClass, agent = '', incarnation = '', digits = '', name = ''] = pack;
+    if (!name.startsWith(digits)) return undefined;
+    const life = { agent, incarnation: Number.parseInt(incarnation, 16) };
+    return { kind: 'pack', vault, ...life, name, packClass: packClass === 'meta' ? 'meta' : 'data' };
+  }
   const life = /^([0-9a-f]{32})\/([0-9a-f]{8})\/(.+)$/.exec(rest);
   if (life === null) return undefined;
   const [, agent = '', incarnation = '', below = ''] = life;
   const owner = { vault, agent, incarnation: Number.parseInt(incarnation, 16) };
-  const pack = /^packs\/([0-9a-f]{2})\/([0-9a-f]{64})\.pack$/.exec(below);
-  if (pack !== null) return pack[2]?.startsWith(pack[1] ?? '') ? { kind: 'pack', ...owner, name: pack[2] } : undefined;
   const segment = /^log\/([0-9a-f]{16})-([0-9a-f]{16})\.seg$/.exec(below);
   if (segment === null) return undefined;
   const [firstSeq, lastSeq] = [Number.parseInt(segment[1] ?? '', 16), Number.parseInt(segment[2] ?? '', 16)];

@@ -16,23 +16,25 @@ export interface LearnedPacks {
 }
 
 export interface LearnPacksDeps {
-  readonly index: Pick<ChunkIndex, 'addPack' | 'packs' | 'forgetPack'>;
-  /** When a pack counts as stored where the store does not say. */
+  readonly index: Pick<ChunkIndex, 'addPack' | 'liftPackMarks' | 'markPacks' | 'packs'>;
+  /** A pack that claims to be stored later is as old as this. */
   readonly nowNs: bigint;
   readonly progress?: ReportProgress;
 }
 
 /**
- * Adds the packs of one agent (all its lives; of all agents when undefined) that the index does not know, and forgets those that are gone. Throws when the bucket cannot be asked:
- * then nothing is said to be gone. Can be cut off at any moment and begun again.
+ * Adds the packs of one agent (all its lives; of all agents when undefined) that the index does not know, and marks those that are gone, which count again when a later
+ * listing has them. Throws when the bucket cannot be asked or is not the one: then nothing is said to be gone. Can be cut off at any moment and begun again.
  */
 export async function learnPacks(
-  bucket: Pick<Bucket, 'name' | 'label' | 'packs'>,
+  bucket: Pick<Bucket, 'name' | 'label' | 'packs' | 'requireIdentity'>,
   agent: AgentId | undefined,
   deps: LearnPacksDeps,
   signal?: AbortSignal,
 ): Promise<LearnedPacks> {
-  const known = new Set(deps.index.packs(bucket.name).map((pack) => pack.name));
+  await bucket.requireIdentity(signal);
+  const rows = deps.index.packs(bucket.name);
+  const known = new Set(rows.map((pack) => pack.name));
   const unknown: ListedPack[] = [];
   const listed = new Set<PackName>();
   for await (const pack of bucket.packs.list(agent, signal)) {
@@ -55,9 +57,10 @@ export async function learnPacks(
           bytes: pack.bytes,
           frames: frames.length,
           // Ages decide what is cold: what was put long ago must not look new because it was learned again.
-          createdNs: createdOf(pack, deps.nowNs),
+          createdNs: contents.storedNs > deps.nowNs ? deps.nowNs : contents.storedNs,
         },
         frames,
+        true,
       );
       failpoint('bucket.pack-learned');
       added += 1;
@@ -67,12 +70,18 @@ export async function learnPacks(
       damaged.push(error);
     }
   }
+  const back = rows.filter((pack) => pack.marked === 'absent' && listed.has(pack.name));
+  deps.index.liftPackMarks(
+    back.map((pack) => pack.name),
+    bucket.name,
+  );
   const gone = [...known].filter((name) => !listed.has(name));
-  for (const name of gone) deps.index.forgetPack(name, bucket.name);
+  // The listing may be of another place than the identity: a disk can go at any moment.
+  if (gone.length > 0) await bucket.requireIdentity(signal);
+  const why = `it is not in ${bucket.label} any more`;
+  deps.index.markPacks(
+    gone.map((name) => ({ name, reason: 'absent', why })),
+    bucket.name,
+  );
   return { added, gone, damaged };
-}
-
-/** A store's clock ahead of ours, or before 1970, says nothing. */
-function createdOf({ modifiedNs }: ListedPack, nowNs: bigint): bigint {
-  return modifiedNs === undefined || modifiedNs < 0n || modifiedNs > nowNs ? nowNs : modifiedNs;
 }
