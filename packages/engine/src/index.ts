@@ -109,6 +109,7 @@ export {
   IGNORE_FILE_NAME,
 } from './policy/ignore-rules.ts';
 export { parseTime } from './policy/parse-time.ts';
+export { storageClassProblem } from './policy/storage-class.ts';
 export {
   formatBytes,
   formatDuration,

@@ -102,7 +102,7 @@ export interface ColdStore {
 export interface TierDeps {
   readonly clock: Clock;
   readonly index: {
-    readonly chunks: Pick<ChunkIndex, 'locate' | 'lastRead' | 'addPack' | 'markBad' | 'packs' | 'noteReads'>;
+    readonly chunks: Pick<ChunkIndex, 'locate' | 'lastRead' | 'addPack' | 'packs' | 'noteReads'>;
     readonly log: Pick<LogIndex, 'snapshots'>;
     readonly placements: Pick<PlacementIndex, 'placementsOf' | 'noteVerified'>;
     readonly holds: Pick<HoldIndex, 'holdersOf'>;
@@ -118,7 +118,7 @@ export interface DemoteDeps extends TierDeps {
   readonly sodium: Sodium;
   readonly random: RandomBytes;
   readonly vault: VaultId;
-  readonly chunks: Pick<ChunkStore, 'fetch' | 'drop'>;
+  readonly chunks: Pick<ChunkStore, 'drop' | 'verify'>;
   readonly buckets: ReadonlyMap<StoreName, ColdStore>;
   readonly peers: PeerDirectory;
 }

@@ -149,13 +149,16 @@ export function chunkIndex(db: Db, clock: Clock, watcher?: FrameWatcher, notes =
     dropLocations: (store, ids) =>
       transaction(() => {
         const touched = new Set<PackName>();
-        for (const id of ids) {
+        const kept: number[] = [];
+        for (const [i, id] of ids.entries()) {
           const copies = frames.goodCopies(id);
           const here = copies.filter((copy) => packs.byNumber(copy.pack).store === store);
           // The last copy in this agent's store stays while a running session relies on it or another owner holds it here.
           const isReliedOn = here.some((copy) => claimed.isClaimed(id, copy.pack)) || holds.isHeld(id);
-          if (here.length === copies.length && isReliedOn) continue;
-          if (here.length === 0) continue;
+          if (here.length === 0 || (here.length === copies.length && isReliedOn)) {
+            kept.push(i);
+            continue;
+          }
           // With them go copies that are known to be bad. One that could not be read may be good: its pack stays.
           const bad = frames
             .allCopies(id)
@@ -167,7 +170,7 @@ export function chunkIndex(db: Db, clock: Clock, watcher?: FrameWatcher, notes =
           }
           noteLost(here, store, 'dropped');
         }
-        return [...touched];
+        return { packs: [...touched], kept };
       }),
     swapPacks: (oldPacks, added, store = '') => {
       transaction(() => {

@@ -8,10 +8,10 @@ import { bytesEqual } from '../core/bytes.ts';
 import type { Clock } from '../core/clock.ts';
 import { EdgeError } from '../core/errors.ts';
 import { failpoint } from '../core/failpoint.ts';
-import { type AgentId, type ChunkId, type HexId, toHex, type VaultId } from '../core/ids.ts';
+import { type AgentId, type ChunkId, type HexId, type PackName, toHex, type VaultId } from '../core/ids.ts';
 import { FREE_SPACE_FLOOR_BYTES, MIB } from '../core/limits.ts';
 import type { ChunkStore } from '../core/ports/chunk-store.ts';
-import type { ChunkIndex, ChunkLocation } from '../core/ports/index.ts';
+import type { ChunkIndex, ChunkLocation, CopyMark } from '../core/ports/index.ts';
 import type { HoldReply, OutgoingFrame, VerifiedBytes } from '../core/ports/peer.ts';
 import { type HoldBatch, holdBatchHash, verifyHoldBatch } from '../log/hold-batch.ts';
 import { encodeReceipt } from '../log/receipt.ts';
@@ -51,7 +51,7 @@ export interface Holder {
   ): Promise<Uint8Array>;
   /** Appends records of the owner's log, oldest first, and answers its head here. E_FORK, E_DENIED, E_INTEGRITY; E_FAILED where one is missing in between. */
   addRecords(owner: HoldOwner, records: readonly Uint8Array[]): Promise<Head>;
-  /** See `PeerLink.verify`. Re-reads from the local packs. */
+  /** See `PeerLink.verify`. Re-reads the local packs from the medium: what is in memory is as it was written, whatever the disk made of it. */
   verify(
     nonce: Uint8Array,
     ids: readonly ChunkId[],
@@ -208,16 +208,29 @@ async function missingOf(batch: HoldBatch, deps: HolderDeps): Promise<number[]> 
   const { entries } = batch;
   const located = deps.index.chunks.locate(entries.map((entry) => entry.id));
   const missing: number[] = [];
+  const opened: OpenedCopies = { good: [], bad: [] };
   for (const [i, entry] of entries.entries()) {
     const copies = located[i]!;
     const isOurs = copies.some((copy) => copy.identified || bytesEqual(copy.sealedSha256, entry.sealedSha256));
-    if (!isOurs && !(await identifyCopy(copies, deps))) missing.push(i);
+    if (!isOurs && !(await identifyCopy(copies, opened, deps))) missing.push(i);
   }
+  // One transaction for all of them: each is an fsync.
+  if (opened.good.length > 0) deps.index.chunks.noteIdentified(opened.good);
+  if (opened.bad.length > 0) deps.index.chunks.markCopies(opened.bad);
   return missing;
 }
 
+interface OpenedCopies {
+  readonly good: { id: ChunkId; pack: PackName }[];
+  readonly bad: CopyMark[];
+}
+
 /** A copy that came from another owner, or was found again by a rebuild, counts only after this agent opened it. */
-async function identifyCopy(copies: readonly ChunkLocation[], deps: HolderDeps): Promise<boolean> {
+async function identifyCopy(
+  copies: readonly ChunkLocation[],
+  opened: OpenedCopies,
+  deps: HolderDeps,
+): Promise<boolean> {
   if (deps.identify === undefined) return false;
   for (const copy of copies.filter((one) => one.store === '')) {
     const { id, keyId, sealedBytes, pack, offset, packClass } = copy;
@@ -225,10 +238,10 @@ async function identifyCopy(copies: readonly ChunkLocation[], deps: HolderDeps):
       if (!('sealed' in outcome)) continue;
       const [isGood] = await deps.identify([{ id, keyId, packClass, sealed: outcome.sealed }]);
       if (isGood === true) {
-        deps.index.chunks.noteIdentified([{ id, pack }]);
+        opened.good.push({ id, pack });
         return true;
       }
-      deps.index.chunks.markBad(id, pack, 'it does not open to what its id names');
+      opened.bad.push({ id, pack, reason: 'damaged', why: 'it does not open to what its id names' });
     }
   }
   return false;
@@ -258,7 +271,7 @@ async function sealedHashes(
 ): Promise<(Uint8Array | undefined)[]> {
   const addresses = (await deps.chunks.locate(ids, signal)).filter((address) => address !== undefined);
   const hashes = new Map<string, Uint8Array>();
-  for await (const outcome of deps.chunks.fetch(addresses, signal)) {
+  for await (const outcome of deps.chunks.verify(addresses, signal)) {
     if ('sealed' in outcome)
       hashes.set(toHex(outcome.address.id), deps.sodium.crypto_generichash(32, outcome.sealed, nonce));
   }
@@ -287,7 +300,7 @@ async function plainHashes(
     deps.index.chunks.locate(ids).flatMap((copies) => copies.map((copy) => [toHex(copy.id), copy.packClass] as const)),
   );
   const addresses = (await deps.chunks.locate(ids, signal)).filter((address) => address !== undefined);
-  for await (const outcome of deps.chunks.fetch(addresses, signal)) {
+  for await (const outcome of deps.chunks.verify(addresses, signal)) {
     if (!('sealed' in outcome)) continue;
     const { id, keyId } = outcome.address;
     group.push({ id, keyId, packClass: classOf.get(toHex(id)) ?? 'data', sealed: outcome.sealed });

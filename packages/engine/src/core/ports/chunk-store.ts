@@ -35,8 +35,14 @@ export interface ChunkStore extends SealedSource {
    * was stored: what comes as a frame is good now. No other copy stands in for one that is not.
    */
   verify(addresses: readonly SealedAddress[], signal?: AbortSignal): AsyncIterable<SealedFrame | SealedMiss>;
-  /** Removes own-disk copies of chunks that the caller verified elsewhere (P5), and compacts the packs that lost much. Returns bytes freed. */
-  drop(ids: readonly ChunkId[], signal?: AbortSignal): Promise<{ readonly bytesFreed: number }>;
+  /**
+   * Removes own-disk copies of chunks that the caller verified elsewhere (P5), and compacts the packs that lost much. `kept`: positions of chunks that
+   * stay, because a running session or another owner relies on them.
+   */
+  drop(
+    ids: readonly ChunkId[],
+    signal?: AbortSignal,
+  ): Promise<{ readonly bytesFreed: number; readonly kept: readonly number[] }>;
   /** Merges small packs of a class into full ones. */
   mergeSmallPacks(signal?: AbortSignal): Promise<{ readonly merged: number; readonly bytes: number }>;
   /** Free bytes on the packs' file system, and whether capture must stop. */

@@ -138,8 +138,14 @@ export interface ChunkIndex {
    * tell, also those whose chunks nobody knows.
    */
   settleLosses(everythingIsThere?: boolean): void;
-  /** Removes locations in one store (after P5) of chunks; returns the packs that lost frames. */
-  dropLocations(store: StoreName, ids: readonly ChunkId[]): PackName[];
+  /**
+   * Removes locations in one store (after P5) of chunks. `packs` lost frames; `kept` are positions of chunks whose copies stay, because a session or
+   * another owner relies on them, or because there is none.
+   */
+  dropLocations(
+    store: StoreName,
+    ids: readonly ChunkId[],
+  ): { readonly packs: readonly PackName[]; readonly kept: readonly number[] };
   /**
    * Replaces packs by others in one transaction: rows of `oldPacks` go, `pack`s and frames come. Every frame of the old packs, marked or not, must be
    * among the new ones, which were read, verified and stored in this job: E_FAILED (retryable) otherwise, and nothing changes.

@@ -51,7 +51,10 @@ export function openChunkStore(deps: ChunkStoreDeps): ChunkStore {
     packPath: (pack) => folder.packFile(pack),
     openWriter: () => createChunkWriter(inner),
     drop: (ids, signal) =>
-      oneAtATime(async () => ({ bytesFreed: await compactPacks(deps.index.dropLocations('', ids), inner, signal) })),
+      oneAtATime(async () => {
+        const { packs, kept } = deps.index.dropLocations('', ids);
+        return { bytesFreed: await compactPacks(packs, inner, signal), kept };
+      }),
     mergeSmallPacks: (signal) => oneAtATime(() => mergeSmallPacks(inner, signal)),
     freeSpace: () => freeSpaceAt(deps.packDir, floorBytes),
   };
