@@ -183,6 +183,8 @@ export { requireVaultHere } from './store/bucket/require-vault-here.ts';
 export { createDataDir, type DataDir, dataDirAt, dataDirExists, readFolder, requireDataDir } from './store/data-dir.ts';
 export { type DataDirLock, lockDataDir, readLockHolder } from './store/data-dir-lock.ts';
 export { makeFolderDurably, removeIfThere, syncFolder, writeFileDurably } from './store/durable-write.ts';
+export { beginChain } from './store/chains/begin-chain.ts';
+export { type ChainInspection, inspectChains } from './store/chains/inspect-chains.ts';
 export { createStoreCounts, type StoreCounts } from './store/objects/measured.ts';
 export { openObjectStore } from './store/objects/open-object-store.ts';
 export { createRateLimiter, type RateLimiter } from './store/objects/throttled.ts';
