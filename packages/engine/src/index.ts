@@ -11,6 +11,9 @@ export { openTreeReader, type TreeReader } from './browse/tree-reader.ts';
 export { whereIs } from './browse/where-is.ts';
 export { capture } from './capture/capture.ts';
 export type { CaptureReport, MaxDelete } from './capture/capture-types.ts';
+export { decodeHead, ENTRY_BODY_BYTES_MAX, EntryKind, HEAD_BYTES, isHoldKind } from './chain/entry-head.ts';
+export { type Form, FORMS_MAX } from './chain/forms.ts';
+export type { Backing } from './chain/statement.ts';
 export { loadSodium, type Sodium } from './codec/sodium.ts';
 export { asBuffer, ByteReader, ByteWriter, bytesEqual, concatBytes } from './core/bytes.ts';
 export { type Clock, formatTimeNs, type RandomBytes } from './core/clock.ts';
@@ -29,26 +32,28 @@ export { type AgentId, type ChunkId, fromHex, type HexId, type RecordHash, toHex
 export {
   CHUNK_SEALED_BYTES_MAX,
   FREE_SPACE_FLOOR_BYTES,
-  HOLD_BATCH_ENTRIES_MAX,
+  PEER_ITEMS_MAX,
   RECORD_BYTES_MAX,
 } from './core/limits.ts';
 export type { ChunkStore } from './core/ports/chunk-store.ts';
-export type { KeyValue, SnapshotRow } from './core/ports/index.ts';
+export type { KeyValue, SnapshotRow, SnapshotSummary } from './core/ports/index.ts';
 export type { ObjectStore } from './core/ports/object-store.ts';
 export type {
-  HoldReply,
+  EntryBodies,
+  EntryBody,
   Member,
   OutgoingFrame,
   PeerDirectory,
   PeerLink,
   PeerState,
-  RecordPlace,
   RecoverySource,
+  StatementAnswer,
+  StatementQuestion,
   VerifiedBytes,
 } from './core/ports/peer.ts';
 export type { Progress, ReportProgress, ReportWarning, Warning } from './core/ports/progress.ts';
-export type { SealedAddress, SealedFrame, SealedMiss, SealedSource } from './core/ports/sealed-source.ts';
 export type { Position } from './core/position.ts';
+export type { MissReason, SealedAddress, SealedFrame, SealedMiss, SealedSource } from './core/ports/sealed-source.ts';
 export { endRelearning, isRelearned, knowsAllReceipts, noteRelearned, relearningSince } from './core/relearn.ts';
 export { applyDemote } from './demote/apply-demote.ts';
 export type {
@@ -70,6 +75,11 @@ export {
   tierStatus,
 } from './demote/tier-status.ts';
 export { type Engine, type EngineOptions, openEngine } from './engine.ts';
+export { type CheckedHolds, checkHolds } from './hold/check-holds.ts';
+export { createHeard, type Heard } from './hold/heard.ts';
+export { type HoldFinding, holdFindings } from './hold/hold-findings.ts';
+export { createHolder, type Holder } from './hold/holder.ts';
+export { createRunningTime, type RunningTime } from './hold/running-time.ts';
 export { makeFolders } from './files/make-folders.ts';
 export { openIndex } from './index/open-index.ts';
 export { type IndexPeek, peekIndex } from './index/peek-index.ts';
@@ -103,7 +113,6 @@ export {
   type VaultBaseKeys,
   type VaultKeys,
 } from './keys/vault-keys.ts';
-export { verifyHoldBatch } from './log/hold-batch.ts';
 export { nextEnvelope } from './log/next-envelope.ts';
 export { numberRoots } from './log/number-roots.ts';
 export { encodeRecord, openRecord } from './log/record.ts';
@@ -122,6 +131,7 @@ export {
   IGNORE_FILE_NAME,
 } from './policy/ignore-rules.ts';
 export { parseTime } from './policy/parse-time.ts';
+export { storageClassProblem } from './policy/storage-class.ts';
 export {
   formatBytes,
   formatDuration,
@@ -131,11 +141,12 @@ export {
   parseRate,
   parseSize,
 } from './policy/units.ts';
+export type { PutBack } from './ports/put-back.ts';
+export type { Branch, ChainEntry, Chains, FormsOfEntry, OwnChain, OwnerKeys } from './ports/chains.ts';
 export { applyRecover } from './recover/apply-recover.ts';
 export { openBucketRecovery } from './recover/bucket-recovery.ts';
 export { planRecover } from './recover/plan-recover.ts';
 export type { ApplyRecoverInput, NewLife, RecoverGap, RecoverInput, RecoverPlan } from './recover/recover-types.ts';
-export { acknowledgedHead } from './replicate/acknowledged.ts';
 export {
   type Durability,
   type DurabilityLevel,
@@ -145,6 +156,7 @@ export {
   notEnoughCopies,
   parseDurabilityLevel,
 } from './replicate/durability.ts';
+export type { PeerAnswer } from './replicate/answers.ts';
 export type { ReplicateReport } from './replicate/replicate-deps.ts';
 export { type BucketTarget, replicateToBucket } from './replicate/replicate-to-bucket.ts';
 export type { Replicator } from './replicate/replicator.ts';
@@ -160,15 +172,19 @@ export { scrub } from './scrub/scrub.ts';
 export type { ScrubPlace, ScrubPlaces } from './scrub/scrub-types.ts';
 export { type BucketPacks, openBucketPacks } from './store/bucket/bucket-packs.ts';
 export { createBucketSource } from './store/bucket/bucket-source.ts';
+export { locationOf } from './store/bucket/location.ts';
+export { knownStoreId } from './store/bucket/store-id.ts';
+export { openPutBack } from './store/put-back.ts';
 export { type BucketVault, openBucketVault } from './store/bucket/bucket-vault.ts';
-export { type LearnedPacks, learnPacks } from './store/bucket/learn-packs.ts';
+export { createIndexedSource } from './store/bucket/indexed-source.ts';
+export { learnPacks } from './store/bucket/learn-packs.ts';
 export { type Bucket, openBucket } from './store/bucket/open-bucket.ts';
+export { requireVaultHere } from './store/bucket/require-vault-here.ts';
 export { createDataDir, type DataDir, dataDirAt, dataDirExists, readFolder, requireDataDir } from './store/data-dir.ts';
 export { type DataDirLock, lockDataDir, readLockHolder } from './store/data-dir-lock.ts';
 export { makeFolderDurably, removeIfThere, syncFolder, writeFileDurably } from './store/durable-write.ts';
-export { createHolder, type Holder } from './store/holder.ts';
-export { inspectLogs, type LogInspection } from './store/inspect-logs.ts';
-export { type LogStore, openLogStore } from './store/log-store.ts';
+export { beginChain } from './store/chains/begin-chain.ts';
+export { type ChainInspection, inspectChains } from './store/chains/inspect-chains.ts';
 export { createStoreCounts, type StoreCounts } from './store/objects/measured.ts';
 export { openObjectStore } from './store/objects/open-object-store.ts';
 export { createRateLimiter, type RateLimiter } from './store/objects/throttled.ts';

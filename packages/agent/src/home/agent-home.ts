@@ -6,22 +6,30 @@ import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import {
   type Clock,
+  type Backing,
+  createHeard,
   createRateLimiter,
   createReplicator,
+  createRunningTime,
   createStoreCounts,
   type DataDir,
   dataDirAt,
   type Engine,
   endRelearning,
   formatTimeNs,
+  type Heard,
+  locationOf,
   lockDataDir,
   noteRelearned,
   openAdminSeed,
   openEngine,
+  openPutBack,
+  type PutBack,
   type RandomBytes,
   type Replicator,
   type ReportProgress,
   type ReportWarning,
+  type RunningTime,
   requireDataDir,
   type SealedSource,
   type StoreCounts,
@@ -39,6 +47,7 @@ import { PROGRAM } from '../program.ts';
 import type { RunningAgent } from '../work/running-agent.ts';
 import { createTurns, type Turns } from '../work/turns.ts';
 import { advertisedAddresses } from './advertised-addresses.ts';
+import { backingOf } from './backing.ts';
 import { coldStoresOf, ownerPolicy } from './effective-policy.ts';
 import { type OpenStore, openStores } from './open-stores.ts';
 import { relearnStores } from './relearn-stores.ts';
@@ -59,6 +68,14 @@ export interface AgentHome {
   /** Where sealed chunks can be read, cheapest first: own disk, peers, buckets. */
   readonly sources: readonly SealedSource[];
   readonly replicator: Replicator;
+  /** Whether this machine was put back to an older state. */
+  readonly putBack: PutBack;
+  /** Time that this store has been running, over all its processes. */
+  readonly runningTime: RunningTime;
+  /** When each owner of holds here was heard of last. */
+  readonly heard: Heard;
+  /** Buckets that chunks which are held here may lie in alone. */
+  backing(owner: string): readonly Backing[];
   readonly inviter: InviterDeps;
   /** Set in the agent's own process, once it runs. */
   readonly running: RunningAgent | undefined;
@@ -186,6 +203,12 @@ async function assembleHome(
   const cards = () =>
     peers.cards.all().map(({ card, bytes }) => ({ agent: card.agentId, incarnation: card.incarnation, bytes }));
   const adminSeed = () => readAdminSeed(engine);
+  const putBack = await openPutBack(dataDir.putBackFile, identity);
+  const runningTime = createRunningTime(index.kv, clock);
+  const heard = createHeard(index.kv, runningTime);
+  /** Objects in buckets that were looked into and are none of this agent's. */
+  const passedOver = new Map<string, Set<string>>();
+  opened.push({ close: () => runningTime.note() });
   const replicator = createReplicator({
     clock,
     random,
@@ -194,7 +217,9 @@ async function assembleHome(
     vault: vault.vaultId,
     self: identity,
     index,
-    log: engine.logs,
+    chains: engine.chains,
+    chain: engine.chain,
+    putBack,
     get sources() {
       return sources();
     },
@@ -203,8 +228,21 @@ async function assembleHome(
     policy: () => ownerPolicy(loaded.config),
     coldStores: () => coldStoresOf(loaded.config),
     bucket: async ({ store, target, scope }) => {
-      const { packs, vault: files } = stores.get(store)!;
-      return { store, target, scope, packs, vault: files };
+      const { config, objects, packs, vault: files } = stores.get(store)!;
+      const seen = passedOver.get(target) ?? new Set<string>();
+      passedOver.set(target, seen);
+      return {
+        store,
+        target,
+        scope,
+        objects,
+        packs,
+        vault: files,
+        location: (storeId) => locationOf(config, storeId),
+        adminPublicKey,
+        passedOver: seen,
+        warn,
+      };
     },
     onPassed: ({ target }) => {
       noteRelearned(index.kv, target);
@@ -238,6 +276,10 @@ async function assembleHome(
       return sources();
     },
     replicator,
+    putBack,
+    runningTime,
+    heard,
+    backing: (owner) => backingOf(owner, loaded.config, engine),
     inviter: {
       sodium,
       clock,

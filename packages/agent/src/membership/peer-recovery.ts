@@ -14,8 +14,9 @@ import {
   verifyCard,
 } from '@edgestore/engine';
 import { openPeerConnection, type PeerConnection, parseAddress } from '../http/peer-connection.ts';
-import { createPeerSource, fetchRecords } from '../http/peer-link.ts';
-import { decodeParts, decodeState, RECORDS_BYTES_MAX, STATE_BYTES_MAX } from '../http/peer-wire.ts';
+import { createPeerSource, fetchEntries } from '../http/peer-link.ts';
+import { ENTRIES_BYTES_MAX } from '../http/chain-wire.ts';
+import { decodeParts } from '../http/peer-wire.ts';
 import { TLS_OPTIONS } from '../http/pinned-connection.ts';
 import { peerPin } from '../http/spki-pin.ts';
 import type { TlsIdentity } from '../http/tls-certificate.ts';
@@ -94,20 +95,20 @@ function recoveryOf(
   name: string,
   held: { readonly vault: Uint8Array; readonly slots: readonly Uint8Array[]; readonly cards: readonly Uint8Array[] },
 ): PeerRecovery {
+  const source = createPeerSource(connection, (_, run) => run());
   return {
     kind: 'peers',
     label: connection.label.replace(/^peer/, name),
     pin,
-    source: createPeerSource(connection, (_, run) => run()),
+    source,
     vaultDescriptor: async () => held.vault,
     slots: async () => held.slots,
     cards: async () => held.cards,
-    heads: async (signal) =>
-      decodeState(await connection.bytes({ method: 'GET', path: '/peer/1/state', limit: STATE_BYTES_MAX, signal }))
-        .heads,
-    records: (agent, signal) =>
-      fetchRecords(agent, undefined, (path) =>
-        connection.bytes({ method: 'GET', path, limit: RECORDS_BYTES_MAX, signal }),
+    has: async (ids, signal) =>
+      Uint8Array.from(await source.locate(ids, signal), (address) => (address === undefined ? 0 : 1)),
+    entries: (agent, signal) =>
+      fetchEntries(agent, { afterSeq: 0, bodies: 'all' }, (path) =>
+        connection.bytes({ method: 'GET', path, limit: ENTRIES_BYTES_MAX, signal }),
       ),
     close: () => connection.close(),
   };

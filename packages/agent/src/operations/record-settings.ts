@@ -26,7 +26,7 @@ async function recordIfChanged(home: AgentHome): Promise<void> {
     known.site === settings.site &&
     known.configJson === settings.configJson;
   if (isSame) return;
-  const { hash, incarnation, seq } = await engine.log.append({ type: 'settings', settings });
-  replicator.enqueue({ id: hash, incarnation, seq });
+  await engine.chain.append({ type: 'settings', settings });
+  replicator.owe();
   home.running?.noteNewWork();
 }

@@ -71,11 +71,12 @@ export const scrub = defineOperation<Input, ScrubData>({
       {
         index: engine.index.chunks,
         log: engine.index.log,
-        places: scrubPlaces(opened, context.home),
+        places: await scrubPlaces(opened, context.home, { asks: given.all, signal: context.signal }),
         chunks: engine.chunks,
         stores: [...context.home.stores.values()].map((store) => ({
           store: store.name,
           label: store.objects.label,
+          requireIdentity: (signal) => store.requireIdentity(signal),
           readRange: (pack, range, signal) => store.packs.readRange(pack, range, signal),
         })),
         pool: engine.pool,
@@ -88,6 +89,7 @@ export const scrub = defineOperation<Input, ScrubData>({
         warn: context.warn,
         progress: context.progress,
         signal: context.signal,
+        nowNs: () => engine.clock.nowNs(),
         monotonicMs: () => engine.clock.monotonicMs(),
       },
     );

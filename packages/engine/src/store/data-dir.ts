@@ -33,7 +33,16 @@ export interface DataDir {
   /** The same once it is to be used. */
   readonly repairedDir: string;
   readonly holdsDir: string;
+  /** Own and other agents' chains: a folder an agent. */
+  readonly chainsDir: string;
+  /** Who this store is, and its epoch (docs/formats/store-identity.md). */
+  readonly storeIdFile: string;
+  readonly epochFile: string;
   readonly indexFile: string;
+  /** There when this machine was put back to an older state. */
+  readonly putBackFile: string;
+  /** Copies that were found bad, packs that are gone (`docs/formats/marks.md`). */
+  readonly marksFile: string;
   readonly runDir: string;
   readonly socketFile: string;
   slotFile(slotId: string): string;
@@ -71,7 +80,12 @@ export function dataDirAt(path: string, options: { readonly packDir?: string | u
     repairDir: join(logDir, '.repair'),
     repairedDir: join(logDir, '.repaired'),
     holdsDir,
+    chainsDir: join(root, 'chains'),
+    storeIdFile: join(root, 'store.id'),
+    epochFile: join(root, 'epoch'),
     indexFile: join(root, 'index.sqlite'),
+    putBackFile: join(root, 'put-back'),
+    marksFile: join(root, 'marks'),
     runDir,
     socketFile: join(runDir, 'agent.sock'),
     slotFile: (slotId) => join(slotsDir, `${slotId}.slot`),
@@ -162,6 +176,7 @@ function foldersOf(dir: DataDir): string[] {
     dir.packTemporaryDir,
     dir.logDir,
     dir.holdsDir,
+    dir.chainsDir,
     dir.runDir,
   ];
 }

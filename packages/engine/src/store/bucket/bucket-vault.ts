@@ -1,37 +1,62 @@
 /** What a bucket holds besides packs, so that an empty machine can begin from it: vault descriptor, key slots, cards, and the log in segments. */
 import { bytesEqual } from '../../core/bytes.ts';
-import { EdgeError, isEdgeError } from '../../core/errors.ts';
+import { EdgeError } from '../../core/errors.ts';
 import { failpoint } from '../../core/failpoint.ts';
 import type { AgentId, VaultId } from '../../core/ids.ts';
 import type { ObjectStore } from '../../core/ports/object-store.ts';
 import {
   type BucketSegment,
   cardKeyOf,
+  chainFolderOf,
   type Life,
   parseBucketKey,
   segmentKeyOf,
+  segmentsFromKey,
   slotKeyOf,
   vaultKeyOf,
 } from './bucket-layout.ts';
+import { type ListedPack, listedPack } from './bucket-packs.ts';
+import { verifyStored } from './verify-stored.ts';
 
 export interface BucketVault {
   readonly label: string;
   readonly vault: VaultId;
   /** Undefined when the vault has nothing in this bucket. */
   descriptor(signal?: AbortSignal): Promise<Uint8Array | undefined>;
-  /** Each `put` writes only when other bytes (or none) lie there, and says whether it did. */
-  putDescriptor(bytes: Uint8Array, signal?: AbortSignal): Promise<boolean>;
+  /** Each `put` writes only when other bytes (or none) lie there, and says whether it did. Bytes that `keeps` names newer stay. */
+  putDescriptor(bytes: Uint8Array, signal?: AbortSignal, keeps?: (stored: Uint8Array) => boolean): Promise<boolean>;
   slots(signal?: AbortSignal): Promise<{ readonly slotId: string; readonly bytes: Uint8Array }[]>;
   putSlot(slotId: string, bytes: Uint8Array, signal?: AbortSignal): Promise<boolean>;
   removeSlot(slotId: string, signal?: AbortSignal): Promise<void>;
   cards(signal?: AbortSignal): Promise<(Life & { readonly bytes: Uint8Array })[]>;
-  putCard(life: Life, bytes: Uint8Array, signal?: AbortSignal): Promise<boolean>;
-  /** In the order of agent, incarnation and sequence; of one agent only when named. */
-  segments(agent?: AgentId, signal?: AbortSignal): Promise<(BucketSegment & { readonly bytes: number })[]>;
+  putCard(
+    life: Life,
+    bytes: Uint8Array,
+    signal?: AbortSignal,
+    keeps?: (stored: Uint8Array) => boolean,
+  ): Promise<boolean>;
+  /** Lengths of descriptor, slots and cards that lie there: `descriptor`, `slot <id>`, `card <agent>-<incarnation>`. */
+  vaultFiles(signal?: AbortSignal): Promise<ReadonlyMap<string, number>>;
+  /** Everything below an agent's prefix in one listing: packs of all its incarnations, and segments of its chain in order. */
+  contents(agent: AgentId, signal?: AbortSignal): AsyncIterable<ListedObject>;
+  /** By incarnation and last seq; only segments that reach a seq of an incarnation, and those of newer ones, where `from` is given. */
+  segments(
+    agent: AgentId,
+    options?: { readonly from?: { readonly incarnation: number; readonly seq: number }; readonly signal?: AbortSignal },
+  ): AsyncIterable<ListedSegment>;
+  /** E_INTEGRITY when it is gone. Its content is the caller's to check. */
   getSegment(segment: BucketSegment, signal?: AbortSignal): Promise<Uint8Array>;
-  /** Never replaces: E_FORK when other records lie under the same numbers, which means that someone else writes as this agent. */
-  putSegment(segment: BucketSegment, bytes: Uint8Array, signal?: AbortSignal): Promise<boolean>;
+  /** Stores a segment and verifies what lies there. Its name tells its content, so only damage is ever replaced. */
+  putSegment(segment: BucketSegment, bytes: Uint8Array, signal?: AbortSignal): Promise<void>;
 }
+
+export interface ListedSegment extends BucketSegment {
+  readonly bytes: number;
+}
+
+export type ListedObject =
+  | { readonly kind: 'pack'; readonly pack: ListedPack }
+  | { readonly kind: 'segment'; readonly segment: ListedSegment };
 
 /** A slot, card or descriptor larger than this is none, and not read. */
 const SMALL_OBJECT_BYTES_MAX = 1024 * 1024;
@@ -41,11 +66,16 @@ const OBJECTS_MAX = 10_000;
 export function openBucketVault(store: ObjectStore, vault: VaultId): BucketVault {
   const withSignal = (signal: AbortSignal | undefined) => (signal === undefined ? {} : { signal });
 
-  async function putIfOther(key: string, bytes: Uint8Array, signal: AbortSignal | undefined): Promise<boolean> {
+  async function putIfOther(
+    key: string,
+    bytes: Uint8Array,
+    signal: AbortSignal | undefined,
+    keeps: (stored: Uint8Array) => boolean = () => false,
+  ): Promise<boolean> {
     const stat = await store.stat(key, withSignal(signal));
-    if (stat?.size === bytes.length) {
+    if (stat !== undefined && stat.size <= SMALL_OBJECT_BYTES_MAX) {
       const stored = await store.get(key, withSignal(signal));
-      if (stored !== undefined && bytesEqual(stored, bytes)) return false;
+      if (stored !== undefined && (bytesEqual(stored, bytes) || keeps(stored))) return false;
     }
     await store.put(key, bytes, withSignal(signal));
     return true;
@@ -73,7 +103,7 @@ export function openBucketVault(store: ObjectStore, vault: VaultId): BucketVault
     label: store.label,
     vault,
     descriptor: (signal) => store.get(vaultKeyOf(vault), withSignal(signal)),
-    putDescriptor: (bytes, signal) => putIfOther(vaultKeyOf(vault), bytes, signal),
+    putDescriptor: (bytes, signal, keeps) => putIfOther(vaultKeyOf(vault), bytes, signal, keeps),
     slots: (signal) =>
       readAll(
         'slots/',
@@ -94,16 +124,35 @@ export function openBucketVault(store: ObjectStore, vault: VaultId): BucketVault
         },
         signal,
       ),
-    putCard: (life, bytes, signal) => putIfOther(cardKeyOf(vault, life), bytes, signal),
-    async segments(agent, signal) {
-      const all: (BucketSegment & { readonly bytes: number })[] = [];
-      for await (const found of store.list(`${vault}/${agent === undefined ? '' : `${agent}/`}`, withSignal(signal))) {
-        const parsed = parseBucketKey(found.key);
-        if (parsed?.kind !== 'segment') continue;
-        const { incarnation, firstSeq, lastSeq } = parsed;
-        all.push({ agent: parsed.agent, incarnation, firstSeq, lastSeq, bytes: found.size });
+    putCard: (life, bytes, signal, keeps) => putIfOther(cardKeyOf(vault, life), bytes, signal, keeps),
+    async vaultFiles(signal) {
+      const files = new Map<string, number>();
+      const descriptor = await store.stat(vaultKeyOf(vault), withSignal(signal));
+      if (descriptor !== undefined) files.set('descriptor', descriptor.size);
+      for (const folder of ['cards/', 'slots/']) {
+        for await (const { key, size } of store.list(`${vault}/${folder}`, withSignal(signal))) {
+          const parsed = parseBucketKey(key);
+          if (parsed?.kind === 'slot') files.set(`slot ${parsed.slotId}`, size);
+          else if (parsed?.kind === 'card') files.set(`card ${parsed.agent}-${parsed.incarnation}`, size);
+          if (files.size > OBJECTS_MAX)
+            throw new EdgeError('E_LIMIT', `${store.label}: more than ${OBJECTS_MAX} objects below ${folder}`);
+        }
       }
-      return all;
+      return files;
+    },
+    async *contents(agent, signal) {
+      for await (const found of store.list(`${vault}/${agent}/`, withSignal(signal))) {
+        const parsed = parseBucketKey(found.key);
+        if (parsed?.kind === 'segment') yield { kind: 'segment', segment: listedSegment(parsed, found.size) };
+        else if (parsed?.kind === 'pack') yield { kind: 'pack', pack: listedPack(parsed, found) };
+      }
+    },
+    async *segments(agent, { from, signal } = {}) {
+      const after = from === undefined ? {} : { after: segmentsFromKey(vault, agent, from) };
+      for await (const found of store.list(chainFolderOf(vault, agent), { ...after, ...withSignal(signal) })) {
+        const parsed = parseBucketKey(found.key);
+        if (parsed?.kind === 'segment') yield listedSegment(parsed, found.size);
+      }
     },
     async getSegment(segment, signal) {
       const key = segmentKeyOf(vault, segment);
@@ -111,7 +160,7 @@ export function openBucketVault(store: ObjectStore, vault: VaultId): BucketVault
       if (bytes !== undefined) return bytes;
       throw new EdgeError(
         'E_INTEGRITY',
-        `${store.label}/${key} is gone: records ${segment.firstSeq} to ${segment.lastSeq} of agent ${segment.agent.slice(0, 8)}`,
+        `${store.label}/${key} is gone: entries ${segment.first} to ${segment.last} of agent ${segment.agent.slice(0, 8)}`,
         {
           context: { store: store.label, key },
         },
@@ -119,33 +168,38 @@ export function openBucketVault(store: ObjectStore, vault: VaultId): BucketVault
     },
     async putSegment(segment, bytes, signal) {
       const key = segmentKeyOf(vault, segment);
-      try {
-        await store.put(key, bytes, { ifAbsent: store.capabilities.conditionalPut, ...withSignal(signal) });
-        failpoint('bucket.segment-put');
-        return true;
-      } catch (error) {
-        if (!isEdgeError(error, 'E_BUSY')) throw error;
-      }
-      const stored = await store.get(key, withSignal(signal));
-      if (stored !== undefined && bytesEqual(stored, bytes)) return false;
-      throw new EdgeError(
-        'E_FORK',
-        `${store.label}/${key}: other records lie under these numbers of agent ${segment.agent.slice(0, 8)}`,
-        {
-          hint: 'Another machine writes with this agent’s identity (a copied data dir, or one put back to an older state). Both are kept; stop one of them.',
-          context: { store: store.label, key },
-        },
-      );
+      await store.put(key, bytes, withSignal(signal));
+      failpoint('bucket.segment-put');
+      await verifyStored(store, key, bytes, 'segment', signal);
+      failpoint('bucket.segment-verified');
     },
   };
 }
 
+function listedSegment({ agent, incarnation, first, last, sha256 }: BucketSegment, bytes: number): ListedSegment {
+  return { agent, incarnation, first, last, sha256, bytes };
+}
+
 /** Vaults that have a descriptor in this bucket, for a recovery that was given no vault id. */
 export async function findVaults(store: ObjectStore, signal?: AbortSignal): Promise<VaultId[]> {
+  const withSignal = signal === undefined ? {} : { signal };
   const found: VaultId[] = [];
-  for await (const { key } of store.list('', signal === undefined ? {} : { signal })) {
-    const parsed = parseBucketKey(key);
-    if (parsed?.kind === 'vault') found.push(parsed.vault);
+  let after = '';
+  for (;;) {
+    const next = await firstKey(store.list('', { ...(after === '' ? {} : { after }), ...withSignal }));
+    if (next === undefined) return found;
+    const vault = /^([0-9a-f]{32})\//.exec(next)?.[1];
+    if (vault === undefined) {
+      after = next;
+      continue;
+    }
+    if ((await store.stat(vaultKeyOf(vault), withSignal)) !== undefined) found.push(vault);
+    // Behind every key of the vault: a slash sorts right before a zero.
+    after = `${vault}0`;
   }
-  return found;
+}
+
+async function firstKey(listing: AsyncIterable<{ readonly key: string }>): Promise<string | undefined> {
+  for await (const { key } of listing) return key;
+  return undefined;
 }
