@@ -36,6 +36,8 @@ import { freeSpaceAt } from './store/chunk-store/free-space.ts';
 import { openChunkStore } from './store/chunk-store/open-chunk-store.ts';
 import { cleanDataDir, type DataDir, readFolder, requireDataDir } from './store/data-dir.ts';
 import { openDescriptorFile } from './store/descriptor-file.ts';
+import { openMarksFile } from './store/marks-file.ts';
+import { identifyWith } from './hold/identify-frames.ts';
 import { type RebuildReport, reconcileIndex } from './store/rebuild.ts';
 import { type OpenedIdentity, openStoreIdentity } from './store/store-identity.ts';
 
@@ -104,8 +106,11 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   });
   const identityOfStore = openStoreIdentity(dataDir, random);
   const bytes = chainBytes(dataDir.chainsDir);
+  const marks = openMarksFile(dataDir.marksFile);
+  if (marks.problem !== undefined) warn({ code: 'W_DAMAGED', message: marks.problem.message });
   const index = openIndex(dataDir.indexFile, {
     clock,
+    notes: marks,
     vault: keys.vaultId,
     bodies: bytes,
     noteLoss: identityOfStore.noteLoss,
@@ -118,13 +123,14 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
         message: `the index could not be used (${why}); it was moved to ${path} and is built again`,
       });
     }
-    const chunks = openChunkStore({ packDir: dataDir.packDir, index: index.chunks, vault: keys.vaultId, clock });
+    const chunks = openChunkStore({ packDir: dataDir.packDir, index: index.chunks, vault: keys.vaultId, clock, warn });
     const signers = await readSigners(sodium, descriptor, identity, dataDir);
     const { chains, own, report } = await reconcileIndex({
       dataDir,
       index,
       vault: keys.vaultId,
       clock,
+      identify: identifyWith(opener),
       openChains: (isRebuilt) =>
         openChainStore({
           isRebuilt,

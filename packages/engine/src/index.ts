@@ -52,8 +52,8 @@ export type {
   VerifiedBytes,
 } from './core/ports/peer.ts';
 export type { Progress, ReportProgress, ReportWarning, Warning } from './core/ports/progress.ts';
-export type { SealedAddress, SealedFrame, SealedMiss, SealedSource } from './core/ports/sealed-source.ts';
 export type { Position } from './core/position.ts';
+export type { MissReason, SealedAddress, SealedFrame, SealedMiss, SealedSource } from './core/ports/sealed-source.ts';
 export { endRelearning, isRelearned, knowsAllReceipts, noteRelearned, relearningSince } from './core/relearn.ts';
 export { applyDemote } from './demote/apply-demote.ts';
 export type {
@@ -131,6 +131,7 @@ export {
   IGNORE_FILE_NAME,
 } from './policy/ignore-rules.ts';
 export { parseTime } from './policy/parse-time.ts';
+export { storageClassProblem } from './policy/storage-class.ts';
 export {
   formatBytes,
   formatDuration,
@@ -176,13 +177,15 @@ export { locationOf } from './store/bucket/location.ts';
 export { knownStoreId } from './store/bucket/store-id.ts';
 export { openPutBack } from './store/put-back.ts';
 export { type BucketVault, openBucketVault } from './store/bucket/bucket-vault.ts';
-export { type learnPacks } from './store/bucket/learn-packs.ts';
+export { createIndexedSource } from './store/bucket/indexed-source.ts';
+export { learnPacks } from './store/bucket/learn-packs.ts';
 export { type Bucket, openBucket } from './store/bucket/open-bucket.ts';
+export { requireVaultHere } from './store/bucket/require-vault-here.ts';
 export { createDataDir, type DataDir, dataDirAt, dataDirExists, readFolder, requireDataDir } from './store/data-dir.ts';
 export { type DataDirLock, lockDataDir, readLockHolder } from './store/data-dir-lock.ts';
 export { makeFolderDurably, removeIfThere, syncFolder, writeFileDurably } from './store/durable-write.ts';
-export { inspectLogs, type LogInspection } from './store/inspect-logs.ts';
-export { type LogStore, openLogStore } from './store/log-store.ts';
+export { beginChain } from './store/chains/begin-chain.ts';
+export { type ChainInspection, inspectChains } from './store/chains/inspect-chains.ts';
 export { createStoreCounts, type StoreCounts } from './store/objects/measured.ts';
 export { openObjectStore } from './store/objects/open-object-store.ts';
 export { createRateLimiter, type RateLimiter } from './store/objects/throttled.ts';

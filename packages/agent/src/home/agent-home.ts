@@ -18,6 +18,7 @@ import {
   endRelearning,
   formatTimeNs,
   type Heard,
+  locationOf,
   lockDataDir,
   noteRelearned,
   openAdminSeed,
@@ -205,6 +206,8 @@ async function assembleHome(
   const putBack = await openPutBack(dataDir.putBackFile, identity);
   const runningTime = createRunningTime(index.kv, clock);
   const heard = createHeard(index.kv, runningTime);
+  /** Objects in buckets that were looked into and are none of this agent's. */
+  const passedOver = new Map<string, Set<string>>();
   opened.push({ close: () => runningTime.note() });
   const replicator = createReplicator({
     clock,
@@ -225,8 +228,21 @@ async function assembleHome(
     policy: () => ownerPolicy(loaded.config),
     coldStores: () => coldStoresOf(loaded.config),
     bucket: async ({ store, target, scope }) => {
-      const { packs, vault: files } = stores.get(store)!;
-      return { store, target, scope, packs, vault: files };
+      const { config, objects, packs, vault: files } = stores.get(store)!;
+      const seen = passedOver.get(target) ?? new Set<string>();
+      passedOver.set(target, seen);
+      return {
+        store,
+        target,
+        scope,
+        objects,
+        packs,
+        vault: files,
+        location: (storeId) => locationOf(config, storeId),
+        adminPublicKey,
+        passedOver: seen,
+        warn,
+      };
     },
     onPassed: ({ target }) => {
       noteRelearned(index.kv, target);

@@ -3,7 +3,7 @@ import {
   type BucketPacks,
   type BucketVault,
   type Clock,
-  createBucketSource,
+  createIndexedSource,
   EdgeError,
   type Engine,
   type KeyValue,
@@ -13,6 +13,7 @@ import {
   openObjectStore,
   type RandomBytes,
   type RateLimiter,
+  requireVaultHere,
   type SealedSource,
 } from '@edgestore/engine';
 import type { StoreConfig } from '../config/config.ts';
@@ -24,6 +25,8 @@ export interface OpenStore {
   readonly objects: ObjectStore;
   readonly packs: BucketPacks;
   readonly vault: BucketVault;
+  /** Throws unless it is the place that this vault was put into, asked now. */
+  readonly requireIdentity: (signal?: AbortSignal) => Promise<void>;
   /** Sealed chunks there, as far as the index knows them. */
   readonly source: SealedSource;
 }
@@ -61,12 +64,9 @@ export function openStores(
       vault,
       index.kv,
     );
-    const source = createBucketSource({
-      packs,
-      locate: (ids) => index.chunks.locate(ids).map((copies) => copies.find((copy) => copy.store === name)),
-      markBad: (id, pack, why) => index.chunks.markBad(id, pack, why, name),
-    });
-    out.set(name, { name, config, objects, packs, vault, source });
+    const requireIdentity = (signal?: AbortSignal) => requireVaultHere(vault, signal);
+    const source = createIndexedSource({ name, packs, requireIdentity }, index.chunks);
+    out.set(name, { name, config, objects, packs, vault, requireIdentity, source });
   }
   return out;
 }

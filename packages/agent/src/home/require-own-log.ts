@@ -9,17 +9,17 @@ import { EdgeError, type Engine, verifyCard } from '@edgestore/engine';
  * were snapshots: going on would use the same numbers again, which others refuse as a fork. Only a reader may have none.
  */
 export async function requireOwnLog({
-  log,
+  chain,
   dataDir,
   identity,
   sodium,
   vault,
-}: Pick<Engine, 'log' | 'dataDir' | 'identity' | 'sodium' | 'vault'>): Promise<void> {
-  const head = log.head();
+}: Pick<Engine, 'chain' | 'dataDir' | 'identity' | 'sodium' | 'vault'>): Promise<void> {
+  const head = chain.position();
   if (head !== undefined && head.incarnation >= identity.incarnation) return;
   const card = dataDir.cardFile(identity.agentId, identity.incarnation);
   if (existsSync(card) && verifyCard(sodium, await readFile(card), vault.adminPublicKey).role === 'reader') return;
-  const folder = join(dataDir.logDir, identity.agentId);
+  const folder = join(dataDir.chainsDir, identity.agentId);
   const what =
     head === undefined ? 'the log of this agent is' : `records of life ${identity.incarnation} of this agent are`;
   throw new EdgeError('E_INTEGRITY', `${what} missing: ${folder}`, {

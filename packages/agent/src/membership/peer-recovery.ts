@@ -15,7 +15,7 @@ import {
 } from '@edgestore/engine';
 import { openPeerConnection, type PeerConnection, parseAddress } from '../http/peer-connection.ts';
 import { createPeerSource, fetchEntries } from '../http/peer-link.ts';
-import { ENTRIES_BYTES_MAX, decodeState, STATE_BYTES_MAX } from '../http/chain-wire.ts';
+import { ENTRIES_BYTES_MAX } from '../http/chain-wire.ts';
 import { decodeParts } from '../http/peer-wire.ts';
 import { TLS_OPTIONS } from '../http/pinned-connection.ts';
 import { peerPin } from '../http/spki-pin.ts';

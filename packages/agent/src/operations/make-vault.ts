@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
+  beginChain,
   type Clock,
   createDataDir,
   createSlot,
@@ -12,7 +13,6 @@ import {
   EdgeError,
   encodeCard,
   encodeIdentity,
-  encodeRecord,
   encodeRecoveryCode,
   encodeVaultDescriptor,
   errnoOf,
@@ -24,9 +24,7 @@ import {
   loadSodium,
   lockDataDir,
   makeFolders,
-  nextEnvelope,
   openIndex,
-  openLogStore,
   publicKeyOf,
   type RandomBytes,
   recoveryProofPublicKey,
@@ -175,18 +173,10 @@ async function writeVault(vault: NewVault, { clock, random, beforeCommit }: Make
     },
     adminSeed,
   );
-  const writer = { vault: vaultId, agent: agentId, incarnation: 1, keyId: keys.currentKeyId };
-  const genesis = encodeRecord(sodium, {
-    envelope: nextEnvelope(undefined, writer),
-    body: { type: 'takeover', card, base: undefined },
-    keys,
-    signSeed: identity.signSeed,
-    random24: random(24),
-  });
   await writeFileDurably(dir.adminFile, sealAdminSeed(sodium, keys, adminSeed, random));
   await writeFileDurably(dir.identityFile, encodeIdentity(identity));
   await writeFileDurably(dir.cardFile(agentId, 1), card);
-  await (await openLogStore(dir.logDir)).append(genesis.bytes);
+  await beginChain(dir, { vault: vaultId, identity, card }, sodium);
 
   // Nothing is elsewhere yet: an index that is there as built asks nobody what it may have lost.
   const index = openIndex(dir.indexFile, { clock, vault: vaultId });

@@ -62,7 +62,7 @@ export async function planDemote(
         );
       }
       const isInStore = copies.some((copy) => copy.store !== '' && copy.store === policy.cold);
-      if (policy.cold === undefined && deps.index.holds.holdersOf(chunk.id).length > 0) {
+      if (policy.cold === undefined && deps.index.holds.isHeldByOthers(chunk.id)) {
         heldForOthers += 1;
         continue;
       }

@@ -9,6 +9,7 @@ import type { ChainEntry } from '../ports/chains.ts';
 import { openBucketPacks } from '../store/bucket/bucket-packs.ts';
 import { createBucketSource } from '../store/bucket/bucket-source.ts';
 import { findVaults, openBucketVault } from '../store/bucket/bucket-vault.ts';
+import { requireVaultHere } from '../store/bucket/require-vault-here.ts';
 import { type CompactPlaces, createCompactPlaces } from './compact-places.ts';
 
 export interface BucketRecoveryInput {
@@ -91,6 +92,7 @@ export async function openBucketRecovery(
       fetch: (addresses, stop) =>
         createBucketSource({
           packs,
+          requireIdentity: (again) => requireVaultHere(files, again),
           locate: (ids) => ids.map(() => undefined),
         }).fetch(addresses, stop),
     },

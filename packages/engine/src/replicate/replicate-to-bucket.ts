@@ -92,7 +92,7 @@ export async function replicateToBucket(
     vault: deps.vault,
     clock: deps.clock,
     index: index.chunks,
-    put: (name, body) => bucket.packs.put(name, body, signal),
+    put: (name, body, packClass) => bucket.packs.put({ name, packClass }, body, signal),
     progress: deps.progress,
   });
   if (asked !== undefined) await compareAdds(bucket, asked.seq, deps);

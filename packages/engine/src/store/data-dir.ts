@@ -39,6 +39,8 @@ export interface DataDir {
   readonly indexFile: string;
   /** There when this machine was put back to an older state. */
   readonly putBackFile: string;
+  /** Copies that were found bad, packs that are gone (`docs/formats/marks.md`). */
+  readonly marksFile: string;
   readonly runDir: string;
   readonly socketFile: string;
   slotFile(slotId: string): string;
@@ -76,6 +78,7 @@ export function dataDirAt(path: string, options: { readonly packDir?: string | u
     epochFile: join(root, 'epoch'),
     indexFile: join(root, 'index.sqlite'),
     putBackFile: join(root, 'put-back'),
+    marksFile: join(root, 'marks'),
     runDir,
     socketFile: join(runDir, 'agent.sock'),
     slotFile: (slotId) => join(slotsDir, `${slotId}.slot`),

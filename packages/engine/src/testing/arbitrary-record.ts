@@ -1,6 +1,5 @@
-/** fast-check arbitraries of record bodies, settings, hold batches and the keys to write them with. */
+/** fast-check arbitraries of record bodies, settings and the keys to write them with. */
 import fc from 'fast-check';
-import type { HoldBatch, HoldEntry } from '../log/hold-batch.ts';
 import type { Head, RecordBody, Settings, SnapshotBody } from '../log/record-body.ts';
 import { arbitraryEntry } from './arbitrary-entry.ts';
 
@@ -80,20 +79,3 @@ export const arbitraryBody: fc.Arbitrary<RecordBody> = fc.oneof<fc.Arbitrary<Rec
   checkpoint.map((value) => ({ type: 'checkpoint', checkpoint: value })),
 );
 
-const holdEntry: fc.Arbitrary<HoldEntry> = fc.record({
-  id: fc.uint8Array({ minLength: 32, maxLength: 32 }),
-  sealedSha256: fc.uint8Array({ minLength: 32, maxLength: 32 }),
-  sealedBytes: fc.integer({ min: 1, max: 5 * 1024 * 1024 }),
-  keyId: fc.integer({ min: 0, max: 0xffff_ffff }),
-  packClass: fc.constantFrom('data', 'meta'),
-});
-
-export const arbitraryHoldBatch: fc.Arbitrary<HoldBatch> = fc.record({
-  verb: fc.constantFrom('hold', 'release'),
-  vault: hex(16),
-  owner: hex(16),
-  holder: hex(16),
-  head,
-  op: fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER }),
-  entries: fc.array(holdEntry, { minLength: 1, maxLength: 8 }),
-});

@@ -2,7 +2,7 @@
 import { type DataDir, EdgeError, formatDuration, isEdgeError, loadSodium, toEdgeError } from '@edgestore/engine';
 import type { LoadedConfig } from '../../config/load-config.ts';
 import { openPeerConnection } from '../../http/peer-connection.ts';
-import { STATE_BYTES_MAX } from '../../http/peer-wire.ts';
+import { STATE_BYTES_MAX } from '../../http/chain-wire.ts';
 import { sayHello } from '../../http/say-hello.ts';
 import { openRoster, type Roster } from '../../membership/roster.ts';
 import { PROGRAM } from '../../program.ts';

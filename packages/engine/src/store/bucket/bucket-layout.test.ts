@@ -22,7 +22,14 @@ describe('bucket layout', () => {
             [vaultKeyOf(vault), { kind: 'vault', vault }],
             [slotKeyOf(vault, slotId), { kind: 'slot', vault, slotId }],
             [cardKeyOf(vault, owner), { kind: 'card', vault, ...owner }],
-            [packKeyOf(vault, { ...owner, name }), { kind: 'pack', vault, ...owner, name }],
+            [
+              packKeyOf(vault, { ...owner, name, packClass: 'data' }),
+              { kind: 'pack', vault, ...owner, name, packClass: 'data' },
+            ],
+            [
+              packKeyOf(vault, { ...owner, name, packClass: 'meta' }),
+              { kind: 'pack', vault, ...owner, name, packClass: 'meta' },
+            ],
             [segmentKeyOf(vault, segment), { kind: 'segment', vault, ...segment }],
           ] as const;
           for (const [key, what] of all) {
@@ -44,8 +51,10 @@ describe('bucket layout', () => {
       `${vault}/slots/x.slot`,
       `${vault.toUpperCase()}/vault.edge`,
       `${vault}/cards/${vault}-0.card`,
-      `${vault}/${vault}/00000001/packs/ff/${'ab'.repeat(32)}.pack`,
-      `${vault}/${vault}/1/packs/ab/${'ab'.repeat(32)}.pack`,
+      `${vault}/data/${vault}/00000001/ff/${'ab'.repeat(32)}.pack`,
+      `${vault}/data/${vault}/1/ab/${'ab'.repeat(32)}.pack`,
+      `${vault}/tree/${vault}/00000001/ab/${'ab'.repeat(32)}.pack`,
+      `${vault}/${vault}/00000001/packs/ab/${'ab'.repeat(32)}.pack`,
       `${vault}/${vault}/00000001/log/0000000000000002-0000000000000001.seg`,
       `${vault}/${vault}/00000001/log/ffffffffffffffff-ffffffffffffffff.seg`,
       `other/${vault}/vault.edge`,

@@ -67,9 +67,10 @@ export async function comparePacks(
           bytes: pack.bytes,
           frames: frames.length,
           // Ages decide what is cold: what was put long ago must not look new because it was learned again.
-          createdNs: createdOf(pack, deps.nowNs),
+          createdNs: contents.storedNs > deps.nowNs ? deps.nowNs : contents.storedNs,
         },
         frames,
+        true,
       );
       failpoint('bucket.pack-learned');
       added += 1;
@@ -81,9 +82,4 @@ export async function comparePacks(
     }
   }
   return { added, gone: gone.map(({ name }) => name), damaged };
-}
-
-/** A store's clock ahead of ours, or before 1970, says nothing. */
-function createdOf({ modifiedNs }: ListedPack, nowNs: bigint): bigint {
-  return modifiedNs === undefined || modifiedNs < 0n || modifiedNs > nowNs ? nowNs : modifiedNs;
 }
