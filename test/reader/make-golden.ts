@@ -29,6 +29,7 @@ try {
   await edgestoreJson(sync);
   const formats = new Set([
     'vault.edge',
+    'vault.seen',
     'key',
     'admin.edge',
     'slots',

@@ -8,8 +8,7 @@ import argparse, array, base64, ctypes, hashlib, hmac, mmap, os, pathlib, stat, 
 class VaultError(Exception): pass
 def need(holds, code, what):
     if not holds: raise VaultError(f"{code}: {what}")
-def sha256(data):
-    return hashlib.sha256(data).digest()
+def sha256(data): return hashlib.sha256(data).digest()
 def slices(data, size):
     need(len(data) % size == 0, "E_FORMAT", "rows of another length")
     return [data[at:at + size] for at in range(0, len(data), size)]
@@ -128,10 +127,8 @@ def unpack(body, limit, what):
     return data
 
 # ---- data-dir.md, keys.md, vault.md, pack.md: from the key file to the keys, from an id to a chunk.
-def mac(key, message, **parameters):
-    return hashlib.blake2b(message, digest_size=32, key=key, **parameters).digest()
-def derive(key, context, number):
-    return mac(key, b"", salt=struct.pack("<QQ", number, 0), person=context)
+def mac(key, message, **parameters): return hashlib.blake2b(message, digest_size=32, key=key, **parameters).digest()
+def derive(key, context, number): return mac(key, b"", salt=struct.pack("<QQ", number, 0), person=context)
 class Vault:
     def __init__(self, path):
         self.path, (fields, signed, trailer) = path, clear((path / "vault.edge").read_bytes(), "vault.edge", b"EDGEVALT", 96, 2)
@@ -143,18 +140,18 @@ class Vault:
             if slot[:11] == b"EDGESLOT\1\0\2" and sha256(slot[:276]) == slot[276:] and slot[28:44] == self.id:
                 master = mac(base64.urlsafe_b64decode(secret + "="), b"edgestore slot v1\0\2" + slot[92:108])
                 if hmac.compare_digest(derive(master, b"edgeslot", 2), slot[108:140]):
-                    key = unseal(derive(master, b"edgeslot", 1), slot[140:164], slot[164:212], slot[:140], "the slot")
+                    key, opened = unseal(derive(master, b"edgeslot", 1), slot[140:164], slot[164:212], slot[:140], "the slot"), slot
         damaged = any(sha256(slot[:276]) != slot[276:] for slot in slots)
-        need(key, "E_INTEGRITY" if damaged else "E_WRONG_KEY", "no slot opens with the key file; damaged ones: " + str(damaged))
+        need(key, "E_INTEGRITY" if damaged else "E_WRONG_KEY", "no slot opens with the key file")
         need(hmac.compare_digest(mac(derive(key, b"edgemac_", 1), signed), trailer[:32]), "E_INTEGRITY", "vault.edge: its MAC")
         verify(self.admin, b"edgestore vault v1", signed + trailer[:32], trailer[32:], "vault.edge")
+        if opened[11] == 1: verify(self.admin, b"edgestore slot v1", opened[:212], opened[212:276], "the slot")
         need(fields[1] == 1, "E_NEWER_FORMAT", "a vault of a newer version")
-        self.id_key, self.rows = derive(key, b"edge-id_", 1), {}
-        wrap, secrets = derive(key, b"edgewrap", 1), {}
-        for row in fields[4]:
-            bound = b"edgestore generation v1\0" + self.id + struct.pack("<I", row[0])
-            secrets[row[0]] = unseal(wrap, row[2][:24], row[2][24:], bound, f"the secret of key {row[0]}")
-        self.sealing, self.record = ({id: derive(secret, use, id) for id, secret in secrets.items()} for use in (b"edgeseal", b"edgelog_"))
+        self.id_key, self.rows, self.sealing, self.record, wrap = derive(key, b"edge-id_", 1), {}, {}, {}, derive(key, b"edgewrap", 1)
+        for id, wrapped in ((row[0], row[2]) for row in fields[4]):
+            bound = b"edgestore generation v1\0" + self.id + struct.pack("<I", id)
+            secret = unseal(wrap, wrapped[:24], wrapped[24:], bound, f"generation {id}")
+            self.sealing[id], self.record[id] = derive(secret, b"edgeseal", id), derive(secret, b"edgelog_", id)
         for path in sorted(path.glob("packs/[0-9a-f][0-9a-f]/*.pack")):
             self.read_pack(path.name, mmap.mmap(os.open(path, os.O_RDONLY), 0, access=mmap.ACCESS_READ))
     def read_pack(self, name, pack):
@@ -179,8 +176,7 @@ class Vault:
         need(hmac.digest(self.id_key, sha256(bytes([kind]) + plain), "sha256") == id, "E_INTEGRITY", f"{what} is another")
         need(length in (None, len(plain)), "E_FORMAT", f"{what} is not as long as its reference says")
         return plain
-    def chunks(self, kind, references):
-        return (self.chunk(kind, row[:32], int.from_bytes(row[32:], "little")) for row in slices(references, 36))
+    def chunks(self, kind, references): return (self.chunk(kind, row[:32], int.from_bytes(row[32:], "little")) for row in slices(references, 36))
 
 # ---- card.md, chain-segment.md, chain.md, record.md: the chain, to snapshots, as (on the trail, incarnation, seq, id, body, damaged).
 def whole(data, at):  # The length of the item that stands here, or 0.
