@@ -125,7 +125,7 @@ async function newBucket(
       }));
     if (chunks.length === 0) continue;
     const pack = makePack(vault, chunks, packClass);
-    await packs.put({ name: pack.name, packClass: 'data' }, pack.body);
+    await packs.put({ name: pack.name, packClass }, pack.body);
   }
   return store;
 }
