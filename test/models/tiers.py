@@ -2,7 +2,7 @@
 
 One chunk x, one file in a root, one ranked holder T. The policy wants one copy elsewhere.
 Modelled: capture by a look-up and by an unchanged row (2.2), forget and release (2.9), demotion as a job of
-two steps, verify then drop (P5), giving up (2.10), grace at T, loss of a frame here and at T,
+three steps: statement, re-read, drop (P5), giving up (2.10), grace at T, loss of a frame here and at T,
 a rebuild of the owner's index, an owner put back to an image.
 Not modelled: cold (it behaves like here, with the rules of bucket.py), sessions (see collect.py).
 """
@@ -12,6 +12,7 @@ from collections import namedtuple
 from search import Case
 
 # chain: tuple of entries. 'A' add, 'R' release, 'S' snapshot, ('F', n) forget, ('D', numbers) damaged. Seq = place + 1.
+# job: added seq of x when the demotion began, negative until T has re-read the bytes.
 # acked: snapshots that were acknowledged `local`, live, not damaged, and not excused by a loss of the medium.
 State = namedtuple(
     'State', 'chain here file row job belief tpos tchain tframe acked image stopped flag captures forgets own_losses t_losses backs rebuilds'
@@ -130,12 +131,14 @@ def build(rules, budget):
                 yield 'T is ahead, proved: the owner stops', s._replace(
                     stopped=1, belief=None if rules.get('stop_voids_beliefs') else s.belief
                 )
-        # Demotion, a job of two steps.
-        if s.here and held(s.chain) and not s.job and s.tframe:
-            placed = on_trail(s) and held(s.tchain) and held(s.chain) == held(s.tchain) and not s.stopped
+        # Demotion, a job of three steps: statement, bytes, drop.
+        if s.here and held(s.chain) and not s.job and not s.stopped:
+            placed = on_trail(s) and held(s.tchain) and held(s.chain) == held(s.tchain)
             if placed or not rules.get('p5_asks_held'):
-                yield 'demote: T re-reads x, equal', s._replace(job=held(s.chain))
-        if s.job:
+                yield 'demote: statement of T' + (', x is held there' if placed else ''), s._replace(job=-held(s.chain))
+        if s.job < 0 and s.tframe:
+            yield 'demote: T re-reads x, equal', s._replace(job=-s.job)
+        if s.job > 0:
             same = held(s.chain) == s.job or not rules.get('p5_looks_again')
             # T lost the verified frame in place while the job ran: a loss of the medium.
             lost = same and not s.tframe and held(s.tchain) == held(s.chain)
@@ -143,7 +146,7 @@ def build(rules, budget):
                 here=0 if same else s.here, job=0, acked=frozenset() if lost else s.acked, belief=(len(s.tchain), 1) if same and on_trail(s) else s.belief
             )
         # Giving up, in one job: T answered in this job. Absent means: no frame of that id at all.
-        if held(s.chain) and not s.here and not s.tframe and not s.job and not s.stopped:
+        if held(s.chain) and not s.here and not s.tframe and s.job <= 0 and not s.stopped:
             if s.file:
                 yield 'give-up: x is read from the file again', s._replace(here=1)
             else:
