@@ -26,7 +26,8 @@ import { sharedZstd } from './pipeline/shared-zstd.ts';
 import type { PipelineTasks } from './pipeline/tasks.ts';
 import { createWorkerPool } from './pipeline/worker-pool.ts';
 import type { ChainEntry } from './ports/chains.ts';
-import { finishLogRepair, type LogRepair } from './scrub/place-repaired-log.ts';
+import type { ChainRepair } from './log-repair/chain-repair-types.ts';
+import { finishLogRepair } from './log-repair/place-cut-chain.ts';
 import type { ChainStore } from './store/chains/chain-store.ts';
 import { openChainStore } from './store/chains/open-chain-store.ts';
 import type { OwnChainWriter } from './store/chains/own-chain.ts';
@@ -81,7 +82,7 @@ export interface Engine {
   /** What opening had to put right. */
   readonly reconciled: RebuildReport;
   /** A repair of the own log that had been cut off and was finished now; only for whoever repairs, others were warned. */
-  readonly finishedRepair: LogRepair | undefined;
+  readonly finishedRepair: ChainRepair | undefined;
   close(): Promise<void>;
 }
 
@@ -237,12 +238,12 @@ function recordOpener(
   };
 }
 
-function finishedRepair({ how, aside, lost }: LogRepair): Warning {
+function finishedRepair({ how, aside, lost }: ChainRepair): Warning {
   const names = lost.map(({ id, root }) => `${id.slice(0, 8)} of ${root}`).join(', ');
   const outcome = how === 'whole' ? 'it is whole' : lost.length === 0 ? 'no snapshot is lost' : `lost: ${names}`;
   return {
     code: 'W_LOG_REPAIRED',
-    message: `a repair of the log of this agent, which was cut off, was finished: ${outcome}; the damaged files are kept in ${aside}`,
+    message: `a repair of the chain of this agent, which was cut off, was finished: ${outcome}; the damaged files are kept in ${aside}`,
   };
 }
 

@@ -9,7 +9,6 @@ import type { ChainEntry } from '../ports/chains.ts';
 import { openBucketPacks } from '../store/bucket/bucket-packs.ts';
 import { createBucketSource } from '../store/bucket/bucket-source.ts';
 import { findVaults, openBucketVault } from '../store/bucket/bucket-vault.ts';
-import { requireVaultHere } from '../store/bucket/require-vault-here.ts';
 import { type CompactPlaces, createCompactPlaces } from './compact-places.ts';
 
 export interface BucketRecoveryInput {
@@ -79,7 +78,7 @@ export async function openBucketRecovery(
     const there = await places();
     return ids.map((id) => {
       const place = there.placeOf(id);
-      return place === undefined ? undefined : { id, ...place };
+      return place === undefined ? undefined : { id, packClass: 'meta' as const, ...place };
     });
   };
   return {
@@ -92,7 +91,10 @@ export async function openBucketRecovery(
       fetch: (addresses, stop) =>
         createBucketSource({
           packs,
-          requireIdentity: (again) => requireVaultHere(files, again),
+          requireIdentity: async (again) => {
+            if ((await files.descriptor(again)) !== undefined) return;
+            throw new EdgeError('E_NO_BUCKET', `${store.label} has nothing of this vault`, { retryable: true });
+          },
           locate: (ids) => ids.map(() => undefined),
         }).fetch(addresses, stop),
     },

@@ -3,7 +3,7 @@ import { EdgeError, isEdgeError } from '../../core/errors.ts';
 import { failpoint } from '../../core/failpoint.ts';
 import type { AgentId, PackName, VaultId } from '../../core/ids.ts';
 import { PACK_BYTES_MAX } from '../../core/limits.ts';
-import type { ObjectStat, ObjectStore } from '../../core/ports/object-store.ts';
+import type { ObjectStore } from '../../core/ports/object-store.ts';
 import { PACK_FOOTER_BYTES, PACK_HEADER_BYTES } from '../../pack/layout.ts';
 import { encodePackHeader } from '../../pack/pack-header.ts';
 import { decodePackTail, type PackContents, packTailBytes, readPackFooter } from '../../pack/pack-tail.ts';
@@ -127,14 +127,6 @@ export function openBucketPacks(input: {
       await store.delete(packKeyOf(vault, pack), withSignal(signal));
     },
   };
-}
-
-/** A pack as a listing shows it. */
-export function listedPack(
-  { agent, incarnation, name, packClass }: BucketPack,
-  { size, modifiedNs }: Pick<ObjectStat, 'size' | 'modifiedNs'>,
-): ListedPack {
-  return { agent, incarnation, name, packClass, bytes: size, ...(modifiedNs === undefined ? {} : { modifiedNs }) };
 }
 
 async function readContents(
