@@ -28,6 +28,8 @@ export interface FrameTable {
   isThere(id: ChunkId): boolean;
   /** Good copies only. */
   goodCopies(id: ChunkId): NumberedFrame[];
+  /** Of all chunks whose id begins with these 48 bits. */
+  goodCopiesOfKey(key: number): NumberedFrame[];
   /** Every copy, marked ones too. */
   allCopies(id: ChunkId): NumberedFrame[];
   /** Where copies are, marked ones too, without what only verifying them needs. */
@@ -72,6 +74,7 @@ export function frameTable(db: Db): FrameTable {
   const copies = db.prepare<[number, Uint8Array], RawFrame>(
     `SELECT ${COLUMNS} FROM frames WHERE key48 = ? AND id = ? AND state = 0`,
   );
+  const copiesOfKey = db.prepare<[number], RawFrame>(`SELECT ${COLUMNS} FROM frames WHERE key48 = ? AND state = 0`);
   const everyCopy = db.prepare<[number, Uint8Array], RawFrame>(
     `SELECT ${COLUMNS} FROM frames WHERE key48 = ? AND id = ?`,
   );
@@ -120,6 +123,7 @@ export function frameTable(db: Db): FrameTable {
     },
     isThere: (id) => isThere.get(key48(id), id) !== undefined,
     goodCopies: (id) => copies.all(key48(id), id).map(toFrame),
+    goodCopiesOfKey: (key) => copiesOfKey.all(key).map(toFrame),
     allCopies: (id) => everyCopy.all(key48(id), id).map(toFrame),
     places: (id) =>
       places.all(key48(id), id).map(([pack, keyId, offset, sealedBytes, flags, state]) => ({
