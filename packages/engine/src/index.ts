@@ -84,7 +84,26 @@ export { wrapGeneration } from './keys/key-generation.ts';
 export { encodeRecoveryCode } from './keys/recovery-code.ts';
 export { proveRecovery, recoveryProofPublicKey, verifyRecoveryProof } from './keys/recovery-proof.ts';
 export { formatRecoverySheet, type ParsedRecoverySheet, parseRecoverySheet } from './keys/recovery-sheet.ts';
-export { decodeSlot, type SlotHeader, type SlotType } from './keys/slot.ts';
+export {
+  decodeSlot,
+  SLOT_BYTES,
+  type Slot,
+  type SlotHeader,
+  type SlotScope,
+  type SlotType,
+  verifySlot,
+} from './keys/slot.ts';
+export { encodeSlotRemoval, SLOT_REMOVAL_BYTES, type SlotRemoval, verifySlotRemoval } from './keys/slot-removal.ts';
+export {
+  acceptsRemoval,
+  acceptsSlot,
+  type KnownRemoval,
+  type KnownSlot,
+  LOCAL_SLOTS_MAX,
+  publishedSlots,
+  SHARED_SLOTS_MAX,
+  SLOT_REMOVALS_MAX,
+} from './keys/slot-set.ts';
 export { createSlot, type SlotSecret, unlockWithSlots } from './keys/unlock.ts';
 export {
   DESCRIPTOR_BYTES_MAX,
@@ -144,6 +163,7 @@ export {
   notEnoughCopies,
   parseDurabilityLevel,
 } from './replicate/durability.ts';
+export type { VaultFileKind } from './replicate/put-vault-files.ts';
 export type { ReplicateReport } from './replicate/replicate-deps.ts';
 export { type BucketTarget, replicateToBucket } from './replicate/replicate-to-bucket.ts';
 export type { Replicator } from './replicate/replicator.ts';
@@ -164,6 +184,7 @@ export { type LearnedPacks, learnPacks } from './store/bucket/learn-packs.ts';
 export { type Bucket, openBucket } from './store/bucket/open-bucket.ts';
 export { createDataDir, type DataDir, dataDirAt, dataDirExists, readFolder, requireDataDir } from './store/data-dir.ts';
 export { type DataDirLock, lockDataDir, readLockHolder } from './store/data-dir-lock.ts';
+export { adoptDescriptor } from './store/descriptor-file.ts';
 export { makeFolderDurably, removeIfThere, syncFolder, writeFileDurably } from './store/durable-write.ts';
 export { createHolder, type Holder } from './store/holder.ts';
 export { inspectLogs, type LogInspection } from './store/inspect-logs.ts';
@@ -171,4 +192,5 @@ export { type LogStore, openLogStore } from './store/log-store.ts';
 export { createStoreCounts, type StoreCounts } from './store/objects/measured.ts';
 export { openObjectStore } from './store/objects/open-object-store.ts';
 export { createRateLimiter, type RateLimiter } from './store/objects/throttled.ts';
+export { readFileUpTo } from './store/read-file-up-to.ts';
 export type { Entry } from './tree/entry.ts';

@@ -30,10 +30,13 @@ import {
 import type { Config } from '../config/config.ts';
 import { type LoadConfigInput, type LoadedConfig, loadConfig } from '../config/load-config.ts';
 import { showConfig } from '../config/show-config.ts';
+import { type DescriptorMemory, openDescriptorMemory } from '../membership/descriptor-memory.ts';
 import type { InviterDeps } from '../membership/invite-peer.ts';
 import { openInvites } from '../membership/invites.ts';
-import { publishedSlots } from '../membership/removed-slots.ts';
+import { judgeVaultFiles } from '../membership/judge-vault-files.ts';
 import { openRoster, type Roster } from '../membership/roster.ts';
+import { openSlotStore, type SlotStore } from '../membership/slot-store.ts';
+import { createVaultSharing } from '../membership/vault-sharing.ts';
 import { type Withdrawn, withdrawSlots } from '../membership/withdraw-slots.ts';
 import { PROGRAM } from '../program.ts';
 import type { RunningAgent } from '../work/running-agent.ts';
@@ -60,6 +63,8 @@ export interface AgentHome {
   readonly sources: readonly SealedSource[];
   readonly replicator: Replicator;
   readonly inviter: InviterDeps;
+  readonly slots: SlotStore;
+  readonly descriptors: DescriptorMemory;
   /** Set in the agent's own process, once it runs. */
   readonly running: RunningAgent | undefined;
   /** Where others reach this agent, as far as the configuration says. */
@@ -161,6 +166,8 @@ async function assembleHome(
     openStores(config.stores, engine, { clock, random, limits, countsOf });
   let stores = storesOf(loaded.config);
   const { adminPublicKey } = vault;
+  const descriptors = openDescriptorMemory(engine, vaultKey, { warn });
+  const slots = await openSlotStore({ dataDir, sodium, vault: vault.vaultId, adminPublicKey, warn });
   const peers = await openRoster({
     dataDir,
     sodium,
@@ -171,6 +178,7 @@ async function assembleHome(
     peers: loaded.config.peers,
     program: PROGRAM,
     limits,
+    sharing: createVaultSharing(descriptors, slots),
     warn,
   });
   opened.push(peers);
@@ -182,7 +190,7 @@ async function assembleHome(
     ...peers.members().flatMap((member) => peers.link(member.agent)?.source ?? []),
     ...[...stores.values()].map((store) => store.source),
   ];
-  const slots = () => publishedSlots(dataDir);
+  const published = async () => slots.published().map(({ slot, bytes }) => ({ slotId: slot.slotId, bytes }));
   const cards = () =>
     peers.cards.all().map(({ card, bytes }) => ({ agent: card.agentId, incarnation: card.incarnation, bytes }));
   const adminSeed = () => readAdminSeed(engine);
@@ -198,7 +206,13 @@ async function assembleHome(
     get sources() {
       return sources();
     },
-    files: { descriptor: async () => engine.vaultBytes, slots, cards: async () => cards() },
+    files: {
+      descriptor: async () => descriptors.current().bytes,
+      slots: published,
+      cards: async () => cards(),
+      removals: async () => slots.removals().map(({ removal, bytes }) => ({ slotId: removal.slotId, bytes })),
+      mayReplace: judgeVaultFiles({ descriptors, slots, cards: peers.cards, warn }),
+    },
     peers,
     policy: () => ownerPolicy(loaded.config),
     coldStores: () => coldStoresOf(loaded.config),
@@ -216,6 +230,7 @@ async function assembleHome(
     endRelearning(index.kv, [...stores.keys(), ...holders.map(({ target }) => target)]);
   }
   endRelearningOf();
+  const toldOfRemovals = new Map<string, string>();
   const listeners: (() => void)[] = [];
   let running: RunningAgent | undefined;
   let boundPort: number | undefined;
@@ -249,8 +264,8 @@ async function assembleHome(
       invites: openInvites(dataDir),
       adminSeed,
       vaultKey: async () => vaultKey,
-      vaultDescriptor: async () => engine.vaultBytes,
-      slots: async () => (await slots()).map((slot) => slot.bytes),
+      vaultDescriptor: async () => descriptors.current().bytes,
+      slots: async () => slots.published().map(({ bytes }) => bytes),
     },
     get running() {
       return running;
@@ -259,7 +274,9 @@ async function assembleHome(
       return advertisedAddresses(loaded.config.agent, boundPort);
     },
     adminSeed,
-    withdrawSlots: (signal) => withdrawSlots({ dataDir, kv: index.kv, peers, stores }, signal),
+    slots,
+    descriptors,
+    withdrawSlots: (signal) => withdrawSlots({ slots, peers, stores, told: toldOfRemovals }, signal),
     async reload() {
       const next = loadConfig(input.place);
       const nextStores = storesOf(next.config);

@@ -4,7 +4,6 @@ import {
   CHUNK_SEALED_BYTES_MAX,
   type ChunkId,
   EdgeError,
-  fromHex,
   type Head,
   isEdgeError,
   type Member,
@@ -127,9 +126,6 @@ export function createPeerLink(deps: PeerLinkDeps): PeerLink {
       if (head === undefined) throw new EdgeError('E_USAGE', 'there is no record to send');
       return head;
     },
-
-    removeSlots: async (slotIds, signal) =>
-      void (await call('POST', '/peer/1/slots/removed', 16, encodeParts(slotIds.map((id) => fromHex(id, 16))), signal)),
 
     sendSlots: async (slots, signal) => void (await call('POST', '/peer/1/slots', 16, encodeParts(slots), signal)),
 

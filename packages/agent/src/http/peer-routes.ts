@@ -8,7 +8,6 @@ import { decodeIds, ID_LIST_BYTES_MAX } from './id-list.ts';
 import type { PeerService } from './peer-service.ts';
 import {
   decodeParts,
-  decodeSlotIds,
   decodeSlots,
   decodeVerifyRequest,
   encodeHoldReply,
@@ -18,7 +17,6 @@ import {
   encodeVerifyReply,
   HOLD_BATCH_BYTES_MAX,
   RECORDS_BYTES_MAX,
-  SLOT_IDS_BYTES_MAX,
   SLOTS_BYTES_MAX,
   writeHead,
 } from './peer-wire.ts';
@@ -113,16 +111,6 @@ export const PEER_ROUTES: ReadonlyMap<string, PeerRoute> = new Map<string, PeerR
       },
     },
   ],
-  [
-    'POST /peer/1/slots/removed',
-    {
-      access: 'member',
-      run: async ({ message, response }, service) => {
-        await service.removeSlots(decodeSlotIds(await readBody(message, SLOT_IDS_BYTES_MAX)));
-        sendBytes(response, new Uint8Array(0));
-      },
-    },
-  ],
 ]);
 
 async function hello({ message, response, member, pin }: PeerRequest, service: PeerService): Promise<void> {
@@ -140,7 +128,10 @@ async function hello({ message, response, member, pin }: PeerRequest, service: P
 
 async function recover({ message, response, pin }: PeerRequest, service: PeerService): Promise<void> {
   const answer = await service.recover(await readBody(message, 1024), pin);
-  sendBytes(response, encodeParts([answer.vault, encodeParts(answer.slots), encodeParts(answer.cards)]));
+  sendBytes(
+    response,
+    encodeParts([answer.vault, encodeParts(answer.slots), encodeParts(answer.cards), encodeParts(answer.removals)]),
+  );
 }
 
 async function frames({ message, response, member, query, signal }: PeerRequest, service: PeerService): Promise<void> {

@@ -39,8 +39,6 @@ export interface PeerService {
   addRecords(owner: Member, records: readonly Uint8Array[]): Promise<Head>;
   slots(): Promise<readonly Uint8Array[]>;
   addSlots(slots: readonly Uint8Array[]): Promise<void>;
-  /** Ids of slots that a member removed. */
-  removeSlots(slotIds: readonly string[]): Promise<void>;
   /** An invited machine; `clientPin` is of the key that the connection proved. */
   join(request: Uint8Array, clientPin: string, remoteAddress: string): Promise<Uint8Array>;
   /** This agent's admin-signed card: how a machine under recovery knows that it speaks to a member. */
@@ -53,5 +51,6 @@ export interface PeerService {
 export interface RecoveryAnswer {
   readonly vault: Uint8Array;
   readonly slots: readonly Uint8Array[];
+  readonly removals: readonly Uint8Array[];
   readonly cards: readonly Uint8Array[];
 }

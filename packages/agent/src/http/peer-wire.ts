@@ -9,6 +9,8 @@ import {
   type HoldReply,
   type PeerState,
   RECORD_BYTES_MAX,
+  SHARED_SLOTS_MAX,
+  SLOT_BYTES,
   toHex,
   type VerifiedBytes,
 } from '@edgestore/engine';
@@ -20,10 +22,8 @@ export const HOLD_BATCH_BYTES_MAX = 1024 + HOLD_BATCH_ENTRIES_MAX * 80;
 /** Records in one request or answer, in bytes; a longer log takes several. */
 export const RECORDS_BYTES_MAX = RECORD_BYTES_MAX + 4 * 1024 * 1024;
 export const STATE_BYTES_MAX = 4 * 1024 * 1024;
-const SLOTS_MAX = 256;
-const SLOT_BYTES_MAX = 4096;
-const REMOVED_SLOTS_MAX = 4096;
-export const SLOT_IDS_BYTES_MAX = 4 + REMOVED_SLOTS_MAX * (4 + 16);
+const SLOTS_MAX = SHARED_SLOTS_MAX;
+const SLOT_BYTES_MAX = SLOT_BYTES;
 export const SLOTS_BYTES_MAX = 4 + SLOTS_MAX * (4 + SLOT_BYTES_MAX);
 
 /** u32 count of missing ‖ u32 each ‖ u32 length of the receipt (0: none) ‖ receipt */
@@ -141,13 +141,6 @@ export function decodeSlots(bytes: Uint8Array): Uint8Array[] {
   const slots = decodeParts(bytes, 'slots', SLOT_BYTES_MAX);
   if (slots.length > SLOTS_MAX) throw formatError('slots', `${slots.length} slots`);
   return slots;
-}
-
-export function decodeSlotIds(bytes: Uint8Array): string[] {
-  const ids = decodeParts(bytes, 'slot ids', 16);
-  if (ids.length > REMOVED_SLOTS_MAX || ids.some((id) => id.length !== 16))
-    throw formatError('slot ids', `${ids.length} of them, or one that is none`);
-  return ids.map((id) => toHex(id));
 }
 
 /** agent 16 ‖ head */

@@ -74,7 +74,6 @@ function memoryService(chunks = new Map<string, Uint8Array>()): PeerService & { 
     addRecords: never,
     slots: never,
     addSlots: never,
-    removeSlots: never,
     join: never,
     ownCard: never,
     challenge: never,

@@ -2,19 +2,16 @@
 import {
   CHUNK_SEALED_BYTES_MAX,
   createHolder,
-  decodeSlot,
   EdgeError,
   type Holder,
   hashPlaintextsInWorkers,
   identifyInWorkers,
   type OutgoingFrame,
   openRecord,
-  writeFileDurably,
 } from '@edgestore/engine';
 import type { AgentHome } from '../home/agent-home.ts';
 import { admitPeer } from '../membership/invite-peer.ts';
 import { createRecoveryAccess } from '../membership/recovery-access.ts';
-import { publishedSlots, removedSlots, removeSlotsForOthers } from '../membership/removed-slots.ts';
 import type { FrameItem } from './frame-stream.ts';
 import type { PeerService } from './peer-service.ts';
 
@@ -103,7 +100,7 @@ export function serveHome(
     state: async (reader) => ({
       heads: logs.agents().map((agent) => ({ agent, head: logs.head(agent)! })),
       lastOp: reader === undefined ? 0 : index.holds.lastOp(reader),
-      slots: (await publishedSlots(dataDir)).map((slot) => slot.slotId),
+      slots: home.slots.published().map(({ slot }) => slot.slotId),
     }),
     async records(agent, after, bytesMax) {
       const out: Uint8Array[] = [];
@@ -120,17 +117,11 @@ export function serveHome(
       onHeld();
       return head;
     },
-    slots: async () => (await publishedSlots(dataDir)).map((slot) => slot.bytes),
+    slots: async () => home.slots.published().map(({ bytes }) => bytes),
     addSlots: async (slots) => {
-      const published = (await publishedSlots(dataDir)).map((slot) => slot.slotId);
-      const known = new Set([...published, ...(await removedSlots(dataDir))]);
-      for (const bytes of slots) {
-        const slot = decodeSlot(bytes);
-        if (slot.vaultId !== keys.vaultId) throw new EdgeError('E_DENIED', 'a key slot of another vault');
-        if (!known.has(slot.slotId)) await writeFileDurably(dataDir.slotFile(slot.slotId), bytes, 0o600);
-      }
+      // One that is refused must not stop the caller's replication. Its hello shows the same slots, and warns of those.
+      await home.slots.learn({ slots });
     },
-    removeSlots: (slotIds) => removeSlotsForOthers(sodium, dataDir, slotIds),
     join: async (request, clientPin, remoteAddress) => {
       const answer = await admitPeer(request, clientPin, remoteAddress, home.inviter);
       onMembers();
@@ -145,8 +136,9 @@ export function serveHome(
     recover: async (proof, clientPin) => {
       recovery.prove(clientPin, proof);
       return {
-        vault: engine.vaultBytes,
-        slots: (await publishedSlots(dataDir)).map((slot) => slot.bytes),
+        vault: home.descriptors.current().bytes,
+        slots: home.slots.published().map(({ bytes }) => bytes),
+        removals: home.slots.removals().map(({ bytes }) => bytes),
         cards: peers.cards.all().map((one) => one.bytes),
       };
     },

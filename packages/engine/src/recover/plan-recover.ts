@@ -56,6 +56,7 @@ export async function planRecover(input: RecoverInput, deps: RecoverDeps, signal
     snapshots,
     gaps,
     slots: vault.slots,
+    slotRemovals: vault.slotRemovals,
     cards: vault.cards,
     records: log.records.map(({ bytes }) => bytes),
     nextIncarnation: Math.max(0, log.head?.incarnation ?? 0, ...lives) + 1,

@@ -71,6 +71,7 @@ export interface RecoverPlan {
   /** What the sources lack of them; empty when everything can come back. */
   readonly gaps: readonly RecoverGap[];
   readonly slots: readonly { readonly slotId: string; readonly bytes: Uint8Array }[];
+  readonly slotRemovals: readonly { readonly slotId: string; readonly bytes: Uint8Array }[];
   readonly cards: readonly VerifiedCard[];
   /** Verified records of the agent in (incarnation, seq) order. */
   readonly records: readonly Uint8Array[];

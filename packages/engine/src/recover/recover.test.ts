@@ -11,8 +11,9 @@ import { type Card, encodeCard, verifyCard } from '../keys/card.ts';
 import { publicKeyOf } from '../keys/ed25519.ts';
 import { wrapGeneration } from '../keys/key-generation.ts';
 import { recoveryProofPublicKey } from '../keys/recovery-proof.ts';
+import { encodeSlotRemoval } from '../keys/slot-removal.ts';
 import { createSlot } from '../keys/unlock.ts';
-import { encodeVaultDescriptor } from '../keys/vault-descriptor.ts';
+import { encodeVaultDescriptor, openVaultDescriptor } from '../keys/vault-descriptor.ts';
 import { nextEnvelope } from '../log/next-envelope.ts';
 import { encodeRecord } from '../log/record.ts';
 import type { Head, RecordBody } from '../log/record-body.ts';
@@ -22,6 +23,7 @@ import { openBucketPacks } from '../store/bucket/bucket-packs.ts';
 import { openBucketVault } from '../store/bucket/bucket-vault.ts';
 import { dataDirAt } from '../store/data-dir.ts';
 import { createMemoryObjectStore } from '../store/objects/memory.ts';
+import { fixtureDescriptor } from '../testing/descriptor-fixture.ts';
 import { makePack } from '../testing/make-pack.ts';
 import { realClock } from '../testing/real-clock.ts';
 import { createSeededRandom } from '../testing/seeded-random.ts';
@@ -150,7 +152,7 @@ async function newBucket(
   const slot = await createSlot(
     sodium,
     { type: 'recovery', secret: adminSeed },
-    { vaultId: vault, label: 'sheet', vaultKey },
+    { vaultId: vault, label: 'sheet', scope: 'shared', vaultKey, adminSeed },
     random,
   );
   await files.putSlot(slot.slotId, slot.bytes);
@@ -395,6 +397,53 @@ describe('what is not signed', () => {
     expect(recovered.agent.signPublicKey).toEqual(card.signPublicKey);
     expect(recovered.head).toEqual(agent.head);
     expect(warnings.join()).toContain('have a different log key');
+  });
+
+  it('nor slots that the admin key did not sign, nor slots whose removal lies at any source', async () => {
+    const agent = shop();
+    const [one, two] = [await newBucket([agent]), await newBucket([agent])];
+    const slotOf = (seed: Uint8Array) =>
+      createSlot(
+        sodium,
+        { type: 'keyfile', secret: random(32) },
+        { vaultId: vault, label: '', scope: 'shared', vaultKey, adminSeed: seed },
+        random,
+      );
+    const [good, removed] = [await slotOf(adminSeed), await slotOf(adminSeed)];
+    const forged = await Promise.all(Array.from({ length: 300 }, () => slotOf(new Uint8Array(32))));
+    const files = openBucketVault(one, vault);
+    for (const { slotId, bytes } of [good, removed, ...forged]) await files.putSlot(slotId, bytes);
+    const removal = { vaultId: vault, slotId: removed.slotId, timeS: 1 };
+    await openBucketVault(two, vault).putSlotRemoval(removed.slotId, encodeSlotRemoval(sodium, removal, adminSeed));
+    const hidden = { ...removal, slotId: good.slotId };
+    await files.putSlotRemoval(good.slotId, encodeSlotRemoval(sodium, hidden, new Uint8Array(32)));
+    await files.putSlot(good.slotId, good.bytes);
+    const recovered = await plan([one, two]);
+    const ids = recovered.slots.map(({ slotId }) => slotId);
+    expect(ids).toContain(good.slotId);
+    expect(ids).not.toContain(removed.slotId);
+    expect(ids.length).toBe(3);
+    expect(recovered.slotRemovals.map(({ slotId }) => slotId)).toEqual([removed.slotId]);
+    expect(warnings.length).toBeLessThan(40);
+  });
+
+  it('the highest epoch of the descriptor counts, and a source that is behind is used all the same', async () => {
+    const agent = shop();
+    const [old, newer] = [await newBucket([agent]), await newBucket([agent])];
+    const bytes = await openBucketVault(old, vault).descriptor();
+    const first = { ...openVaultDescriptor(sodium, bytes!, vaultKey), bytes: bytes! };
+    const second = fixtureDescriptor(sodium, { vaultId: vault, vaultKey, adminSeed }, first);
+    await openBucketVault(newer, vault).putDescriptor(second.bytes);
+    for (const order of [
+      [old, newer],
+      [newer, old],
+    ]) {
+      const recovered = await plan(order);
+      expect(recovered.descriptor.epoch).toBe(2);
+      expect(recovered.keys.currentKeyId).toBe(2);
+      expect(recovered.head).toEqual(agent.head);
+      expect(recovered.gaps).toEqual([]);
+    }
   });
 
   it('damage in a segment is told, and what is whole is used', async () => {

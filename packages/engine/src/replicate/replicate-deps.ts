@@ -6,6 +6,7 @@ import type { ChunkIndex, KeyValue, LogIndex, PlacementIndex } from '../core/por
 import type { ReportProgress } from '../core/ports/progress.ts';
 import type { SealedSource } from '../core/ports/sealed-source.ts';
 import type { Head } from '../log/record-body.ts';
+import type { VaultFileKind } from './put-vault-files.ts';
 
 /** What replication works with, whatever the target. */
 export interface ReplicateDeps {
@@ -35,6 +36,13 @@ export interface ReplicateDeps {
     descriptor(): Promise<Uint8Array>;
     slots(): Promise<readonly { readonly slotId: string; readonly bytes: Uint8Array }[]>;
     cards(): Promise<readonly { readonly agent: AgentId; readonly incarnation: number; readonly bytes: Uint8Array }[]>;
+    /** Marks of removed slots. */
+    removals?(): Promise<readonly { readonly slotId: string; readonly bytes: Uint8Array }[]>;
+    /**
+     * Learns from a file that lies in a bucket when it verifies and is newer than the one here. True when it may be replaced: it is older, or nobody
+     * signed it.
+     */
+    mayReplace?(kind: VaultFileKind, stored: Uint8Array, where: string): Promise<boolean>;
   };
   readonly progress?: ReportProgress;
 }

@@ -2,7 +2,6 @@
  * Brings a bucket up to date: packs of what it lacks, then the log in segments (P2), and what an empty machine needs to begin: descriptor, slots, cards.
  * A bucket that is only a cold tier gets trees and log, not the content.
  */
-import { createHash } from 'node:crypto';
 import { EdgeError } from '../core/errors.ts';
 import { failpoint } from '../core/failpoint.ts';
 import {
@@ -21,6 +20,7 @@ import type { Head } from '../log/record-body.ts';
 import { encodeSegment } from '../log/segment.ts';
 import { createPackBuilder, type PackBuilder } from '../pack/pack-builder.ts';
 import { acknowledgedHead, rememberAck } from './acknowledged.ts';
+import { type BucketVaultFiles, putVaultFiles } from './put-vault-files.ts';
 import { unplacedChunks, type WantedChunk } from './reachable-chunks.ts';
 import type { ReplicateDeps, ReplicateReport } from './replicate-deps.ts';
 import { describeChunks, isMeta, supplyChunks } from './sealed-supply.ts';
@@ -32,15 +32,8 @@ export interface BucketTarget {
   readonly target: string;
   readonly scope: 'all' | 'meta';
   readonly packs: { put(name: PackName, body: Uint8Array, signal?: AbortSignal): Promise<void> };
-  readonly vault: {
+  readonly vault: BucketVaultFiles & {
     readonly label: string;
-    putDescriptor(bytes: Uint8Array, signal?: AbortSignal): Promise<boolean>;
-    putSlot(slotId: string, bytes: Uint8Array, signal?: AbortSignal): Promise<boolean>;
-    putCard(
-      life: { readonly agent: AgentId; readonly incarnation: number },
-      bytes: Uint8Array,
-      signal?: AbortSignal,
-    ): Promise<boolean>;
     segments(
       agent?: AgentId,
       signal?: AbortSignal,
@@ -72,7 +65,7 @@ export async function replicateToBucket(
 ): Promise<ReplicateReport> {
   const { self, log, index } = deps;
   const end = log.head(self.agentId);
-  await putVaultFiles(bucket, deps, signal);
+  await putVaultFiles(bucket.target, bucket.vault, deps, signal);
   const writer = openPackWriter(bucket, deps, signal);
   let last = await bucketHead(bucket, deps, signal);
   if (last !== undefined && (end === undefined || compareHeads(last, end) > 0)) {
@@ -216,27 +209,6 @@ function openPackWriter(bucket: BucketTarget, deps: ReplicateDeps, signal: Abort
 function beginPack(vault: VaultId, packClass: PackClass): OpenPack {
   const builder = createPackBuilder(vault, packClass);
   return { builder, parts: [builder.header()] };
-}
-
-/** Descriptor, slots and cards: cheap to compare by a digest of what was put last. */
-async function putVaultFiles(
-  bucket: BucketTarget,
-  deps: ReplicateDeps,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  const descriptor = await deps.files.descriptor();
-  const slots = await deps.files.slots();
-  const cards = await deps.files.cards();
-  const digest = createHash('sha256');
-  for (const bytes of [descriptor, ...slots.map((s) => s.bytes), ...cards.map((c) => c.bytes)]) digest.update(bytes);
-  const now = digest.digest('hex');
-  const key = `bucket.files.${bucket.target}`;
-  if (deps.index.kv.get(key) === now) return;
-  for (const slot of slots) await bucket.vault.putSlot(slot.slotId, slot.bytes, signal);
-  for (const card of cards) await bucket.vault.putCard(card, card.bytes, signal);
-  // Last: whoever finds a descriptor finds the rest.
-  await bucket.vault.putDescriptor(descriptor, signal);
-  deps.index.kv.set(key, now);
 }
 
 /** The newest record that lies there, by what this index knows or else by listing. */

@@ -136,7 +136,6 @@ function linkTo(
     records: (agent, at) => holder.logs.read(agent, { after: at }),
     sendRecords: (records) => around('records', () => held.addRecords(as, records)),
     sendSlots: async () => {},
-    removeSlots: async () => {},
     verify: (nonce, ids, of) => held.verify(nonce, ids, of),
   };
 }

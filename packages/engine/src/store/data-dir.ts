@@ -37,6 +37,7 @@ export interface DataDir {
   readonly runDir: string;
   readonly socketFile: string;
   slotFile(slotId: string): string;
+  slotRemovalFile(slotId: string): string;
   cardFile(agent: AgentId, incarnation: number): string;
   packFile(pack: PackName): string;
   logDirOf(agent: AgentId): string;
@@ -75,6 +76,7 @@ export function dataDirAt(path: string, options: { readonly packDir?: string | u
     runDir,
     socketFile: join(runDir, 'agent.sock'),
     slotFile: (slotId) => join(slotsDir, `${slotId}.slot`),
+    slotRemovalFile: (slotId) => join(slotsDir, `${slotId}.removed`),
     cardFile: (agent, incarnation) => join(cardsDir, `${agent}-${incarnation}.card`),
     packFile: (pack) => join(packDir, pack.slice(0, 2), `${pack}.pack`),
     logDirOf: (agent) => join(logDir, agent),
