@@ -8,8 +8,7 @@ import argparse, array, base64, ctypes, hashlib, hmac, mmap, os, pathlib, stat, 
 class VaultError(Exception): pass
 def need(holds, code, what):
     if not holds: raise VaultError(f"{code}: {what}")
-def sha256(data):
-    return hashlib.sha256(data).digest()
+def sha256(data): return hashlib.sha256(data).digest()
 def slices(data, size):
     need(len(data) % size == 0, "E_FORMAT", "rows of another length")
     return [data[at:at + size] for at in range(0, len(data), size)]
@@ -127,10 +126,8 @@ def unpack(body, limit, what):
     return data
 
 # ---- data-dir.md, keys.md, vault.md, pack.md: from the key file to the keys, from an id to a chunk.
-def mac(key, message, **parameters):
-    return hashlib.blake2b(message, digest_size=32, key=key, **parameters).digest()
-def derive(key, context, number):
-    return mac(key, b"", salt=struct.pack("<QQ", number, 0), person=context)
+def mac(key, message, **parameters): return hashlib.blake2b(message, digest_size=32, key=key, **parameters).digest()
+def derive(key, context, number): return mac(key, b"", salt=struct.pack("<QQ", number, 0), person=context)
 class Vault:
     def __init__(self, path):
         self.path, (fields, signed, trailer) = path, clear(path / "vault.edge", b"EDGEVALT", 96, 2)
@@ -139,17 +136,21 @@ class Vault:
         need(start == "edgestore-key-1" and len(secret) == 43, "E_FORMAT", "key: not a key file")
         need(sha256(f"{start}:{secret}".encode()).hex()[:8] == check, "E_INTEGRITY", "key: damaged")
         for slot in slots:
-            if slot[:12] == b"EDGESLOT\1\0\2\0" and sha256(slot[:204]) == slot[204:] and slot[28:44] == self.id:
-                master = mac(base64.urlsafe_b64decode(secret + "="), b"edgestore slot v1\0\2" + slot[84:100])
-                if hmac.compare_digest(derive(master, b"edgeslot", 2), slot[100:132]):
-                    key = unseal(derive(master, b"edgeslot", 1), slot[132:156], slot[156:204], slot[:132], "the slot")
-        damaged = any(sha256(slot[:204]) != slot[204:] for slot in slots)
-        need(key, "E_INTEGRITY" if damaged else "E_WRONG_KEY", "no slot opens with the key file; damaged ones: " + str(damaged))
+            if slot[:11] == b"EDGESLOT\1\0\2" and sha256(slot[:276]) == slot[276:] and slot[28:44] == self.id:
+                master = mac(base64.urlsafe_b64decode(secret + "="), b"edgestore slot v1\0\2" + slot[92:108])
+                if hmac.compare_digest(derive(master, b"edgeslot", 2), slot[108:140]):
+                    key, opened = unseal(derive(master, b"edgeslot", 1), slot[140:164], slot[164:212], slot[:140], "the slot"), slot
+        damaged = any(sha256(slot[:276]) != slot[276:] for slot in slots)
+        need(key, "E_INTEGRITY" if damaged else "E_WRONG_KEY", "no slot opens with the key file")
         need(hmac.compare_digest(mac(derive(key, b"edgemac_", 1), signed), trailer[:32]), "E_INTEGRITY", "vault.edge: its MAC")
         verify(self.admin, b"edgestore vault v1", signed + trailer[:32], trailer[32:], "vault.edge")
+        if opened[11] == 1: verify(self.admin, b"edgestore slot v1", opened[:212], opened[212:276], "the slot")
         need(fields[1] == 1, "E_NEWER_FORMAT", "a vault of a newer version")
-        self.id_key, self.rows = derive(key, b"edge-id_", 1), {}
-        self.sealing, self.record = ({row[0]: derive(key, context, row[0]) for row in fields[4]} for context in (b"edgeseal", b"edgelog_"))
+        self.id_key, self.rows, self.sealing, self.record, wrap = derive(key, b"edge-id_", 1), {}, {}, {}, derive(key, b"edgewrap", 1)
+        for id, wrapped in ((row[0], row[2]) for row in fields[4]):
+            bound = b"edgestore generation v1\0" + self.id + struct.pack("<I", id)
+            secret = unseal(wrap, wrapped[:24], wrapped[24:], bound, f"generation {id}")
+            self.sealing[id], self.record[id] = derive(secret, b"edgeseal", id), derive(secret, b"edgelog_", id)
         for path in sorted(path.glob("packs/[0-9a-f][0-9a-f]/*.pack")):
             self.read_pack(path.name, mmap.mmap(os.open(path, os.O_RDONLY), 0, access=mmap.ACCESS_READ))
     def read_pack(self, name, pack):
@@ -174,8 +175,7 @@ class Vault:
         need(hmac.digest(self.id_key, sha256(bytes([kind]) + plain), "sha256") == id, "E_INTEGRITY", f"{what} is another")
         need(length in (None, len(plain)), "E_FORMAT", f"{what} is not as long as its reference says")
         return plain
-    def chunks(self, kind, references):
-        return (self.chunk(kind, row[:32], int.from_bytes(row[32:], "little")) for row in slices(references, 36))
+    def chunks(self, kind, references): return (self.chunk(kind, row[:32], int.from_bytes(row[32:], "little")) for row in slices(references, 36))
 
 # ---- card.md, log-segment.md, record.md: the log, to snapshots, as (not of a branch, incarnation, number, id, body).
 def whole(data, at):  # The length of the record that stands here, or 0.
