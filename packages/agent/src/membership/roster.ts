@@ -179,10 +179,14 @@ export async function openRoster(input: {
           const code = error.code === 'E_FORK' ? 'W_CARD_FORK' : 'W_CARD_REFUSED';
           warn({ code, message: `${who} showed a card that is refused: ${error.message}` });
         }
+        for (const error of await input.sharing.heard(hello, who)) {
+          const message = `${who} showed a file of the vault that is refused: ${error.message}`;
+          warn({ code: 'W_VAULT_FILE_REFUSED', message });
+        }
       } catch (error) {
         warn({
           code: 'W_CARD_REFUSED',
-          message: `the cards of ${who} could not be kept: ${toEdgeError(error).message}`,
+          message: `what ${who} showed could not be kept: ${toEdgeError(error).message}`,
         });
       }
       const skewMs = Math.abs(hello.wallMs - Number(input.clock.nowNs() / 1_000_000n));
