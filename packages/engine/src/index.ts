@@ -94,7 +94,26 @@ export { wrapGeneration } from './keys/key-generation.ts';
 export { encodeRecoveryCode } from './keys/recovery-code.ts';
 export { proveRecovery, recoveryProofPublicKey, verifyRecoveryProof } from './keys/recovery-proof.ts';
 export { formatRecoverySheet, type ParsedRecoverySheet, parseRecoverySheet } from './keys/recovery-sheet.ts';
-export { decodeSlot, type SlotHeader, type SlotType } from './keys/slot.ts';
+export {
+  decodeSlot,
+  SLOT_BYTES,
+  type Slot,
+  type SlotHeader,
+  type SlotScope,
+  type SlotType,
+  verifySlot,
+} from './keys/slot.ts';
+export { encodeSlotRemoval, SLOT_REMOVAL_BYTES, type SlotRemoval, verifySlotRemoval } from './keys/slot-removal.ts';
+export {
+  acceptsRemoval,
+  acceptsSlot,
+  type KnownRemoval,
+  type KnownSlot,
+  LOCAL_SLOTS_MAX,
+  publishedSlots,
+  SHARED_SLOTS_MAX,
+  SLOT_REMOVALS_MAX,
+} from './keys/slot-set.ts';
 export { createSlot, type SlotSecret, unlockWithSlots } from './keys/unlock.ts';
 export {
   DESCRIPTOR_BYTES_MAX,
@@ -157,6 +176,7 @@ export {
   parseDurabilityLevel,
 } from './replicate/durability.ts';
 export type { PeerAnswer } from './replicate/answers.ts';
+export type { VaultFileKind } from './replicate/put-vault-files.ts';
 export type { ReplicateReport } from './replicate/replicate-deps.ts';
 export { type BucketTarget, replicateToBucket } from './replicate/replicate-to-bucket.ts';
 export type { Replicator } from './replicate/replicator.ts';
@@ -182,10 +202,12 @@ export { type Bucket, openBucket } from './store/bucket/open-bucket.ts';
 export { knownStoreId, requireKnownStore } from './store/bucket/store-id.ts';
 export { createDataDir, type DataDir, dataDirAt, dataDirExists, readFolder, requireDataDir } from './store/data-dir.ts';
 export { type DataDirLock, lockDataDir, readLockHolder } from './store/data-dir-lock.ts';
+export { adoptDescriptor } from './store/descriptor-file.ts';
 export { makeFolderDurably, removeIfThere, syncFolder, writeFileDurably } from './store/durable-write.ts';
 export { beginChain } from './store/chains/begin-chain.ts';
 export { type ChainInspection, inspectChains } from './store/chains/inspect-chains.ts';
 export { createStoreCounts, type StoreCounts } from './store/objects/measured.ts';
 export { openObjectStore } from './store/objects/open-object-store.ts';
 export { createRateLimiter, type RateLimiter } from './store/objects/throttled.ts';
+export { readFileUpTo } from './store/read-file-up-to.ts';
 export type { Entry } from './tree/entry.ts';

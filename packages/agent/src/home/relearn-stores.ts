@@ -29,7 +29,7 @@ export async function relearnStores(
       // An archive that is not mounted looks like an empty one.
       await store.requireIdentity(deps.signal);
       const learned = await learnPacks(
-        { name, label, packs: store.packs },
+        { name, label, packs: store.packs, requireIdentity: store.requireIdentity },
         agent,
         {
           index: index.chunks,

@@ -173,7 +173,7 @@ async function storeKey(
   const slot = await createSlot(
     sodium,
     { type: 'keyfile', secret },
-    { vaultId: plan.descriptor.vaultId, label, vaultKey: sheet.vaultKey },
+    { vaultId: plan.descriptor.vaultId, label, scope: 'local', vaultKey: sheet.vaultKey },
     random,
   );
   await writeFileDurably(dir.slotFile(slot.slotId), slot.bytes);
