@@ -35,6 +35,7 @@ export const FAILPOINTS_OF = {
     'rebuild.logs-done',
     'rebuild.marked',
     'rebuild.pack-adopted',
+    'rebuild.pack-synced',
     'rebuild.packs-done',
     'rebuild.records-applied',
   ],
@@ -43,7 +44,7 @@ export const FAILPOINTS_OF = {
   'damaged index': ['index.set-aside'],
   relearn: ['bucket.pack-learned'],
   bucket: ['bucket.segment-put', 'replicate.bucket-pack-put'],
-  'scrub repair': ['scrub.repaired'],
+  'scrub repair': ['marks.synced', 'marks.written', 'scrub.repaired'],
   'log repair': [
     'log-repair.card-written',
     'log-repair.decided',

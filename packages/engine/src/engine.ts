@@ -26,7 +26,8 @@ import { sharedZstd } from './pipeline/shared-zstd.ts';
 import type { PipelineTasks } from './pipeline/tasks.ts';
 import { createWorkerPool } from './pipeline/worker-pool.ts';
 import type { ChainEntry } from './ports/chains.ts';
-import { finishLogRepair, type LogRepair } from './scrub/place-repaired-log.ts';
+import type { ChainRepair } from './log-repair/chain-repair-types.ts';
+import { finishLogRepair } from './log-repair/place-cut-chain.ts';
 import type { ChainStore } from './store/chains/chain-store.ts';
 import { openChainStore } from './store/chains/open-chain-store.ts';
 import type { OwnChainWriter } from './store/chains/own-chain.ts';
@@ -35,6 +36,8 @@ import { freeSpaceAt } from './store/chunk-store/free-space.ts';
 import { openChunkStore } from './store/chunk-store/open-chunk-store.ts';
 import { cleanDataDir, type DataDir, readFolder, requireDataDir } from './store/data-dir.ts';
 import { openDescriptorFile } from './store/descriptor-file.ts';
+import { openMarksFile } from './store/marks-file.ts';
+import { identifyWith } from './hold/identify-frames.ts';
 import { type RebuildReport, reconcileIndex } from './store/rebuild.ts';
 import { type OpenedIdentity, openStoreIdentity } from './store/store-identity.ts';
 
@@ -79,7 +82,7 @@ export interface Engine {
   /** What opening had to put right. */
   readonly reconciled: RebuildReport;
   /** A repair of the own log that had been cut off and was finished now; only for whoever repairs, others were warned. */
-  readonly finishedRepair: LogRepair | undefined;
+  readonly finishedRepair: ChainRepair | undefined;
   close(): Promise<void>;
 }
 
@@ -103,8 +106,11 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   });
   const identityOfStore = openStoreIdentity(dataDir, random);
   const bytes = chainBytes(dataDir.chainsDir);
+  const marks = openMarksFile(dataDir.marksFile);
+  if (marks.problem !== undefined) warn({ code: 'W_DAMAGED', message: marks.problem.message });
   const index = openIndex(dataDir.indexFile, {
     clock,
+    notes: marks,
     vault: keys.vaultId,
     bodies: bytes,
     noteLoss: identityOfStore.noteLoss,
@@ -117,13 +123,14 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
         message: `the index could not be used (${why}); it was moved to ${path} and is built again`,
       });
     }
-    const chunks = openChunkStore({ packDir: dataDir.packDir, index: index.chunks, vault: keys.vaultId, clock });
+    const chunks = openChunkStore({ packDir: dataDir.packDir, index: index.chunks, vault: keys.vaultId, clock, warn });
     const signers = await readSigners(sodium, descriptor, identity, dataDir);
     const { chains, own, report } = await reconcileIndex({
       dataDir,
       index,
       vault: keys.vaultId,
       clock,
+      identify: identifyWith(opener),
       openChains: (isRebuilt) =>
         openChainStore({
           isRebuilt,
@@ -231,12 +238,12 @@ function recordOpener(
   };
 }
 
-function finishedRepair({ how, aside, lost }: LogRepair): Warning {
+function finishedRepair({ how, aside, lost }: ChainRepair): Warning {
   const names = lost.map(({ id, root }) => `${id.slice(0, 8)} of ${root}`).join(', ');
   const outcome = how === 'whole' ? 'it is whole' : lost.length === 0 ? 'no snapshot is lost' : `lost: ${names}`;
   return {
     code: 'W_LOG_REPAIRED',
-    message: `a repair of the log of this agent, which was cut off, was finished: ${outcome}; the damaged files are kept in ${aside}`,
+    message: `a repair of the chain of this agent, which was cut off, was finished: ${outcome}; the damaged files are kept in ${aside}`,
   };
 }
 

@@ -52,8 +52,8 @@ export type {
   VerifiedBytes,
 } from './core/ports/peer.ts';
 export type { Progress, ReportProgress, ReportWarning, Warning } from './core/ports/progress.ts';
-export type { SealedAddress, SealedFrame, SealedMiss, SealedSource } from './core/ports/sealed-source.ts';
 export type { Position } from './core/position.ts';
+export type { MissReason, SealedAddress, SealedFrame, SealedMiss, SealedSource } from './core/ports/sealed-source.ts';
 export { endRelearning, isRelearned, knowsAllReceipts, noteRelearned, relearningSince } from './core/relearn.ts';
 export { applyDemote } from './demote/apply-demote.ts';
 export type {
@@ -131,6 +131,7 @@ export {
   IGNORE_FILE_NAME,
 } from './policy/ignore-rules.ts';
 export { parseTime } from './policy/parse-time.ts';
+export { storageClassProblem } from './policy/storage-class.ts';
 export {
   formatBytes,
   formatDuration,
@@ -165,18 +166,20 @@ export { applyRestore } from './restore/apply-restore.ts';
 export { restoreExitCode } from './restore/failure-list.ts';
 export { planRestore } from './restore/plan-restore.ts';
 export type { RestoreDeps, RestoreInput, RestorePlan, RestoreReport } from './restore/restore-types.ts';
-export type { LogRepair } from './scrub/place-repaired-log.ts';
-export { type LogSource, repairLog } from './scrub/repair-log.ts';
+export type { ChainRepair } from './log-repair/chain-repair-types.ts';
+export { type ChainSource, repairOwnChain } from './log-repair/repair-own-chain.ts';
+export { mendOtherChains } from './log-repair/mend-other-chains.ts';
 export { scrub } from './scrub/scrub.ts';
 export type { ScrubPlace, ScrubPlaces } from './scrub/scrub-types.ts';
 export { type BucketPacks, openBucketPacks } from './store/bucket/bucket-packs.ts';
 export { createBucketSource } from './store/bucket/bucket-source.ts';
 export { locationOf } from './store/bucket/location.ts';
-export { knownStoreId } from './store/bucket/store-id.ts';
 export { openPutBack } from './store/put-back.ts';
 export { type BucketVault, openBucketVault } from './store/bucket/bucket-vault.ts';
+export { createIndexedSource } from './store/bucket/indexed-source.ts';
 export { learnPacks } from './store/bucket/learn-packs.ts';
 export { type Bucket, openBucket } from './store/bucket/open-bucket.ts';
+export { knownStoreId, requireKnownStore } from './store/bucket/store-id.ts';
 export { createDataDir, type DataDir, dataDirAt, dataDirExists, readFolder, requireDataDir } from './store/data-dir.ts';
 export { type DataDirLock, lockDataDir, readLockHolder } from './store/data-dir-lock.ts';
 export { makeFolderDurably, removeIfThere, syncFolder, writeFileDurably } from './store/durable-write.ts';

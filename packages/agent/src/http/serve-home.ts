@@ -109,7 +109,10 @@ export function serveHome(
     locate: async (ids) => {
       const found = await chunks.locate(ids);
       return found.map((address) =>
-        address === undefined ? undefined : { sealedBytes: address.sealedBytes, keyId: address.keyId },
+        // A marked copy is a place to try for this agent, not one to count on.
+        address === undefined || address.marked !== undefined
+          ? undefined
+          : { sealedBytes: address.sealedBytes, keyId: address.keyId },
       );
     },
     async *read(ids, signal): AsyncGenerator<FrameItem> {

@@ -252,7 +252,7 @@ async function clearUnfinished(dir: DataDir): Promise<void> {
     dir.slotsDir,
     dir.agentDir,
     dir.cardsDir,
-    dir.logDir,
+    dir.chainsDir,
     dir.storedKeyFile,
     dir.adminFile,
   ]) {

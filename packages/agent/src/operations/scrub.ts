@@ -76,6 +76,7 @@ export const scrub = defineOperation<Input, ScrubData>({
         stores: [...context.home.stores.values()].map((store) => ({
           store: store.name,
           label: store.objects.label,
+          requireIdentity: (signal) => store.requireIdentity(signal),
           readRange: (pack, range, signal) => store.packs.readRange(pack, range, signal),
         })),
         pool: engine.pool,
@@ -88,6 +89,7 @@ export const scrub = defineOperation<Input, ScrubData>({
         warn: context.warn,
         progress: context.progress,
         signal: context.signal,
+        nowNs: () => engine.clock.nowNs(),
         monotonicMs: () => engine.clock.monotonicMs(),
       },
     );

@@ -15,6 +15,8 @@ export const PACK_BUCKET_BYTES_TARGET = 64 * MIB;
 export const PACK_BYTES_MAX = 128 * MIB;
 /** Frames in one pack: bounds the index that a reader allocates (80 bytes each). */
 export const PACK_FRAMES_MAX = 262_144;
+/** Bytes of the file `marks`: 1.5 million single copies. It is read as one buffer. */
+export const MARKS_FILE_BYTES_MAX = 64 * MIB;
 /** Encoded bytes of one tree page (its plaintext). */
 export const TREE_PAGE_BYTES_MAX = 4 * MIB;
 /** Folders below one another: a crafted tree cannot recurse for ever. */

@@ -7,7 +7,7 @@ import type { Position } from '../chain/position.ts';
 import type { Backing } from '../chain/statement.ts';
 import type { Clock } from '../core/clock.ts';
 import { failpoint } from '../core/failpoint.ts';
-import type { AgentId, ChunkId, VaultId } from '../core/ids.ts';
+import type { AgentId, ChunkId, PackName, VaultId } from '../core/ids.ts';
 import type { ChunkStore } from '../core/ports/chunk-store.ts';
 import type { ChunkIndex } from '../core/ports/index.ts';
 import type {
@@ -21,7 +21,7 @@ import type { ChainEntry, Chains, FormsOfEntry, OwnerKeys } from '../ports/chain
 import type { StoreIdentity } from '../ports/store-identity.ts';
 import type { HashPlaintexts } from './hash-plaintexts.ts';
 import { identifyWanted } from './identify-wanted.ts';
-import type { IdentifyFrames } from './identify-frames.ts';
+import type { IdentifyFrames } from '../core/ports/identify-frames.ts';
 import { makeStatement } from './make-statement.ts';
 import { receiveFrames } from './receive-frames.ts';
 import { verifyCopies } from './verify-copies.ts';
@@ -61,8 +61,8 @@ export interface HolderDeps {
   readonly store: StoreIdentity;
   readonly chains: Chains;
   readonly index: {
-    readonly chunks: Pick<ChunkIndex, 'beginSession' | 'endSession' | 'locate' | 'markBad'> & {
-      noteIdentified(id: ChunkId, pack: string): void;
+    readonly chunks: Pick<ChunkIndex, 'beginSession' | 'endSession' | 'locate' | 'markCopies'> & {
+      noteIdentified(copies: readonly { readonly id: ChunkId; readonly pack: PackName }[]): void;
     };
   };
   readonly chunks: ChunkStore;

@@ -1,9 +1,6 @@
 import type { Opener } from '../codec/open.ts';
 import { opensToItsId } from '../codec/opens-to-its-id.ts';
-import type { OutgoingFrame } from '../core/ports/peer.ts';
-
-/** Opens each frame and says whether it is what its id names; positions match. */
-export type IdentifyFrames = (frames: readonly OutgoingFrame[]) => Promise<boolean[]>;
+import type { IdentifyFrames } from '../core/ports/identify-frames.ts';
 
 /** Identifies in the calling thread; a service uses `identifyInWorkers`. */
 export function identifyWith(opener: Opener): IdentifyFrames {

@@ -8,7 +8,7 @@ import type { ChunkStore, ChunkWriter } from '../core/ports/chunk-store.ts';
 import type { ChunkIndex } from '../core/ports/index.ts';
 import type { OutgoingFrame } from '../core/ports/peer.ts';
 import type { Chains } from '../ports/chains.ts';
-import type { IdentifyFrames } from './identify-frames.ts';
+import type { IdentifyFrames } from '../core/ports/identify-frames.ts';
 
 export interface ReceiveDeps {
   readonly chunks: Pick<ChunkStore, 'openWriter'>;

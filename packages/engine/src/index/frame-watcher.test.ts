@@ -40,12 +40,12 @@ test('each change of good copies is told: added, damaged, dropped, replaced, gon
   expect(heard.splice(0)).toEqual(['+01@', '+02@', '+03@', '+04@', '-01@ damaged', '-02@ dropped']);
 
   // A merge moves the copies: nothing is lost by it.
-  index.chunks.swapPacks([pack(1).name], [{ pack: pack(2), frames: [frame(3), frame(4)] }]);
-  expect(heard.splice(0)).toEqual(['+03@', '+04@']);
+  index.chunks.swapPacks([pack(1).name], [{ pack: pack(2), frames: [frame(1), frame(3), frame(4)] }]);
+  expect(heard.splice(0)).toEqual(['+01@', '+03@', '+04@']);
 
-  index.chunks.noteIdentified(frame(3).id, pack(2).name);
+  index.chunks.noteIdentified([{ id: frame(3).id, pack: pack(2).name }]);
   index.chunks.forgetPack(pack(2).name);
-  expect(heard).toEqual(['+03@', '-03@ absent', '-04@ absent']);
+  expect(heard).toEqual(['+03@', '-01@ absent', '-03@ absent', '-04@ absent']);
 });
 
 test('a copy of other sealed bytes does not stand for the one that went; one of the same bytes does', () => {

@@ -241,15 +241,15 @@ describe('chunks', () => {
     const session = index.chunks.beginSession('capture');
     index.chunks.claim(session, [claimed, twice]);
     index.holds.addHolds('11'.repeat(16), 1, [{ id: held, sealedSha256: new Uint8Array(32), sealedBytes: 9 }]);
-    expect(index.chunks.dropLocations('', [free, claimed, held, twice])).toEqual([pack.name]);
+    expect(index.chunks.dropLocations('', [free, claimed, held, twice]).packs).toEqual([pack.name]);
     expect(index.chunks.locate([free, claimed, held, twice]).map((copies) => copies.map((copy) => copy.store))).toEqual(
       [[], [''], [''], ['archive']],
     );
     index.chunks.endSession(session);
     index.holds.setIncomplete('a hold log is damaged');
-    expect(index.chunks.dropLocations('', [claimed])).toEqual([]);
+    expect(index.chunks.dropLocations('', [claimed]).packs).toEqual([]);
     index.holds.setIncomplete(undefined);
-    expect(index.chunks.dropLocations('', [claimed])).toEqual([pack.name]);
+    expect(index.chunks.dropLocations('', [claimed]).packs).toEqual([pack.name]);
   });
 
   test('what was stored since a session began is relied on, also when it moves, and when the number of an older pack was free', () => {
@@ -259,13 +259,13 @@ describe('chunks', () => {
     const session = index.chunks.beginSession('capture');
     const stored = added(1);
     const id = stored.rows[0]!.id;
-    expect(index.chunks.dropLocations('', [id])).toEqual([]);
+    expect(index.chunks.dropLocations('', [id]).packs).toEqual([]);
     const moved = madePack(1);
     moved.rows = moved.rows.map((row) => ({ ...row, id }));
     index.chunks.swapPacks([stored.pack.name], [{ pack: moved.pack, frames: moved.rows }]);
-    expect(index.chunks.dropLocations('', [id, free])).toEqual([older.pack.name]);
+    expect(index.chunks.dropLocations('', [id, free]).packs).toEqual([older.pack.name]);
     index.chunks.endSession(session);
-    expect(index.chunks.dropLocations('', [id])).toEqual([moved.pack.name]);
+    expect(index.chunks.dropLocations('', [id]).packs).toEqual([moved.pack.name]);
   });
 
   test('a swap that would lose a chunk is undone as a whole', () => {

@@ -13,6 +13,7 @@ import type { ReleasedIndex } from '../ports/released.ts';
 import { beliefIndex } from './belief-index.ts';
 import { type BucketIndexTable, bucketIndex, ownPlaces } from './bucket-index.ts';
 import { chainTable } from './chain-table.ts';
+import type { MarkNotes } from '../core/ports/mark-notes.ts';
 import { type ChunkIndexTable, chunkIndex } from './chunk-index.ts';
 import { markOpen, openDatabase } from './database.ts';
 import { folderCache } from './folder-cache.ts';
@@ -55,6 +56,8 @@ export interface IndexDeps {
   readonly bodies?: BodyBytes;
   /** Called before a transaction that marks a hold lost or unreadable ends (docs/chain.md 4.1). */
   readonly noteLoss?: () => void;
+  /** Marks of damage that outlive the index. */
+  readonly notes?: MarkNotes;
   /** Hears of frames after the holds did. */
   readonly watcher?: FrameWatcher;
 }
@@ -90,7 +93,7 @@ export function openIndex(path: string, deps: IndexDeps): Index {
   const own = bothWatchers(holds, buckets.watcher);
   const watcher = deps.watcher === undefined ? own : bothWatchers(own, deps.watcher);
   const releases = releaseMarks(db, { holds, isClaimed: (id) => chunks.isClaimed(id) });
-  const chunks = chunkIndex(db, deps.clock, watcher, releases.isMarked);
+  const chunks = chunkIndex(db, deps.clock, watcher, deps.notes, releases.isMarked);
   return {
     chunks: withSqliteErrors(chunks, path),
     log: withSqliteErrors(logIndex(db), path),

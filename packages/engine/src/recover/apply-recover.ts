@@ -4,6 +4,7 @@
  */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { takeoverEntries, takeoverEntry } from '../chain/takeover-entries.ts';
 import { EdgeError } from '../core/errors.ts';
 import { failpoint } from '../core/failpoint.ts';
 import { sealAdminSeed } from '../keys/admin-seed.ts';
@@ -11,11 +12,11 @@ import { type Card, encodeCard } from '../keys/card.ts';
 import { publicKeyOf } from '../keys/ed25519.ts';
 import { type AgentIdentity, encodeIdentity } from '../keys/identity.ts';
 import { chainFolder } from '../store/chains/chain-paths.ts';
+import { writeChainFile } from '../store/chains/write-chain-file.ts';
 import { createDataDir, type DataDir, dataDirExists, readFolder } from '../store/data-dir.ts';
 import { makeFolderDurably, removeIfThere, writeFileDurably } from '../store/durable-write.ts';
 import type { ApplyRecoverDeps, ApplyRecoverInput } from './recover-types.ts';
-import { takeoverEntries, takeoverEntry } from './takeover-entries.ts';
-import { writeChainFile, writeRecoveredChains } from './write-chains.ts';
+import { writeRecoveredChains } from './write-chains.ts';
 
 /** There while a recovery is under way: what a killed one left may be cleared, anything else may not. */
 export const RECOVERY_MARKER = 'recover.unfinished';

@@ -78,7 +78,7 @@ export async function openBucketRecovery(
     const there = await places();
     return ids.map((id) => {
       const place = there.placeOf(id);
-      return place === undefined ? undefined : { id, ...place };
+      return place === undefined ? undefined : { id, packClass: 'meta' as const, ...place };
     });
   };
   return {
@@ -91,6 +91,10 @@ export async function openBucketRecovery(
       fetch: (addresses, stop) =>
         createBucketSource({
           packs,
+          requireIdentity: async (again) => {
+            if ((await files.descriptor(again)) !== undefined) return;
+            throw new EdgeError('E_NO_BUCKET', `${store.label} has nothing of this vault`, { retryable: true });
+          },
           locate: (ids) => ids.map(() => undefined),
         }).fetch(addresses, stop),
     },

@@ -8,7 +8,7 @@ import type { RecoveredSnapshot } from './recover-types.ts';
 export interface ChainState {
   /** By seq; without those that were forgotten, or unfinished and replaced. */
   readonly snapshots: readonly RecoveredSnapshot[];
-  readonly pins: ReadonlyMap<Link, string>;
+  readonly pins: RecordCheckpoint['pins'];
   readonly settings: Settings | undefined;
 }
 
@@ -48,7 +48,7 @@ export function chainState(entries: readonly GatheredEntry[]): ChainState {
     snapshots: inOrder
       .filter((one) => !isReplaced(one))
       .map((one) => (damaged.has(one.id) ? { ...one, damaged: true } : one)),
-    pins,
+    pins: [...pins].map(([snapshot, reason]) => ({ snapshot, reason })),
     settings,
   };
 

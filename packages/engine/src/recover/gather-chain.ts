@@ -13,8 +13,8 @@ import { type Card, verifyCard } from '../keys/card.ts';
 import type { VaultKeys } from '../keys/vault-keys.ts';
 import type { RecordBody } from '../log/record-body.ts';
 import type { ChainEntry } from '../ports/chains.ts';
+import type { EntrySpool, SpooledItem } from '../store/chains/entry-spool.ts';
 import type { Placed } from './chain-tree.ts';
-import type { EntrySpool, SpooledItem } from './entry-spool.ts';
 import type { VerifiedCard } from './recover-types.ts';
 
 export interface GatheredEntry extends Placed {

@@ -88,7 +88,7 @@ function joinLoose(onTrail: ChainState, loose: ChainState): ChainState {
     .map((one) => ({ ...one, damaged: true }));
   return {
     snapshots: [...onTrail.snapshots, ...added].sort((a, b) => a.seq - b.seq),
-    pins: new Map([...onTrail.pins, ...loose.pins]),
+    pins: [...onTrail.pins, ...loose.pins],
     settings: loose.settings ?? onTrail.settings,
   };
 }

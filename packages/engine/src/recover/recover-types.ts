@@ -10,9 +10,9 @@ import type { Card } from '../keys/card.ts';
 import type { VaultDescriptor } from '../keys/vault-descriptor.ts';
 import type { VaultKeys } from '../keys/vault-keys.ts';
 import type { Settings, SnapshotBody } from '../log/record-body.ts';
+import type { EntrySpool } from '../store/chains/entry-spool.ts';
 import type { ChainState } from './chain-state.ts';
 import type { TreeBranch } from './chain-tree.ts';
-import type { EntrySpool } from './entry-spool.ts';
 import type { GatheredEntry } from './gather-chain.ts';
 
 export interface RecoverInput {

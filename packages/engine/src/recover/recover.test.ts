@@ -22,6 +22,7 @@ import { parseBucketKey } from '../store/bucket/bucket-layout.ts';
 import { openBucketPacks } from '../store/bucket/bucket-packs.ts';
 import { openBucketVault } from '../store/bucket/bucket-vault.ts';
 import { chainFile, chainFilesIn, chainFolder } from '../store/chains/chain-paths.ts';
+import { type EntrySpool, openEntrySpool } from '../store/chains/entry-spool.ts';
 import { scanChainFile } from '../store/chains/scan-chain-file.ts';
 import { dataDirAt } from '../store/data-dir.ts';
 import { createMemoryObjectStore } from '../store/objects/memory.ts';
@@ -32,7 +33,6 @@ import { temporaryFolder } from '../testing/store-fixture.ts';
 import { createTreeFixture, type TreeFixture } from '../testing/tree-fixture.ts';
 import { applyRecover, beginRecover } from './apply-recover.ts';
 import { openBucketRecovery } from './bucket-recovery.ts';
-import { type EntrySpool, openEntrySpool } from './entry-spool.ts';
 import { planRecover } from './plan-recover.ts';
 import type { NewLife, RecoverPlan } from './recover-types.ts';
 
@@ -125,7 +125,7 @@ async function newBucket(
       }));
     if (chunks.length === 0) continue;
     const pack = makePack(vault, chunks, packClass);
-    await packs.put(pack.name, pack.body);
+    await packs.put({ name: pack.name, packClass }, pack.body);
   }
   return store;
 }

@@ -1,7 +1,7 @@
 /** Lays down packs for a bucket in memory, one of each class at a time, puts them, and has the index know them once the store showed them. */
 import type { Clock } from '../core/clock.ts';
 import { failpoint } from '../core/failpoint.ts';
-import type { PackClass, PackName, VaultId } from '../core/ids.ts';
+import type { ChunkId, PackClass, PackName, VaultId } from '../core/ids.ts';
 import { PACK_LOCAL_BYTES_TARGET } from '../core/limits.ts';
 import type { ChunkIndex } from '../core/ports/index.ts';
 import type { ReportProgress } from '../core/ports/progress.ts';
@@ -22,7 +22,7 @@ export interface BucketPackWriterDeps {
   readonly store: string;
   readonly vault: VaultId;
   readonly clock: Clock;
-  readonly index: Pick<ChunkIndex, 'addPack'>;
+  readonly index: Pick<ChunkIndex, 'addPack' | 'locate'>;
   readonly put: (name: PackName, body: Uint8Array, packClass: PackClass) => Promise<void>;
   readonly progress?: ReportProgress | undefined;
 }
@@ -31,6 +31,7 @@ export interface BucketPackWriterDeps {
 interface OpenPack {
   readonly builder: PackBuilder;
   readonly parts: Uint8Array[];
+  readonly ids: ChunkId[];
 }
 
 export function openBucketPackWriter(deps: BucketPackWriterDeps): BucketPackWriter {
@@ -41,13 +42,15 @@ export function openBucketPackWriter(deps: BucketPackWriterDeps): BucketPackWrit
     const pack = open.get(packClass);
     if (pack === undefined) return;
     open.delete(packClass);
-    const finished = pack.builder.finish();
+    // Copying does not make data young.
+    const storedNs = youngestOf(deps.index.locate(pack.ids)) ?? deps.clock.nowNs();
+    const finished = pack.builder.finish(storedNs);
     const body = Buffer.concat([...pack.parts, finished.tail], finished.bytes);
     await deps.put(finished.name, body, packClass);
     failpoint('replicate.bucket-pack-put');
     const { name, bytes, frames } = finished;
     deps.index.addPack(
-      { name, store: deps.store, packClass, bytes, frames: frames.length, createdNs: deps.clock.nowNs() },
+      { name, store: deps.store, packClass, bytes, frames: frames.length, createdNs: storedNs },
       frames,
     );
     totals.sentBytes += bytes;
@@ -60,12 +63,13 @@ export function openBucketPackWriter(deps: BucketPackWriterDeps): BucketPackWrit
       if (pack?.builder.has(id) === true) return;
       if (pack === undefined) {
         const builder = createPackBuilder(deps.vault, packClass);
-        pack = { builder, parts: [builder.header()] };
+        pack = { builder, parts: [builder.header()], ids: [] };
         open.set(packClass, pack);
       }
       const frame = { id, packClass, keyId, bytes: sealed, sha256, identified };
       pack.parts.push(pack.builder.frameHeader(frame), sealed);
       pack.builder.add(frame);
+      pack.ids.push(id);
       totals.chunks++;
       totals.bytes += sealed.length;
       if (pack.builder.bytes >= PACK_BYTES_TARGET) await put(packClass);
@@ -76,4 +80,15 @@ export function openBucketPackWriter(deps: BucketPackWriterDeps): BucketPackWrit
     },
     totals: () => totals,
   };
+}
+
+/** When the newest of the chunks was stored first; undefined where no copy here tells. */
+function youngestOf(copies: readonly (readonly { readonly createdNs: bigint }[])[]): bigint | undefined {
+  let youngest: bigint | undefined;
+  for (const located of copies) {
+    let stored: bigint | undefined;
+    for (const { createdNs } of located) if (stored === undefined || createdNs < stored) stored = createdNs;
+    if (stored !== undefined && (youngest === undefined || stored > youngest)) youngest = stored;
+  }
+  return youngest;
 }

@@ -24,7 +24,6 @@ import { createFakeClock } from '../testing/fake-clock.ts';
 import { createMemoryChain, type MemoryChain } from '../testing/memory-chain.ts';
 import { createSeededRandom } from '../testing/seeded-random.ts';
 import { createTreeFixture, type TreeFixture } from '../testing/tree-fixture.ts';
-import { bucketLossOf } from './bucket-loss.ts';
 import { type BucketDeps, type BucketTarget, replicateToBucket } from './replicate-to-bucket.ts';
 
 const sodium = await loadSodium();
@@ -189,7 +188,7 @@ describe('a job for a bucket', () => {
       expect(await one.sync(), part).toMatchObject({ position: end });
       expect(await store.get(key!), part).toEqual(before);
     }
-    expect(bucketLossOf(one.kv, 'far')).toBeUndefined();
+    expect(one.chunks.losses()).toEqual([]);
     expect(one.warnings.join()).toMatch(/lost 1 pack/);
   });
 
@@ -217,10 +216,10 @@ describe('a job for a bucket', () => {
     one.gone.add(toHex(lost.id));
     expect((await one.sync()).position?.seq).toBe(1);
     expect(one.buckets.lackingCount('store:far')).toBe(1);
-    expect(bucketLossOf(one.kv, 'far')).toMatchObject({ packs: 1, chunks: 2 });
+    expect(one.chunks.losses()).toMatchObject([{ store: 'far', reason: 'absent' }]);
     const end = one.chain.release(1, [lost.id]);
     expect(await one.sync()).toMatchObject({ position: end });
-    expect(bucketLossOf(one.kv, 'far')).toBeUndefined();
+    expect(one.chunks.losses()).toEqual([]);
   });
 
   it('finds packs that a killed job left, and sends nothing twice', async () => {

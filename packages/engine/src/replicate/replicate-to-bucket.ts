@@ -10,12 +10,12 @@ import type { HexId } from '../core/ids.ts';
 import type { ChunkIndex } from '../core/ports/index.ts';
 import type { ObjectStore } from '../core/ports/object-store.ts';
 import type { ReportWarning } from '../core/ports/progress.ts';
+import type { SealedAddress } from '../core/ports/sealed-source.ts';
 import type { BucketIndex, LackingForms } from '../ports/bucket-index.ts';
 import type { BucketPacks, ListedPack } from '../store/bucket/bucket-packs.ts';
 import type { BucketVault, ListedSegment } from '../store/bucket/bucket-vault.ts';
 import { comparePacks } from '../store/bucket/compare-packs.ts';
 import { adoptStore } from '../store/bucket/store-id.ts';
-import { clearBucketLoss, noteBucketLoss } from './bucket-loss.ts';
 import { type BucketPackWriter, openBucketPackWriter } from './bucket-pack-writer.ts';
 import { type SupplyRequest, supplyBucket } from './bucket-supply.ts';
 import { judgeSegments, putBackError } from './judge-segments.ts';
@@ -30,7 +30,7 @@ export interface BucketTarget {
   readonly target: string;
   readonly scope: 'all' | 'meta';
   readonly objects: ObjectStore;
-  readonly packs: Pick<BucketPacks, 'put' | 'readContents'>;
+  readonly packs: Pick<BucketPacks, 'list' | 'put' | 'readContents'>;
   readonly vault: BucketVault;
   /** Of endpoint and bucket, for a store with this id. */
   readonly location: (storeId: HexId) => HexId;
@@ -42,7 +42,17 @@ export interface BucketTarget {
 
 export interface BucketDeps extends ReplicateDeps {
   readonly index: ReplicateDeps['index'] & {
-    readonly chunks: Pick<ChunkIndex, 'locate' | 'addPack' | 'addresses' | 'packs' | 'forgetPack'>;
+    readonly chunks: Pick<
+      ChunkIndex,
+      | 'locate'
+      | 'addPack'
+      | 'addresses'
+      | 'packs'
+      | 'forgetPack'
+      | 'liftPackMarks'
+      | 'markPacks'
+      | 'settleLosses'
+    >;
     readonly buckets: BucketIndex;
   };
 }
@@ -74,7 +84,6 @@ export async function replicateToBucket(
       index: index.chunks,
       nowNs: deps.clock.nowNs(),
       passedOver: bucket.passedOver,
-      onGone: (gone) => noteBucketLoss(index.kv, bucket.store, gone, deps.clock.nowNs()),
       ...(deps.progress === undefined ? {} : { progress: deps.progress }),
     },
     signal,
@@ -92,7 +101,7 @@ export async function replicateToBucket(
     vault: deps.vault,
     clock: deps.clock,
     index: index.chunks,
-    put: (name, body) => bucket.packs.put(name, body, signal),
+    put: (name, body, packClass) => bucket.packs.put({ name, packClass }, body, signal),
     progress: deps.progress,
   });
   if (asked !== undefined) await compareAdds(bucket, asked.seq, deps);
@@ -100,7 +109,8 @@ export async function replicateToBucket(
   const entries = asked === undefined ? 0 : await putSegments(missingRanges(segments, asked.seq), segmentDeps, signal);
   const position = asked === undefined ? undefined : wholeUpTo(asked, bucket, deps);
   const isWhole = position?.seq === asked?.seq;
-  if (isWhole) clearBucketLoss(index.kv, bucket.store);
+  if (isWhole) forgetLost(bucket, deps);
+  index.chunks.settleLosses();
   // What is lost is told by what the bucket lacks. What only cannot be reached now makes the job fail, and it is tried again.
   if (!isWhole && unreachable !== undefined) throw unreachable;
   return {
@@ -123,12 +133,11 @@ async function listOwn(
   { self }: BucketDeps,
   signal: AbortSignal | undefined,
 ): Promise<{ readonly packs: readonly ListedPack[]; readonly segments: readonly ListedSegment[] }> {
-  const packs: ListedPack[] = [];
+  const withSignal = signal === undefined ? {} : { signal };
   const segments: ListedSegment[] = [];
-  for await (const object of bucket.vault.contents(self.agentId, signal)) {
-    if (object.kind === 'pack') packs.push(object.pack);
-    else segments.push(object.segment);
-  }
+  for await (const segment of bucket.vault.segments(self.agentId, withSignal)) segments.push(segment);
+  const packs: ListedPack[] = [];
+  for await (const pack of bucket.packs.list(self.agentId, signal)) packs.push(pack);
   return { packs, segments };
 }
 
@@ -146,13 +155,18 @@ async function compareAdds(bucket: BucketTarget, untilSeq: number, deps: BucketD
       store,
       forms.map(({ id }) => id),
     );
-    const positions = forms.flatMap((form, i) => (there[i] === undefined && isWanted(form, scope) ? [i] : []));
+    const positions = forms.flatMap((form, i) => (!isThere(there[i]) && isWanted(form, scope) ? [i] : []));
     if (positions.length > 0) lacking.push({ shard, seq, positions });
     if (lacking.length < ENTRIES_AT_ONCE) continue;
     index.buckets.noteLacking(target, lacking, seq);
     lacking = [];
   }
   if (lacking.length > 0 || untilSeq > afterSeq) index.buckets.noteLacking(target, lacking, untilSeq);
+}
+
+/** A marked copy is a place to try, and does not count. */
+function isThere(address: SealedAddress | undefined): boolean {
+  return address !== undefined && address.marked === undefined;
 }
 
 function isWanted({ formClass }: Form, scope: BucketTarget['scope']): boolean {
@@ -202,7 +216,7 @@ function stillLacking(forms: LackingForms, bucket: BucketTarget, { chains, index
   const ids = listed.map(({ id }) => id);
   const there = index.chunks.addresses(bucket.store, ids);
   const held = chains.isHeld(self.agentId, shard, ids);
-  const needed = listed.map((form, i) => there[i] === undefined && held[i] === 1 && isWanted(form, bucket.scope));
+  const needed = listed.map((form, i) => !isThere(there[i]) && held[i] === 1 && isWanted(form, bucket.scope));
   const done = positions.filter((_, i) => needed[i] !== true);
   if (done.length > 0) index.buckets.clearLacking(bucket.target, [{ seq, shard, positions: done }]);
   return listed.flatMap((form, i) => (needed[i] === true ? [{ id: form.id, packClass: classOf(form) }] : []));
@@ -217,6 +231,13 @@ function clearSent(bucket: BucketTarget, deps: BucketDeps): void {
     afterSeq = last.seq;
     for (const forms of page) stillLacking(forms, bucket, deps);
   }
+}
+
+/** Everything that is held is in the bucket: what was in packs that are gone is there again, or nobody holds it any more. */
+function forgetLost({ store, scope }: BucketTarget, { index }: BucketDeps): void {
+  for (const { name, packClass, marked } of index.chunks.packs(store))
+    if (marked !== undefined && marked !== 'unreadable' && (scope === 'all' || packClass === 'meta'))
+      index.chunks.forgetPack(name, store);
 }
 
 /** The newest own entry before the first add with a form that the bucket lacks. */

@@ -7,7 +7,7 @@ import { type AgentId, fromHex, toHex } from '../core/ids.ts';
 import type { PutBack, PutBackProof } from '../ports/put-back.ts';
 import { writeFileDurably } from './durable-write.ts';
 
-const MAGIC: Uint8Array = Buffer.from("EDGEPUTB", "latin1");
+const MAGIC: Uint8Array = Buffer.from('EDGEPUTB', 'latin1');
 const CHECKSUM_BYTES = 32;
 const SHOWN_BY_BYTES_MAX = 1024;
 
@@ -47,7 +47,7 @@ async function readProof(
       context: { path },
     });
   }
-  const reader = new ByteReader(covered, "put-back proof");
+  const reader = new ByteReader(covered, 'put-back proof');
   reader.magic(MAGIC);
   const agent = toHex(reader.bytes(16));
   const incarnation = reader.u32();

@@ -8,6 +8,7 @@ import { type Clock, formatTimeNs } from '../core/clock.ts';
 import { EdgeError } from '../core/errors.ts';
 import { failpoint } from '../core/failpoint.ts';
 import type { PackName, VaultId } from '../core/ids.ts';
+import type { IdentifyFrames } from '../core/ports/identify-frames.ts';
 import type { ChunkIndex, KeyValue } from '../core/ports/index.ts';
 import type { ReportProgress } from '../core/ports/progress.ts';
 import { RELEARN } from '../core/relearn.ts';
@@ -19,7 +20,11 @@ import { rebuildPacks } from './rebuild-packs.ts';
 
 /** The parts of the index that a rebuild writes; `openIndex` gives one. */
 export interface RebuildableIndex {
-  readonly chunks: ChunkIndex & { doomedPacks(): PackName[]; packUnlinked(name: PackName): void };
+  readonly chunks: ChunkIndex & {
+    doomedPacks(): PackName[];
+    packUnlinked(name: PackName): void;
+    restoreNoted(): void;
+  };
   readonly kv: KeyValue;
   isBuilt(): boolean;
   markBuilt(): void;
@@ -31,6 +36,8 @@ export interface RebuildDeps {
   readonly index: RebuildableIndex;
   readonly vault: VaultId;
   readonly clock: Clock;
+  /** Opens frames that were found in a damaged pack; without it none of them counts. */
+  readonly identify?: IdentifyFrames;
   /** Opens the chains after the packs, because holds look at frames. */
   readonly openChains: (isRebuilt: boolean) => Promise<OpenedChainStore>;
   readonly progress?: ReportProgress;
@@ -60,12 +67,12 @@ export async function reconcileIndex(deps: RebuildDeps): Promise<Reconciled> {
   const problems: EdgeError[] = [];
   const expectsPacks = index.chunks.packs('').length > 0;
   if (!packsAreInside(deps.dataDir)) await requirePackFolder(deps.dataDir.packDir, deps.vault, expectsPacks);
-  const packs = await rebuildPacks(packFolder(deps.dataDir.packDir), rebuilt, deps, problems);
+  const packs = await rebuildPacks(packFolder(deps.dataDir.packDir, deps.vault), rebuilt, deps, problems);
   failpoint('rebuild.packs-done');
   if (packs.missing.length > 0) {
     problems.push(
       new EdgeError('E_INTEGRITY', `${packs.missing.length} packs are gone from ${deps.dataDir.packDir}`, {
-        hint: 'The next sync stores again what is still in the roots; the rest comes from other copies.',
+        hint: 'The next sync stores again what is still in the roots; the rest comes from other copies. Status shows it until all of it is there.',
         context: { packs: packs.missing.slice(0, 20) },
       }),
     );
@@ -77,6 +84,7 @@ export async function reconcileIndex(deps: RebuildDeps): Promise<Reconciled> {
     index.transaction(() => {
       // Of a data dir that was just made nothing is to be learned elsewhere.
       if (packs.adopted + report.entries > 0) index.kv.set(RELEARN, formatTimeNs(deps.clock.nowNs()));
+      index.chunks.restoreNoted();
       index.markBuilt();
     });
     failpoint('rebuild.marked');

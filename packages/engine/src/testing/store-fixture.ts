@@ -8,6 +8,8 @@ import type { Sodium } from '../codec/sodium.ts';
 import { loadSodium } from '../codec/sodium.ts';
 import type { AgentId, PackClass, VaultId } from '../core/ids.ts';
 import type { ChunkStore, SealedChunk } from '../core/ports/chunk-store.ts';
+import type { IdentifyFrames } from '../core/ports/identify-frames.ts';
+import type { ReportWarning } from '../core/ports/progress.ts';
 import { type Index, openIndex } from '../index/open-index.ts';
 import type { VaultKeys } from '../keys/vault-keys.ts';
 import type { ChainStore } from '../store/chains/chain-store.ts';
@@ -17,6 +19,7 @@ import type { OwnChainWriter } from '../store/chains/own-chain.ts';
 import { chainBytes } from '../store/chains/read-chain-bytes.ts';
 import { openChunkStore } from '../store/chunk-store/open-chunk-store.ts';
 import { cleanDataDir, createDataDir, type DataDir, dataDirAt } from '../store/data-dir.ts';
+import { openMarksFile } from '../store/marks-file.ts';
 import { type RebuildReport, reconcileIndex } from '../store/rebuild.ts';
 import { type OpenedIdentity, openStoreIdentity } from '../store/store-identity.ts';
 import { realClock } from './real-clock.ts';
@@ -61,6 +64,8 @@ export interface StoreOptions {
   readonly fileBytes?: number;
   /** Bytes of the vault key generation; a blind holder has none. */
   readonly isBlind?: boolean;
+  readonly identify?: IdentifyFrames;
+  readonly warn?: ReportWarning;
 }
 
 let opened = 0;
@@ -74,10 +79,23 @@ export async function openStore(path: string, options: StoreOptions = {}): Promi
   const bytes = chainBytes(dataDir.chainsDir);
   const clock = realClock;
   const vault = FIXTURE_VAULT;
-  const index = openIndex(dataDir.indexFile, { clock, vault, bodies: bytes, noteLoss: identityOfStore.noteLoss });
+  const index = openIndex(dataDir.indexFile, {
+    clock,
+    vault,
+    bodies: bytes,
+    noteLoss: identityOfStore.noteLoss,
+    notes: openMarksFile(dataDir.marksFile),
+  });
   try {
     const floorBytes = options.floorBytes ?? 0;
-    const chunks = openChunkStore({ packDir: dataDir.packDir, index: index.chunks, vault, clock, floorBytes });
+    const chunks = openChunkStore({
+      packDir: dataDir.packDir,
+      index: index.chunks,
+      vault,
+      clock,
+      floorBytes,
+      ...(options.warn === undefined ? {} : { warn: options.warn }),
+    });
     const keys = fixtureKeys();
     const self = options.self ?? FIXTURE_SELF;
     const signSeed = options.signSeed ?? FIXTURE_SIGN_SEED;
@@ -91,6 +109,7 @@ export async function openStore(path: string, options: StoreOptions = {}): Promi
       index,
       vault,
       clock,
+      ...(options.identify === undefined ? {} : { identify: options.identify }),
       openChains: (isRebuilt) =>
         openChainStore({
           isRebuilt,
@@ -109,7 +128,7 @@ export async function openStore(path: string, options: StoreOptions = {}): Promi
           openRecord: ({ head, body }) =>
             options.isBlind === true || body === undefined ? undefined : openRecordEntry(sodium, { head, body }, keys),
           onProblem: () => {},
-          signPublicKey: (agent, incarnation) => (agent === self ? own : options.signPublicKey?.(agent, incarnation)),
+          signPublicKey: (agent, incarnation) => (agent === self && incarnation === (options.incarnation ?? 1) ? own : options.signPublicKey?.(agent, incarnation)),
           openCard:
             options.openCard ??
             (() => {

@@ -208,7 +208,7 @@ function packSource(
         parts.push(builder.frameHeader(chunk), sealed);
         builder.add(chunk);
       }
-      const { tail, name, frames } = builder.finish();
+      const { tail, name, frames } = builder.finish(0n);
       const bytes = Buffer.concat([...parts, tail]);
       const path = join(folder, `${name}.pack`);
       writeFileSync(path, bytes);

@@ -73,8 +73,7 @@ function checkAccess(dir: DataDir, checks: DoctorCheck[]): void {
   const folders = [
     dir.path,
     dir.packDir,
-    dir.logDir,
-    dir.holdsDir,
+    dir.chainsDir,
     dir.slotsDir,
     dir.agentDir,
     dir.cardsDir,

@@ -1,12 +1,10 @@
 /** Hears which chunks gained or lost a good copy in a store of this agent, within the transaction that changes it. */
 import type { ChunkId } from '../ids.ts';
 import type { FrameRow, StoreName } from './index.ts';
+import type { MissReason } from './sealed-source.ts';
 
-/**
- * `damaged`: the bytes are not those that were stored. `absent`: the pack, or the frame in it, is not there. `unreadable`: an error now, the copy may
- * still be good. `dropped`: given up on purpose (tiering, compaction).
- */
-export type FrameLoss = 'damaged' | 'absent' | 'unreadable' | 'dropped';
+/** Why a copy does not count any more. `dropped`: removed on purpose (tiering, compaction). */
+export type FrameLoss = MissReason | 'dropped';
 
 /** The part of a frame that says whether it satisfies a hold. */
 export type GainedFrame = Pick<FrameRow, 'id' | 'sealedSha256' | 'identified'>;

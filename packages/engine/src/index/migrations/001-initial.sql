@@ -9,6 +9,7 @@ CREATE TABLE key_value (
 ) STRICT, WITHOUT ROWID;
 
 -- Every pack in a store of this agent. `store` is '' for the own disk; a pack of the same chunks has the same name in two stores. The frames of a pack have row numbers from `first_frame` on.
+-- `created_ns`: when the youngest of its chunks was first stored. `verified_ns`: when all of it was last read and found good.
 CREATE TABLE packs (
   pack INTEGER PRIMARY KEY,
   name BLOB NOT NULL,
@@ -18,11 +19,13 @@ CREATE TABLE packs (
   frames INTEGER NOT NULL,
   first_frame INTEGER NOT NULL,
   created_ns INTEGER NOT NULL,
+  verified_ns INTEGER,
   UNIQUE (name, store)
 ) STRICT;
 
 -- One row for each copy of a chunk. Rows of one pack lie together, so that adding a pack touches few pages of this table.
 -- `flags`: 1 identified (opened, or sealed, here and found to be what its id says).
+-- `state`: 0 good, 1 damaged (its hash says so), 2 absent (not there now), 3 unreadable (an error now). Only good copies count.
 CREATE TABLE frames (
   frame INTEGER PRIMARY KEY,
   key48 INTEGER NOT NULL,
@@ -33,17 +36,30 @@ CREATE TABLE frames (
   sealed_bytes INTEGER NOT NULL,
   sha256 BLOB NOT NULL,
   flags INTEGER NOT NULL,
-  bad INTEGER NOT NULL DEFAULT 0
+  state INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE INDEX frames_by_key ON frames (key48);
 
--- Why a copy is marked bad; few rows, so kept out of `frames`.
-CREATE TABLE bad_copies (
-  id BLOB NOT NULL,
+-- Why and since when a single copy is marked; few rows, so kept out of `frames`. The file `marks` has the same, and outlives the index.
+CREATE TABLE copy_marks (
+  frame INTEGER PRIMARY KEY,
   pack INTEGER NOT NULL,
+  state INTEGER NOT NULL,
   why TEXT NOT NULL,
-  noted_ns INTEGER NOT NULL,
-  PRIMARY KEY (id, pack)
+  since_ns INTEGER NOT NULL
+) STRICT;
+CREATE INDEX copy_marks_by_pack ON copy_marks (pack);
+
+-- Packs that are not there, or cannot be read, as a whole. By name: of a pack that was never read there is no other row. 0 frames: nobody knows how many.
+CREATE TABLE pack_marks (
+  name BLOB NOT NULL,
+  store TEXT NOT NULL,
+  state INTEGER NOT NULL,
+  why TEXT NOT NULL,
+  frames INTEGER NOT NULL,
+  bytes INTEGER NOT NULL,
+  since_ns INTEGER NOT NULL,
+  PRIMARY KEY (name, store)
 ) STRICT, WITHOUT ROWID;
 
 -- Pack files on the own disk that the index no longer names but which may still be there: a crash between commit and unlink.

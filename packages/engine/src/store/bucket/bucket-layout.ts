@@ -1,6 +1,6 @@
 /** Where things lie below a store's prefix. The page is `docs/formats/bucket-layout.md`; what does not fit it is not ours and never touched. */
 import { formatSegmentKey, parseSegmentKey, type SegmentKey, segmentKeyFrom } from '../../chain/chain-segment.ts';
-import type { AgentId, PackName, VaultId } from '../../core/ids.ts';
+import type { AgentId, PackClass, PackName, VaultId } from '../../core/ids.ts';
 
 /** One incarnation of one agent: packs lie below it, and only that incarnation deletes there. */
 export interface Life {
@@ -8,9 +8,13 @@ export interface Life {
   readonly incarnation: number;
 }
 
-export interface BucketPack extends Life {
+/** A pack by what its key is made of, besides the life that wrote it. */
+export interface NamedPack {
   readonly name: PackName;
+  readonly packClass: PackClass;
 }
+
+export type BucketPack = Life & NamedPack;
 
 /** Entries of one incarnation of an agent's chain, named by place and content. */
 export type BucketSegment = SegmentKey;
@@ -43,8 +47,14 @@ export function lifeKeyOf(vault: VaultId, { agent, incarnation }: Life): string 
   return `${vault}/${agent}/${hex(incarnation, 8)}`;
 }
 
-export function packKeyOf(vault: VaultId, pack: BucketPack): string {
-  return `${lifeKeyOf(vault, pack)}/packs/${pack.name.slice(0, 2)}/${pack.name}.pack`;
+/** The class stands before the agent, so that one prefix names all packs of a class: a lifecycle rule can treat them apart, and stays right after a takeover. */
+export function packKeyOf(vault: VaultId, { packClass, agent, incarnation, name }: BucketPack): string {
+  return `${packPrefixOf(vault, packClass, agent)}${hex(incarnation, 8)}/${name.slice(0, 2)}/${name}.pack`;
+}
+
+/** Of all packs of a class; of one agent only when named. */
+export function packPrefixOf(vault: VaultId, packClass: PackClass, agent?: AgentId): string {
+  return `${vault}/${packClass}/${agent === undefined ? '' : `${agent}/`}`;
 }
 
 /** Segments of all incarnations of an agent lie in this folder. */
@@ -74,12 +84,12 @@ export function parseBucketKey(key: string): BucketObject | undefined {
   if (card !== null) return { kind: 'card', vault, agent: card[1] ?? '', incarnation: Number(card[2]) };
   const segment = parseSegmentKey(rest);
   if (segment !== undefined) return { kind: 'segment', vault, ...segment };
-  const life = /^([0-9a-f]{32})\/([0-9a-f]{8})\/(.+)$/.exec(rest);
-  if (life === null) return undefined;
-  const [, agent = '', incarnation = '', below = ''] = life;
-  const owner = { vault, agent, incarnation: Number.parseInt(incarnation, 16) };
-  const pack = /^packs\/([0-9a-f]{2})\/([0-9a-f]{64})\.pack$/.exec(below);
-  return pack !== null && pack[2]?.startsWith(pack[1] ?? '') ? { kind: 'pack', ...owner, name: pack[2] } : undefined;
+  const pack = /^(data|meta)\/([0-9a-f]{32})\/([0-9a-f]{8})\/([0-9a-f]{2})\/([0-9a-f]{64})\.pack$/.exec(rest);
+  if (pack === null) return undefined;
+  const [, packClass, agent = '', incarnation = '', digits = '', name = ''] = pack;
+  if (!name.startsWith(digits)) return undefined;
+  const life = { agent, incarnation: Number.parseInt(incarnation, 16) };
+  return { kind: 'pack', vault, ...life, name, packClass: packClass === 'meta' ? 'meta' : 'data' };
 }
 
 function hex(value: number, digits: number): string {

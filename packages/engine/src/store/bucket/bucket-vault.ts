@@ -15,7 +15,6 @@ import {
   slotKeyOf,
   vaultKeyOf,
 } from './bucket-layout.ts';
-import { type ListedPack, listedPack } from './bucket-packs.ts';
 import { verifyStored } from './verify-stored.ts';
 
 export interface BucketVault {
@@ -37,8 +36,6 @@ export interface BucketVault {
   ): Promise<boolean>;
   /** Lengths of descriptor, slots and cards that lie there: `descriptor`, `slot <id>`, `card <agent>-<incarnation>`. */
   vaultFiles(signal?: AbortSignal): Promise<ReadonlyMap<string, number>>;
-  /** Everything below an agent's prefix in one listing: packs of all its incarnations, and segments of its chain in order. */
-  contents(agent: AgentId, signal?: AbortSignal): AsyncIterable<ListedObject>;
   /** By incarnation and last seq; only segments that reach a seq of an incarnation, and those of newer ones, where `from` is given. */
   segments(
     agent: AgentId,
@@ -53,10 +50,6 @@ export interface BucketVault {
 export interface ListedSegment extends BucketSegment {
   readonly bytes: number;
 }
-
-export type ListedObject =
-  | { readonly kind: 'pack'; readonly pack: ListedPack }
-  | { readonly kind: 'segment'; readonly segment: ListedSegment };
 
 /** A slot, card or descriptor larger than this is none, and not read. */
 const SMALL_OBJECT_BYTES_MAX = 1024 * 1024;
@@ -139,13 +132,6 @@ export function openBucketVault(store: ObjectStore, vault: VaultId): BucketVault
         }
       }
       return files;
-    },
-    async *contents(agent, signal) {
-      for await (const found of store.list(`${vault}/${agent}/`, withSignal(signal))) {
-        const parsed = parseBucketKey(found.key);
-        if (parsed?.kind === 'segment') yield { kind: 'segment', segment: listedSegment(parsed, found.size) };
-        else if (parsed?.kind === 'pack') yield { kind: 'pack', pack: listedPack(parsed, found) };
-      }
     },
     async *segments(agent, { from, signal } = {}) {
       const after = from === undefined ? {} : { after: segmentsFromKey(vault, agent, from) };

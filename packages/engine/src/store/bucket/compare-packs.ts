@@ -5,13 +5,13 @@
 import { type EdgeError, isEdgeError } from '../../core/errors.ts';
 import { failpoint } from '../../core/failpoint.ts';
 import type { PackName } from '../../core/ids.ts';
-import type { ChunkIndex, PackRow, StoreName } from '../../core/ports/index.ts';
+import type { ChunkIndex, PackMark, StoreName } from '../../core/ports/index.ts';
 import type { ReportProgress } from '../../core/ports/progress.ts';
 import type { BucketPacks, ListedPack } from './bucket-packs.ts';
 
 export interface ComparedPacks {
   readonly added: number;
-  /** Packs that the index had and that are gone, or have another length. */
+  /** Packs that the index had and that are gone, or have another length: marked now. */
   readonly gone: readonly PackName[];
   /** Packs that are there but damaged; each error names its pack. */
   readonly damaged: readonly EdgeError[];
@@ -25,32 +25,43 @@ export interface ComparePacksInput {
 }
 
 export interface ComparePacksDeps {
-  readonly index: Pick<ChunkIndex, 'addPack' | 'packs' | 'forgetPack'>;
-  /** When a pack counts as stored where the store does not say. */
+  readonly index: Pick<ChunkIndex, 'addPack' | 'liftPackMarks' | 'markPacks' | 'packs'>;
+  /** A pack that claims to be stored later is as old as this. */
   readonly nowNs: bigint;
   /** Packs found damaged before, which are not read again. */
   readonly passedOver?: Set<string>;
-  /** Called before rows of packs that are gone are removed. */
-  readonly onGone?: (gone: readonly PackRow[]) => void;
   readonly progress?: ReportProgress;
 }
 
-/** Adds the packs that the index does not know, and forgets those that are gone. Can be cut off at any moment and begun again. */
+/**
+ * Adds the packs that the index does not know, and marks those that are gone, which count again when a later listing has them. Can be cut off at any moment
+ * and begun again.
+ */
 export async function comparePacks(
   { store, label, packs, listed }: ComparePacksInput,
   deps: ComparePacksDeps,
   signal?: AbortSignal,
 ): Promise<ComparedPacks> {
-  const known = new Map(deps.index.packs(store).map((pack) => [pack.name, pack]));
+  const { index } = deps;
+  const rows = new Map(index.packs(store).map((pack) => [pack.name, pack]));
   const unknown: ListedPack[] = [];
+  const back: PackName[] = [];
+  const gone: PackMark[] = [];
   for (const pack of listed) {
-    // An object that is shorter than the pack that was verified there is damaged: its rows go, and its chunks are put again.
-    if (known.get(pack.name)?.bytes === pack.bytes) known.delete(pack.name);
-    else if (deps.passedOver?.has(pack.name) !== true) unknown.push(pack);
+    const row = rows.get(pack.name);
+    rows.delete(pack.name);
+    if (row === undefined) {
+      if (deps.passedOver?.has(pack.name) !== true) unknown.push(pack);
+    } else if (row.bytes === pack.bytes) {
+      if (row.marked === 'absent') back.push(pack.name);
+    } else if (row.marked === undefined) {
+      gone.push({ name: pack.name, reason: 'damaged', why: `it has ${pack.bytes} bytes in ${label}, not ${row.bytes}` });
+    }
   }
-  const gone = [...known.values()];
-  if (gone.length > 0) deps.onGone?.(gone);
-  for (const { name } of gone) deps.index.forgetPack(name, store);
+  for (const { name, marked } of rows.values())
+    if (marked !== 'absent') gone.push({ name, reason: 'absent', why: `it is not in ${label} any more` });
+  index.liftPackMarks(back, store);
+  index.markPacks(gone, store);
   const damaged: EdgeError[] = [];
   let added = 0;
   for (const pack of unknown) {
@@ -59,7 +70,7 @@ export async function comparePacks(
       const contents = await packs.readContents(pack, signal);
       if (contents === undefined) continue;
       const { packClass, frames } = contents;
-      deps.index.addPack(
+      index.addPack(
         {
           name: pack.name,
           store,
@@ -67,9 +78,10 @@ export async function comparePacks(
           bytes: pack.bytes,
           frames: frames.length,
           // Ages decide what is cold: what was put long ago must not look new because it was learned again.
-          createdNs: createdOf(pack, deps.nowNs),
+          createdNs: contents.storedNs > deps.nowNs ? deps.nowNs : contents.storedNs,
         },
         frames,
+        true,
       );
       failpoint('bucket.pack-learned');
       added += 1;
@@ -81,9 +93,4 @@ export async function comparePacks(
     }
   }
   return { added, gone: gone.map(({ name }) => name), damaged };
-}
-
-/** A store's clock ahead of ours, or before 1970, says nothing. */
-function createdOf({ modifiedNs }: ListedPack, nowNs: bigint): bigint {
-  return modifiedNs === undefined || modifiedNs < 0n || modifiedNs > nowNs ? nowNs : modifiedNs;
 }

@@ -111,6 +111,23 @@ export async function checkStore(
 }
 
 /**
+ * Throws unless the place that answers is the one that this vault was put into: nothing there is called absent before. Where the index knows no id yet, the
+ * vault's descriptor has to be there.
+ */
+export async function requireKnownStore(check: StoreCheck, kv: KeyValue, signal?: AbortSignal): Promise<void> {
+  if (knownStoreId(kv, check.name) === undefined) {
+    const { store, vault } = check;
+    if ((await store.stat(vaultKeyOf(vault), signal === undefined ? {} : { signal })) !== undefined) return;
+    throw new EdgeError('E_NO_BUCKET', `${store.label} has nothing of this vault`, {
+      hint: 'Is it mounted, and is its url right? What lies there counts as out of reach, not as lost.',
+      context: { store: store.label },
+      retryable: true,
+    });
+  }
+  await checkStore(check, kv, signal);
+}
+
+/**
  * For a writer: the id of the store, made where the prefix has none yet. `onOther` runs before another id is noted, so that what was noted of the old one is
  * gone first.
  */

@@ -2,15 +2,15 @@
  * Puts entries that other stores have into the places where the files of a chain are damaged. A mended file is written beside the old one, made durable, and
  * replaces it by rename. The index is taken back to the first mended entry and applies the files again.
  */
-import { open, rename, rm } from 'node:fs/promises';
+import { link, open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HEAD_BYTES, requireBody, verifyHead } from '../../chain/entry-head.ts';
 import { type Link, ZERO_LINK } from '../../chain/position.ts';
-import { EdgeError, toEdgeError } from '../../core/errors.ts';
+import { EdgeError, errnoOf, toEdgeError } from '../../core/errors.ts';
 import { failpoint } from '../../core/failpoint.ts';
 import type { ChainEntry } from '../../ports/chains.ts';
 import { readFolder } from '../data-dir.ts';
-import { syncFolder, writeFully } from '../durable-write.ts';
+import { makeFolderDurably, syncFolder, writeFully } from '../durable-write.ts';
 import { applyRecordsAgain, applyWaiting } from './apply-entries.ts';
 import { itemOf } from './chain-file.ts';
 import { chainFile, chainFilesIn, type FileName } from './chain-paths.ts';
@@ -22,7 +22,7 @@ import { LENGTH_BYTES, scanChainFile } from './scan-chain-file.ts';
 import { type DamagedRange, isOfChain, verifyFiles } from './verify-files.ts';
 
 /** Undefined where nobody has the entry. */
-export type EntryOf = (seq: number) => ChainEntry | undefined;
+export type EntryOf = (seq: number) => ChainEntry | undefined | Promise<ChainEntry | undefined>;
 
 /** Answers what is still damaged. */
 export function mendFiles(
@@ -36,6 +36,7 @@ export function mendFiles(
 async function mend(chain: FollowedChain, ranges: readonly DamagedRange[], entryOf: EntryOf): Promise<DamagedRange[]> {
   const { row } = chain;
   const { chainTable } = chain.deps.index;
+  await makeFolderDurably(chain.folder);
   const files = withFirst(chainFilesIn(await readFolder(chain.folder)), ranges);
   const mended: MendedFile[] = [];
   for (const [i, file] of files.entries()) {
@@ -115,7 +116,7 @@ async function mendFile(
   let isWhole = true;
   try {
     const fillUntil = async (seq: number): Promise<void> => {
-      while (isWhole && writer.next < seq) isWhole = await writer.put(entryOf(writer.next));
+      while (isWhole && writer.next < seq) isWhole = await writer.put(await entryOf(writer.next));
     };
     for await (const part of scanChainFile(chainFile(chain.folder, name))) {
       if (part.kind !== 'entry') continue;
@@ -124,7 +125,7 @@ async function mendFile(
       if (!isOurs || !isOfChain(part, writer.link, writer.next, chain)) continue;
       await fillUntil(seq);
       // A late body that is damaged comes back beside its header.
-      const entry = part.body === undefined ? (entryOf(seq) ?? (part.isBodyDamaged ? undefined : part)) : part;
+      const entry = part.body === undefined ? ((await entryOf(seq)) ?? (part.isBodyDamaged ? undefined : part)) : part;
       isWhole &&= await writer.put(entry);
       if (!isWhole) break;
     }
@@ -136,6 +137,18 @@ async function mendFile(
   if (isWhole && writer.next > name.file) return await writer.finish();
   await writer.discard();
   return undefined;
+}
+
+/** The damaged file stays beside the mended one until somebody removes it. */
+async function keepAside(path: string): Promise<void> {
+  for (let n = 1; ; n++) {
+    try {
+      return await link(path, `${path}.damaged-${n}`);
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT') return;
+      if (errnoOf(error) !== 'EEXIST') throw error;
+    }
+  }
 }
 
 interface MendingWriter {
@@ -181,6 +194,7 @@ async function openMending(chain: FollowedChain, name: FileName, before: Link | 
         await file.close();
       }
       failpoint('mend.written');
+      await keepAside(chainFile(chain.folder, name));
       await rename(temporary, chainFile(chain.folder, { fileIncarnation, file: name.file }));
       return { fileIncarnation, file: name.file, firstSeq: name.file, places };
     },

@@ -61,7 +61,10 @@ export async function readChainEnd(input: ReadChainEnd, deps: ChainEndDeps): Pro
   let rest: ChainEnd['rest'];
   let problem: EdgeError | undefined;
   const unwanted: FileName[] = [];
-  for (const name of files.slice(from)) {
+  const unread = files.slice(from);
+  for (const [i, name] of unread.entries()) {
+    // A file is durable before the next one is begun: bytes in it that are no entry are damage, whatever a crash may leave in the newest one.
+    const isNewest = i === unread.length - 1;
     if (rest !== undefined) {
       // Files begin in order, and only when the one before is durable: what follows an unfinished end was never acknowledged.
       unwanted.push(name);
@@ -71,7 +74,7 @@ export async function readChainEnd(input: ReadChainEnd, deps: ChainEndDeps): Pro
     const start = last !== undefined && isSameFile(name, last) ? last.itemEnd : 0;
     let at = start;
     for await (const part of scanChainFile(path, start)) {
-      if (part.kind === 'damage' && !part.hasZeros) {
+      if ((part.kind === 'damage' && !part.hasZeros) || (part.kind !== 'entry' && !isNewest)) {
         reader.noteHole(path, part.offset, part.end);
         continue;
       }
@@ -88,7 +91,7 @@ export async function readChainEnd(input: ReadChainEnd, deps: ChainEndDeps): Pro
       rest = { path, from: at, to: part.end };
       break;
     }
-    if (rest === undefined && reader.isInHole) {
+    if (rest === undefined && reader.isInHole && isNewest) {
       problem = damaged(path, at, 'what follows there is not signed by the agent');
       rest = { path, from: at, to: at };
     }
@@ -150,10 +153,16 @@ class EndReader {
   async take(part: ScannedEntry, name: FileName): Promise<string | undefined> {
     const { head, body, isBodyDamaged, offset, end } = part;
     const { vault, agent, incarnation, seq, previous } = head.header;
-    if (vault !== this.#deps.vault || agent !== this.#input.agent)
-      return 'an entry of another vault or agent lies there';
+    // One flipped bit makes another agent, or an incarnation without a card: damage like any other, until a signed entry follows.
+    if (vault !== this.#deps.vault || agent !== this.#input.agent) {
+      this.#hole ??= `an entry of another vault or agent lies at byte ${offset}`;
+      return undefined;
+    }
     const key = this.#keyOf(head, body);
-    if (key === undefined) return `there is no card to verify entry ${incarnation}/${seq} with`;
+    if (key === undefined) {
+      this.#hole ??= `there is no card to verify entry ${incarnation}/${seq} with, at byte ${offset}`;
+      return undefined;
+    }
     if (!this.#isSigned(head, key)) {
       this.#hole ??= `the header of entry ${incarnation}/${seq} is damaged at byte ${offset}`;
       return undefined;

@@ -139,11 +139,8 @@ class Writer implements ChunkWriter {
   }
 
   async #makeDurable(file: PackFileWriter): Promise<void> {
-    const { name, packClass, bytes, frames } = await file.finish();
-    this.#deps.index.addPack(
-      { name, store: '', packClass, bytes, frames: frames.length, createdNs: this.#deps.clock.nowNs() },
-      frames,
-    );
+    const { name, packClass, bytes, frames, storedNs } = await file.finish(this.#deps.clock.nowNs());
+    this.#deps.index.addPack({ name, store: '', packClass, bytes, frames: frames.length, createdNs: storedNs }, frames);
     this.#finished = undefined;
     this.#stats.packs++;
     await this.#deps.onPack?.(packClass, frames);

@@ -1,14 +1,14 @@
 /** The first entries of a new incarnation: its takeover, everything that the records before it say, and new shards where holds are lost. */
-import { EntryKind, encodeEntry, placeAfter, positionOf } from '../chain/entry-head.ts';
-import type { Position } from '../chain/position.ts';
-import { encodeCheckpointEntries } from '../chain/record-checkpoint.ts';
-import { encodeRecordEntry, type WholeEntry } from '../chain/record-entry.ts';
+
 import type { Sodium } from '../codec/sodium.ts';
 import type { RandomBytes } from '../core/clock.ts';
 import type { AgentIdentity } from '../keys/identity.ts';
 import type { VaultKeys } from '../keys/vault-keys.ts';
 import type { Settings } from '../log/record-body.ts';
-import type { ChainState } from './chain-state.ts';
+import { EntryKind, encodeEntry, placeAfter, positionOf } from './entry-head.ts';
+import type { Position } from './position.ts';
+import { encodeCheckpointEntries, type RecordCheckpoint } from './record-checkpoint.ts';
+import { encodeRecordEntry, type WholeEntry } from './record-entry.ts';
 
 export interface TakeoverInput {
   readonly keys: VaultKeys;
@@ -16,7 +16,8 @@ export interface TakeoverInput {
   /** Admin-signed; it names the base. */
   readonly card: Uint8Array;
   readonly base: Position | undefined;
-  readonly state: ChainState;
+  /** Everything that the records before it say and that still holds. */
+  readonly state: RecordCheckpoint;
   /** Shards whose holds are not known any more. All of them, when the chain begins anew. */
   readonly brokenShards: readonly number[];
   readonly random: RandomBytes;
@@ -37,10 +38,15 @@ export function takeoverEntries(sodium: Sodium, input: TakeoverInput): WholeEntr
   const writer = writerOf(keys, identity);
   const entries = [takeoverEntry(sodium, input)];
   const end = (): Position => positionOf(entries.at(-1)!.head);
-  const pins = [...state.pins].map(([snapshot, reason]) => ({ snapshot, reason }));
-  const checkpoint = { snapshots: state.snapshots, pins, settings: state.settings };
   entries.push(
-    ...encodeCheckpointEntries(sodium, { writer, after: end(), checkpoint, keys, signSeed: identity.signSeed, random }),
+    ...encodeCheckpointEntries(sodium, {
+      writer,
+      after: end(),
+      checkpoint: state,
+      keys,
+      signSeed: identity.signSeed,
+      random,
+    }),
   );
   const settings = withNewShards(state.settings, input);
   if (settings !== undefined) {

@@ -1,6 +1,6 @@
 /** Verified entries in a temporary file while a recovery chooses among them: hold bodies are too many to be kept in memory. */
 import { type FileHandle, open, rm } from 'node:fs/promises';
-import { EdgeError, toEdgeError } from '../core/errors.ts';
+import { EdgeError, toEdgeError } from '../../core/errors.ts';
 
 export interface EntrySpool {
   /** Answers where the item lies. */

@@ -1,69 +1,48 @@
 /**
- * Puts a log that was repaired in the place of the damaged one. Everything that changes lies ready in `log/.repair`; a rename to `log/.repaired` decides. Before it
- * nothing has changed, after it the rest is done by whoever opens the data dir next: each step can be done again.
+ * Puts a chain that was cut in the place of the damaged one. Everything that changes lies ready in `chains/.repair`. A rename to `chains/.repaired` decides:
+ * before it nothing has changed, after it the next one who opens the data dir does the rest. Each step can be done again.
  */
 import { existsSync } from 'node:fs';
 import { readFile, rename, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { EdgeError, toEdgeError } from '../core/errors.ts';
 import { failpoint } from '../core/failpoint.ts';
-import { type AgentId, fromHex, type RecordHash } from '../core/ids.ts';
+import { type AgentId, fromHex } from '../core/ids.ts';
 import { suspectFile } from '../index/sqlite-errors.ts';
+import { chainFolder } from '../store/chains/chain-paths.ts';
 import type { DataDir } from '../store/data-dir.ts';
 import { syncFolder, writeFileDurably } from '../store/durable-write.ts';
+import type { ChainRepair } from './chain-repair-types.ts';
 
-export interface RepairedSnapshot {
-  readonly id: RecordHash;
-  readonly root: string;
-  readonly timeNs: bigint;
-}
-
-export interface LogRepair {
-  /** `whole`: every record is there again. `cut`: what could not be read anywhere is lost, and the agent is in a new life. */
-  readonly how: 'whole' | 'cut';
-  readonly records: number;
-  /** Labels of those that had records which were missing here. */
-  readonly from: readonly string[];
-  /** Where the damaged files lie now. */
-  readonly aside: string;
-  readonly kept: readonly RepairedSnapshot[];
-  /** Their records lay behind the damage; they have new ids. */
-  readonly renewed: readonly (RepairedSnapshot & { readonly was: RecordHash })[];
-  readonly lost: readonly RepairedSnapshot[];
-}
-
-/** What a new life of the agent changes besides its log. */
-export interface NewLife {
+/** What a new incarnation changes besides the chain. */
+export interface NewIncarnation {
   readonly incarnation: number;
   readonly card: Uint8Array;
   readonly identity: Uint8Array;
 }
 
-/** In the folder of the repair, besides the new log in `<agent>`. */
+/** In the folder of the repair, besides the new chain in `<agent>`. */
 const CARD = 'card';
 const IDENTITY = 'identity';
 const PLAN = 'plan.json';
 
 interface Plan {
   readonly agent: AgentId;
-  /** Of the new life, when there is one. */
-  readonly incarnation?: number;
-  readonly repair: LogRepair;
+  readonly incarnation: number;
+  readonly repair: ChainRepair;
 }
 
-/** `repairDir` has the new log, durable. */
-export async function placeRepairedLog(
+/** `repairDir` has the new chain, durable. */
+export async function placeCutChain(
   dataDir: DataDir,
   agent: AgentId,
-  repair: LogRepair,
-  life: NewLife | undefined,
-): Promise<LogRepair> {
+  repair: ChainRepair,
+  life: NewIncarnation,
+): Promise<ChainRepair> {
   const { repairDir, repairedDir } = dataDir;
-  if (life !== undefined) {
-    await writeFileDurably(join(repairDir, CARD), life.card);
-    await writeFileDurably(join(repairDir, IDENTITY), life.identity);
-  }
-  const plan: Plan = { agent, repair, ...(life === undefined ? {} : { incarnation: life.incarnation }) };
+  await writeFileDurably(join(repairDir, CARD), life.card);
+  await writeFileDurably(join(repairDir, IDENTITY), life.identity);
+  const plan: Plan = { agent, repair, incarnation: life.incarnation };
   const text = JSON.stringify(plan, (_, value) => (typeof value === 'bigint' ? String(value) : value));
   await writeFileDurably(join(repairDir, PLAN), Buffer.from(text));
   failpoint('log-repair.staged');
@@ -73,21 +52,19 @@ export async function placeRepairedLog(
 }
 
 /**
- * Ends a repair that was decided. Called when a data dir is opened, before anything of it is read: identity, log and index are those of the repair
+ * Ends a repair that was decided. Called when a data dir is opened, before anything of it is read: identity, chain and index are those of the repair
  * afterwards. Undefined when there is none.
  */
-export async function finishLogRepair(dataDir: DataDir): Promise<LogRepair | undefined> {
+export async function finishLogRepair(dataDir: DataDir): Promise<ChainRepair | undefined> {
   const { repairDir, repairedDir } = dataDir;
   await discardUndecided(dataDir);
   if (!existsSync(repairedDir)) return undefined;
   const { agent, incarnation, repair } = await readPlan(dataDir);
-  if (incarnation !== undefined) {
-    await writeFileDurably(dataDir.cardFile(agent, incarnation), await readStaged(join(repairedDir, CARD)));
-    failpoint('log-repair.card-written');
-    await writeFileDurably(dataDir.identityFile, await readStaged(join(repairedDir, IDENTITY)));
-    failpoint('log-repair.identity-written');
-  }
-  const folder = dataDir.logDirOf(agent);
+  await writeFileDurably(dataDir.cardFile(agent, incarnation), await readStaged(join(repairedDir, CARD)));
+  failpoint('log-repair.card-written');
+  await writeFileDurably(dataDir.identityFile, await readStaged(join(repairedDir, IDENTITY)));
+  failpoint('log-repair.identity-written');
+  const folder = chainFolder(dataDir.chainsDir, agent);
   const staged = join(repairedDir, agent);
   if (existsSync(staged)) {
     // Also when somebody put files there since the damaged ones were set aside.
@@ -96,8 +73,9 @@ export async function finishLogRepair(dataDir: DataDir): Promise<LogRepair | und
     await renameDurably(staged, folder, dataDir);
     failpoint('log-repair.in-place');
   }
-  // The index knows records that are no longer there: it is built anew.
-  if (repair.how === 'cut') await writeFileDurably(suspectFile(dataDir.indexFile), new Uint8Array(0));
+  await keepBranches(repair.aside, folder);
+  // The index knows entries that are no longer there: it is built anew.
+  await writeFileDurably(suspectFile(dataDir.indexFile), new Uint8Array(0));
   failpoint('log-repair.index-suspect');
   await renameDurably(repairedDir, repairDir, dataDir);
   failpoint('log-repair.done');
@@ -105,7 +83,7 @@ export async function finishLogRepair(dataDir: DataDir): Promise<LogRepair | und
   return repair;
 }
 
-/** What a repair left that did not come to a decision, and what is left of one that is done. */
+/** What a repair left that was not decided, and what is left of one that is done. */
 export async function discardUndecided({ repairDir }: DataDir): Promise<void> {
   try {
     await rm(repairDir, { recursive: true, force: true });
@@ -115,7 +93,7 @@ export async function discardUndecided({ repairDir }: DataDir): Promise<void> {
 }
 
 /** The data dir may have been moved since, and the file damaged: what becomes a path is checked, and lies in the log's folder of now. */
-async function readPlan({ repairedDir, logDir }: DataDir): Promise<Plan> {
+async function readPlan({ repairedDir, chainsDir }: DataDir): Promise<Plan> {
   const path = join(repairedDir, PLAN);
   const bytes = await readStaged(path);
   try {
@@ -123,7 +101,7 @@ async function readPlan({ repairedDir, logDir }: DataDir): Promise<Plan> {
       key === 'timeNs' ? BigInt(value) : value,
     ) as Plan;
     fromHex(plan.agent, 16);
-    return { ...plan, repair: { ...plan.repair, aside: join(logDir, basename(plan.repair.aside)) } };
+    return { ...plan, repair: { ...plan.repair, aside: join(chainsDir, basename(plan.repair.aside)) } };
   } catch (error) {
     throw unreadable(path, error);
   }
@@ -138,11 +116,23 @@ async function readStaged(path: string): Promise<Uint8Array> {
 }
 
 function unreadable(path: string, cause: unknown): EdgeError {
-  return new EdgeError('E_INTEGRITY', `${path}, with which a repair of the log is to be finished, cannot be read`, {
+  return new EdgeError('E_INTEGRITY', `${path}, with which a repair of the chain is to be finished, cannot be read`, {
     hint: 'Bring the file back from a copy of the data dir, or run `edgestore recover` into a new one.',
     context: { path },
     cause,
   });
+}
+
+/** Branches are of older incarnations: the damage was not in them. */
+async function keepBranches(aside: string, folder: string): Promise<void> {
+  const [from, to] = [join(aside, 'branches'), join(folder, 'branches')];
+  if (!existsSync(from) || existsSync(to)) return;
+  try {
+    await rename(from, to);
+  } catch (error) {
+    throw toEdgeError(error, `moving ${from} to ${to}`);
+  }
+  await syncFolder(folder);
 }
 
 function freeName(path: string): string {
@@ -151,11 +141,11 @@ function freeName(path: string): string {
   return free;
 }
 
-async function renameDurably(from: string, to: string, { logDir }: DataDir): Promise<void> {
+async function renameDurably(from: string, to: string, { chainsDir }: DataDir): Promise<void> {
   try {
     await rename(from, to);
   } catch (error) {
     throw toEdgeError(error, `renaming ${from} to ${to}`);
   }
-  await syncFolder(logDir);
+  await syncFolder(chainsDir);
 }

@@ -4,27 +4,29 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { armFailpoints } from '../core/failpoint.ts';
 import { createDataDir, type DataDir, dataDirAt } from '../store/data-dir.ts';
 import { temporaryFolder } from '../testing/store-fixture.ts';
-import { finishLogRepair, type LogRepair, placeRepairedLog } from './place-repaired-log.ts';
+import type { ChainRepair } from './chain-repair-types.ts';
+import { finishLogRepair, placeCutChain } from './place-cut-chain.ts';
 
 const agent = 'a1'.repeat(16);
 let folder: ReturnType<typeof temporaryFolder>;
 let dir: DataDir;
-let repair: LogRepair;
+let repair: ChainRepair;
+const folderOf = (): string => join(dir.chainsDir, agent);
 
 beforeEach(async () => {
   folder = temporaryFolder();
   dir = dataDirAt(join(folder.path, 'data'));
   await createDataDir(dir);
   for (const [path, text] of [
-    [dir.logDirOf(agent), 'damaged'],
+    [folderOf(), 'damaged'],
     [join(dir.repairDir, agent), 'repaired'],
   ] as const) {
     mkdirSync(path, { recursive: true });
-    writeFileSync(join(path, '1.log'), text);
+    writeFileSync(join(path, '1.chain'), text);
   }
   const snapshot = { id: 'ab'.repeat(32), root: 'shop', timeNs: 1_780_000_000_123_456_789n };
-  const aside = `${dir.logDirOf(agent)}.damaged-now`;
-  repair = { how: 'cut', records: 1, from: [], aside, kept: [], renewed: [], lost: [snapshot] };
+  const aside = `${folderOf()}.damaged-now`;
+  repair = { how: 'cut', entries: 1, from: [], aside, kept: [], behind: [], lost: [snapshot] };
 });
 afterEach(() => folder.remove());
 
@@ -33,19 +35,19 @@ async function stoppedAt(failpoint: string): Promise<void> {
     if (name === failpoint) throw new Error('stopped');
   });
   const life = { incarnation: 2, card: Buffer.from('card'), identity: Buffer.from('identity') };
-  await expect(placeRepairedLog(dir, agent, repair, life)).rejects.toThrow('stopped');
+  await expect(placeCutChain(dir, agent, repair, life)).rejects.toThrow('stopped');
   disarm();
 }
 
-const logs = (): string[] =>
-  readdirSync(dir.logDir).map(
-    (name) => `${name.replace(agent, 'agent')}: ${readFileSync(join(dir.logDir, name, '1.log'))}`,
+const chains = (): string[] =>
+  readdirSync(dir.chainsDir).map(
+    (name) => `${name.replace(agent, 'agent')}: ${readFileSync(join(dir.chainsDir, name, '1.chain'))}`,
   );
 
-test('what was not decided is nothing: it goes, and the damaged log stays', async () => {
+test('what was not decided is nothing: it goes, and the damaged chain stays', async () => {
   await stoppedAt('log-repair.staged');
   expect(await finishLogRepair(dir)).toBeUndefined();
-  expect(logs()).toEqual(['agent: damaged']);
+  expect(chains()).toEqual(['agent: damaged']);
   expect([existsSync(dir.identityFile), existsSync(dir.cardFile(agent, 2))]).toEqual([false, false]);
 });
 
@@ -53,17 +55,17 @@ test('what was decided is finished once, with all that is to be said of it', asy
   await stoppedAt('log-repair.decided');
   expect(await finishLogRepair(dir)).toEqual(repair);
   expect(await finishLogRepair(dir)).toBeUndefined();
-  expect(logs()).toEqual(['agent: repaired', 'agent.damaged-now: damaged']);
+  expect(chains()).toEqual(['agent: repaired', 'agent.damaged-now: damaged']);
   expect(readFileSync(dir.identityFile, 'utf8')).toBe('identity');
   expect(readFileSync(dir.cardFile(agent, 2), 'utf8')).toBe('card');
 });
 
 test('files that somebody put back in between are kept beside the damaged ones', async () => {
   await stoppedAt('log-repair.set-aside');
-  mkdirSync(dir.logDirOf(agent));
-  writeFileSync(join(dir.logDirOf(agent), '1.log'), 'put back');
+  mkdirSync(folderOf());
+  writeFileSync(join(folderOf(), '1.chain'), 'put back');
   await finishLogRepair(dir);
-  expect(logs()).toEqual(['agent: repaired', 'agent.damaged-now: damaged', 'agent.damaged-now-2: put back']);
+  expect(chains()).toEqual(['agent: repaired', 'agent.damaged-now: damaged', 'agent.damaged-now-2: put back']);
 });
 
 test('a plan that cannot be read is damage, and nothing is put in place by guessing', async () => {
@@ -71,7 +73,7 @@ test('a plan that cannot be read is damage, and nothing is put in place by guess
   const plan = join(dir.repairedDir, 'plan.json');
   writeFileSync(plan, '{"agent":');
   await expect(finishLogRepair(dir)).rejects.toMatchObject({ code: 'E_INTEGRITY', context: { path: plan } });
-  expect(readFileSync(join(dir.logDirOf(agent), '1.log'), 'utf8')).toBe('damaged');
+  expect(readFileSync(join(folderOf(), '1.chain'), 'utf8')).toBe('damaged');
 });
 
 test('a data dir that was moved in between keeps the damaged files where it is now', async () => {
@@ -79,7 +81,7 @@ test('a data dir that was moved in between keeps the damaged files where it is n
   renameSync(join(folder.path, 'data'), join(folder.path, 'moved'));
   dir = dataDirAt(join(folder.path, 'moved'));
   await finishLogRepair(dir);
-  expect(logs()).toEqual(['agent: repaired', 'agent.damaged-now: damaged']);
+  expect(chains()).toEqual(['agent: repaired', 'agent.damaged-now: damaged']);
 });
 
 test('a plan whose agent is no id never becomes a path', async () => {
@@ -87,5 +89,5 @@ test('a plan whose agent is no id never becomes a path', async () => {
   const plan = join(dir.repairedDir, 'plan.json');
   writeFileSync(plan, readFileSync(plan, 'utf8').replace(agent, '../../elsewhere'));
   await expect(finishLogRepair(dir)).rejects.toMatchObject({ code: 'E_INTEGRITY' });
-  expect(readFileSync(join(dir.logDirOf(agent), '1.log'), 'utf8')).toBe('damaged');
+  expect(readFileSync(join(folderOf(), '1.chain'), 'utf8')).toBe('damaged');
 });
