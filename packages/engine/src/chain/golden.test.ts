@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { loadSodium } from '../codec/sodium.ts';
 import { nativeZstd, type Zstd } from '../codec/zstd.ts';
+import { encodeCard } from '../keys/card.ts';
 import type { RecordBody, Settings, SnapshotBody } from '../log/record-body.ts';
 import { fixtureVaultKeys } from '../testing/vault-keys-fixture.ts';
 import { decodeChainSegment, encodeChainSegment, formatSegmentKey, segmentKey } from './chain-segment.ts';
@@ -36,12 +37,31 @@ const agent = hex(counting(0x10, 16));
 const holder = hex(counting(0x20, 16));
 const signSeed = counting(0x40, 32);
 const holderSeed = counting(0x60, 32);
+const adminSeed = counting(0x64, 32);
 const keys = fixtureVaultKeys(sodium, vault, vaultKey);
 /** Stores bodies as they are: compressed bytes may differ between builds of zstd. */
 const zstd: Zstd = {
   compress: (plain) => plain,
   decompress: (frame, length) => nativeZstd().decompress(frame, length),
 };
+
+const card = encodeCard(
+  sodium,
+  {
+    vaultId: vault,
+    agentId: agent,
+    incarnation: 1,
+    name: 'shop-1',
+    site: 'shop',
+    role: 'edge',
+    signPublicKey: sodium.crypto_sign_seed_keypair(signSeed).publicKey,
+    tlsSpkiSha256: counting(0x80, 32),
+    addresses: ['https://shop-1:7420'],
+    base: undefined,
+    number: 1,
+  },
+  adminSeed,
+);
 
 const snapshot: SnapshotBody = {
   type: 'snapshot',
@@ -101,7 +121,7 @@ function writeChain(): WholeEntry[] {
     const random24 = counting(entries.length, 24);
     return keep(encodeRecordEntry(sodium, { ...place, body, keys, signSeed, random24, zstd }));
   };
-  clear(EntryKind.takeover, 0, bytes('a card'));
+  clear(EntryKind.takeover, 0, card);
   record({ type: 'settings', settings });
   clear(EntryKind.add, 1, encodeAdd(forms));
   const { link, seq } = record(snapshot, 1);
@@ -168,6 +188,7 @@ test('chains, parts, lists and statements are written as version 1 has them', as
     // Of key id 1. A vault has a random one.
     generationSecret: hex(vaultKey),
     agent,
+    adminSeed: hex(adminSeed),
     signSeed: hex(signSeed),
     holder,
     holderSeed: hex(holderSeed),

@@ -166,6 +166,8 @@ test('lists read back, and belong to one statement only', () => {
   const stated = shard({ wanted: 1, lost: 1, unreadable: 1, listDigest: listDigest(encoded) });
   expect(requireListOf(stated, encoded)).toEqual(list);
   expect(() => requireListOf(stated, encoded.subarray(33))).toThrow(code('E_INTEGRITY'));
+  const others = encodeUnsatisfiedList(list.map(({ id }) => ({ id, reason: 'wanted' as const })));
+  expect(() => requireListOf(stated, others)).toThrow(code('E_INTEGRITY'));
   expect(() => requireListOf({ ...stated, wanted: 2 }, encoded)).toThrow(code('E_INTEGRITY'));
   expect(() => requireListOf({ ...stated, listDigest: NO_LIST }, encoded)).toThrow(code('E_INTEGRITY'));
   expect(() => encodeUnsatisfiedList([...list].reverse())).toThrow(code('E_FAILED'));

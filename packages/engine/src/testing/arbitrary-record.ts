@@ -78,4 +78,3 @@ export const arbitraryBody: fc.Arbitrary<RecordBody> = fc.oneof<fc.Arbitrary<Rec
     .map(([card, base]) => ({ type: 'takeover', card, base })),
   checkpoint.map((value) => ({ type: 'checkpoint', checkpoint: value })),
 );
-

@@ -3,8 +3,8 @@
  * peer answers is checked by the caller: it may be wrong, old or hostile, but a `PeerLink` only ever speaks to the one whose pin matched.
  */
 
-import type { Branch, ChainEntry, FormsOfEntry } from '../../ports/chains.ts';
 import type { Position } from '../../chain/position.ts';
+import type { Branch, ChainEntry, FormsOfEntry } from '../../ports/chains.ts';
 import type { AgentId, ChunkId, HexId } from '../ids.ts';
 import type { SealedSource } from './sealed-source.ts';
 
