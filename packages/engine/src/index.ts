@@ -162,7 +162,8 @@ export {
 } from './policy/units.ts';
 export type { PutBack } from './ports/put-back.ts';
 export type { Branch, ChainEntry, Chains, FormsOfEntry, OwnChain, OwnerKeys } from './ports/chains.ts';
-export { applyRecover } from './recover/apply-recover.ts';
+export { decodeChainSegment } from './chain/chain-segment.ts';
+export { abandonRecover, applyRecover, beginRecover, RECOVERY_SPOOL } from './recover/apply-recover.ts';
 export { openBucketRecovery } from './recover/bucket-recovery.ts';
 export { planRecover } from './recover/plan-recover.ts';
 export type { ApplyRecoverInput, NewLife, RecoverGap, RecoverInput, RecoverPlan } from './recover/recover-types.ts';
@@ -200,6 +201,7 @@ export { createIndexedSource } from './store/bucket/indexed-source.ts';
 export { learnPacks } from './store/bucket/learn-packs.ts';
 export { type Bucket, openBucket } from './store/bucket/open-bucket.ts';
 export { knownStoreId, requireKnownStore } from './store/bucket/store-id.ts';
+export { type EntrySpool, openEntrySpool } from './store/chains/entry-spool.ts';
 export { createDataDir, type DataDir, dataDirAt, dataDirExists, readFolder, requireDataDir } from './store/data-dir.ts';
 export { type DataDirLock, lockDataDir, readLockHolder } from './store/data-dir-lock.ts';
 export { adoptDescriptor } from './store/descriptor-file.ts';

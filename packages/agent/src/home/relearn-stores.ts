@@ -26,8 +26,6 @@ export async function relearnStores(
     if (isRelearned(index.kv, name)) continue;
     const { label } = store.objects;
     try {
-      // An archive that is not mounted looks like an empty one.
-      await store.requireIdentity(deps.signal);
       const learned = await learnPacks(
         { name, label, packs: store.packs, requireIdentity: store.requireIdentity },
         agent,

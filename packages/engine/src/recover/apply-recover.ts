@@ -37,6 +37,11 @@ export async function beginRecover(dir: DataDir): Promise<void> {
   failpoint('recover.begun');
 }
 
+/** Nothing was written: the folder is as it was, but for the lock. */
+export async function abandonRecover(dir: DataDir): Promise<void> {
+  await removeIfThere(join(dir.path, RECOVERY_MARKER));
+}
+
 /** Follows `beginRecover`. E_NO_SPACE, E_IO. */
 export async function applyRecover(
   dir: DataDir,
