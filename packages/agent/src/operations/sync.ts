@@ -211,7 +211,7 @@ async function rootData(
   }
   const { engine, replicator } = openedOf(context);
   const row = report.snapshot === undefined ? undefined : engine.index.log.snapshot(report.snapshot);
-  const copies = row === undefined ? undefined : await replicator.durability(row, context.signal);
+  const copies = row === undefined ? undefined : await replicator.durability(row);
   return {
     root: root.name,
     path: root.path,

@@ -49,7 +49,7 @@ interface State {
   /** Each with the chunks that it is about; 0 when it is not about chunks. */
   readonly notes: Map<string, number>;
   /** Chunks with enough verified copies, not dropped yet. */
-  verified: HeldChunk[];
+  verified: { readonly id: ChunkId; readonly sealedBytes: number }[];
   verifiedBytes: number;
   doneBytes: number;
   readonly totalBytes: number;
@@ -108,7 +108,8 @@ async function finishGroup(
   await verifyAtPeers(held, { isEnough, count, note }, deps, signal);
   for (const chunk of held) {
     if (!isEnough(chunk)) continue;
-    state.verified.push(chunk);
+    // Without its bytes: those of many groups would pile up.
+    state.verified.push({ id: chunk.id, sealedBytes: chunk.sealedBytes });
     state.verifiedBytes += chunk.sealedBytes;
   }
   const enough = new Set(held.filter(isEnough).map(({ id }) => toHex(id)));
@@ -259,7 +260,7 @@ async function readBack(
 }
 
 /** As many chunks as fit into one pack of a bucket. */
-function* groupsOf(chunks: readonly PlannedChunk[]): Generator<PlannedChunk[]> {
+function* groupsOf(chunks: Iterable<PlannedChunk>): Generator<PlannedChunk[]> {
   const empty = PACK_HEADER_BYTES + PACK_FOOTER_BYTES;
   let group: PlannedChunk[] = [];
   let bytes = empty;

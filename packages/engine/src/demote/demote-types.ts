@@ -44,6 +44,13 @@ export interface PlannedChunk {
   readonly createdNs: bigint;
 }
 
+/** In the order in which a restore would want them. Each pass looks them up again, so that a plan of any size takes little memory. */
+export interface PlannedChunks extends Iterable<PlannedChunk> {
+  readonly count: number;
+  /** Sealed. */
+  readonly bytes: number;
+}
+
 /** Chunks with one way to go, in the order in which a restore would want them. */
 export interface DemotePart {
   /** Undefined: dropped here when enough peers have them. */
@@ -51,9 +58,9 @@ export interface DemotePart {
   readonly copies: number;
   readonly sites: number;
   /** To be put into the store. */
-  readonly put: readonly PlannedChunk[];
+  readonly put: PlannedChunks;
   /** In the store already (replicated, or put by a run that was cut off), or with peers only: to be verified and dropped. */
-  readonly check: readonly PlannedChunk[];
+  readonly check: PlannedChunks;
 }
 
 export interface DemotePlan {
@@ -103,7 +110,7 @@ export interface ColdStore {
 export interface TierDeps {
   readonly clock: Clock;
   readonly index: {
-    readonly chunks: Pick<ChunkIndex, 'locate' | 'lastRead' | 'addPack' | 'packs' | 'noteReads'>;
+    readonly chunks: Pick<ChunkIndex, 'locate' | 'locateKeys' | 'lastRead' | 'addPack' | 'packs' | 'noteReads'>;
     readonly log: Pick<LogIndex, 'snapshots'>;
     readonly holds: { isHeldByOthers(id: ChunkId): boolean };
   };

@@ -162,7 +162,7 @@ describe('demote', () => {
     await snapshot(fixture.dir('', [late]));
     await snapshot(fixture.dir('', [late, early]));
     const plan = await planDemote(inputOf(policy()), deps());
-    const order = plan.parts[0]?.put.map(({ id }) => toHex(id));
+    const order = Array.from(plan.parts[0]!.put, ({ id }) => toHex(id));
     const idOf = (entry: Entry) =>
       entry.content?.form === 'inline' ? toHex(entry.content.refs[0]?.id as Uint8Array) : '';
     expect(order).toEqual([idOf(early), idOf(late)]);

@@ -148,6 +148,7 @@ export function chunkIndex(
       if (ends !== undefined) marked.endNotes(ends, pack);
     },
     locate: together((ids: readonly ChunkId[]) => ids.map((id) => locationsOf(id, packs, frames))),
+    locateKeys: together((keys: readonly number[]) => keys.map((key) => located(frames.goodCopiesOfKey(key), packs))),
     allCopies: together((ids: readonly ChunkId[]) =>
       ids.map((id) =>
         frames.allCopies(id).map((copy) => ({
@@ -255,7 +256,11 @@ function hasSameCopy(frame: FrameRow, store: StoreName, packs: PackTable, frames
 }
 
 function locationsOf(id: ChunkId, packs: PackTable, frames: FrameTable): ChunkLocation[] {
-  const locations = frames.goodCopies(id).map((copy) => locationOf(copy, packs.byNumber(copy.pack)));
+  return located(frames.goodCopies(id), packs);
+}
+
+function located(copies: readonly NumberedFrame[], packs: PackTable): ChunkLocation[] {
+  const locations = copies.map((copy) => locationOf(copy, packs.byNumber(copy.pack)));
   return locations.length < 2 ? locations : locations.sort((a, b) => Number(a.store !== '') - Number(b.store !== ''));
 }
 

@@ -30,6 +30,8 @@ export interface FrameTable {
   hasIdentified(id: ChunkId): boolean;
   /** Good copies only. */
   goodCopies(id: ChunkId): NumberedFrame[];
+  /** Of all chunks whose id begins with these 48 bits. */
+  goodCopiesOfKey(key: number): NumberedFrame[];
   /** Every copy, marked ones too. */
   allCopies(id: ChunkId): NumberedFrame[];
   /** Where copies are, marked ones too, without what only verifying them needs. */
@@ -79,6 +81,7 @@ export function frameTable(db: Db): FrameTable {
   const copies = db.prepare<[number, Uint8Array], RawFrame>(
     `SELECT ${COLUMNS} FROM frames WHERE key48 = ? AND id = ? AND state = 0`,
   );
+  const copiesOfKey = db.prepare<[number], RawFrame>(`SELECT ${COLUMNS} FROM frames WHERE key48 = ? AND state = 0`);
   const everyCopy = db.prepare<[number, Uint8Array], RawFrame>(
     `SELECT ${COLUMNS} FROM frames WHERE key48 = ? AND id = ?`,
   );
@@ -128,6 +131,7 @@ export function frameTable(db: Db): FrameTable {
     isThere: (id) => isThere.get(key48(id), id) !== undefined,
     hasIdentified: (id) => hasIdentified.get(key48(id), id) !== undefined,
     goodCopies: (id) => copies.all(key48(id), id).map(toFrame),
+    goodCopiesOfKey: (key) => copiesOfKey.all(key).map(toFrame),
     allCopies: (id) => everyCopy.all(key48(id), id).map(toFrame),
     places: (id) =>
       places.all(key48(id), id).map(([pack, keyId, offset, sealedBytes, flags, state]) => ({

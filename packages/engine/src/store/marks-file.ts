@@ -128,7 +128,7 @@ function encodeAll(notes: Iterable<MarkNote>): Buffer {
 function coarse(note: MarkNote): MarkNote {
   if (note.kind !== 'mark') return note;
   const { store, pack, atNs } = note;
-  return { kind: 'mark-pack', store, pack, atNs, reason: 'unreadable', frames: note.ids.length, bytes: 0 };
+  return { kind: 'mark-pack', store, pack, atNs, reason: 'damaged', frames: note.ids.length, bytes: 0 };
 }
 
 function readAll(path: string): Buffer {

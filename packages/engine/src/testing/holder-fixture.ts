@@ -1,4 +1,6 @@
 /** A holder in this process: a data dir of its own, and a link that owners call as they would over the network. */
+
+import { isHoldKind } from '../chain/entry-head.ts';
 import { createOpener } from '../codec/open.ts';
 import { loadSodium } from '../codec/sodium.ts';
 import type { AgentId } from '../core/ids.ts';
@@ -7,7 +9,6 @@ import { hashPlaintextsWith } from '../hold/hash-plaintexts.ts';
 import { createHolder, type Holder } from '../hold/holder.ts';
 import { identifyWith } from '../hold/identify-frames.ts';
 import { publicKeyOf } from '../keys/ed25519.ts';
-import { isHoldKind } from '../chain/entry-head.ts';
 import { realClock } from './real-clock.ts';
 import { FIXTURE_VAULT, fixtureKeys, type OpenedStore, openStore, type StoreOptions } from './store-fixture.ts';
 
@@ -91,7 +92,6 @@ export async function openHolderFixture(path: string, options: HolderOptions): P
     sendFrames: (owner, frames) => around('frames', () => holder.receive(owner, counted(frames))),
     state: async () => ({ positions: [], branches: [], slots: [] }),
     sendSlots: async () => {},
-    removeSlots: async () => {},
     verify: (nonce, ids, of) => around('verify', () => holder.verify(nonce, ids, of)),
   };
   const fixture: HolderFixture = {

@@ -17,9 +17,9 @@ import type { CardOfTakeover } from '../store/chains/chains-deps.ts';
 import { openChainStore } from '../store/chains/open-chain-store.ts';
 import type { OwnChainWriter } from '../store/chains/own-chain.ts';
 import { chainBytes } from '../store/chains/read-chain-bytes.ts';
-import { openMarksFile } from '../store/marks-file.ts';
 import { openChunkStore } from '../store/chunk-store/open-chunk-store.ts';
 import { cleanDataDir, createDataDir, type DataDir, dataDirAt } from '../store/data-dir.ts';
+import { openMarksFile } from '../store/marks-file.ts';
 import { type RebuildReport, reconcileIndex } from '../store/rebuild.ts';
 import { type OpenedIdentity, openStoreIdentity } from '../store/store-identity.ts';
 import { realClock } from './real-clock.ts';
@@ -79,10 +79,23 @@ export async function openStore(path: string, options: StoreOptions = {}): Promi
   const bytes = chainBytes(dataDir.chainsDir);
   const clock = realClock;
   const vault = FIXTURE_VAULT;
-  const index = openIndex(dataDir.indexFile, { clock, vault, bodies: bytes, noteLoss: identityOfStore.noteLoss, notes: openMarksFile(dataDir.marksFile) });
+  const index = openIndex(dataDir.indexFile, {
+    clock,
+    vault,
+    bodies: bytes,
+    noteLoss: identityOfStore.noteLoss,
+    notes: openMarksFile(dataDir.marksFile),
+  });
   try {
     const floorBytes = options.floorBytes ?? 0;
-    const chunks = openChunkStore({ packDir: dataDir.packDir, index: index.chunks, vault, clock, floorBytes, ...(options.warn === undefined ? {} : { warn: options.warn }) });
+    const chunks = openChunkStore({
+      packDir: dataDir.packDir,
+      index: index.chunks,
+      vault,
+      clock,
+      floorBytes,
+      ...(options.warn === undefined ? {} : { warn: options.warn }),
+    });
     const keys = fixtureKeys();
     const self = options.self ?? FIXTURE_SELF;
     const signSeed = options.signSeed ?? FIXTURE_SIGN_SEED;

@@ -115,6 +115,8 @@ export interface ChunkIndex {
   addresses(store: StoreName, ids: readonly ChunkId[]): ((SealedAddress & { readonly pack: PackName }) | undefined)[];
   /** Good locations of each chunk, own disk first; the result's positions match `ids`. */
   locate(ids: readonly ChunkId[]): ChunkLocation[][];
+  /** Good locations of all chunks whose id begins with the 48 bits, own disk first; positions match `keys`. */
+  locateKeys(keys: readonly number[]): ChunkLocation[][];
   /** Every copy that the index knows of, those included that are marked; positions match `ids`. */
   allCopies(ids: readonly ChunkId[]): MarkedLocation[][];
   /**

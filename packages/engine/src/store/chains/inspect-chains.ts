@@ -60,7 +60,10 @@ async function inspectChain(agent: AgentId, folder: string, deps: InspectChainsD
         if (header.seq !== next || header.previous !== link)
           throw damaged(part.offset, `entry ${header.incarnation}/${header.seq} does not follow ${next - 1}`);
         if (part.isBodyDamaged)
-          throw damaged(part.offset, `the body of entry ${header.incarnation}/${header.seq} is not the one that was signed`);
+          throw damaged(
+            part.offset,
+            `the body of entry ${header.incarnation}/${header.seq} is not the one that was signed`,
+          );
         const key = deps.signPublicKey(agent, header.incarnation);
         if (key !== undefined) verifyHead(deps.sodium, part.head, key);
         entries++;
@@ -70,10 +73,14 @@ async function inspectChain(agent: AgentId, folder: string, deps: InspectChainsD
     }
     const known = deps.known.get(agent);
     if (known !== undefined && known.seq >= next) {
-      throw new EdgeError('E_INTEGRITY', `${folder} ends before entry ${known.incarnation}/${known.seq}, which was acknowledged`, {
-        hint: DAMAGE_HINT,
-        context: { path: folder },
-      });
+      throw new EdgeError(
+        'E_INTEGRITY',
+        `${folder} ends before entry ${known.incarnation}/${known.seq}, which was acknowledged`,
+        {
+          hint: DAMAGE_HINT,
+          context: { path: folder },
+        },
+      );
     }
     return { agent, entries, problem: undefined };
   } catch (error) {

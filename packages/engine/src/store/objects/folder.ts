@@ -11,6 +11,7 @@ import type { Clock, RandomBytes } from '../../core/clock.ts';
 import { EdgeError, errnoOf, toEdgeError } from '../../core/errors.ts';
 import { toHex } from '../../core/ids.ts';
 import type { ObjectStat, ObjectStore } from '../../core/ports/object-store.ts';
+import { readFromMedium } from '../chunk-store/page-cache.ts';
 import { checkObjectKey, checkObjectPrefix, checkRange, rangeBeyondEnd, UNFINISHED_FOLDER } from './object-key.ts';
 
 /** What a network mount or a racing removal of a folder gives and the next try may not. */
@@ -78,6 +79,8 @@ export function openFolderObjectStore(
           const { size } = await file.stat();
           const range = options.range ?? { offset: 0, length: size };
           if (range.offset + range.length > size) throw rangeBeyondEnd(label, key, range, size);
+          // Who reads here verifies: what the kernel remembers of the file is as it was written, whatever the disk made of it.
+          readFromMedium(file.fd, range.offset, range.length);
           return await readExactly(file, range, options.signal, () => rangeBeyondEnd(label, key, range));
         } finally {
           await file.close();

@@ -1,0 +1,4 @@
+export type LogStore = never;
+export const openLogStore = (): never => {
+  throw new Error('stub');
+};
