@@ -3,7 +3,7 @@ import { ChunkKind, toHex } from '../core/ids.ts';
 import { type HolderFixture, openHolderFixture } from '../testing/holder-fixture.ts';
 import { formOf, type OwnerFixture, ownerFixture } from '../testing/owner-fixture.ts';
 import { temporaryFolder } from '../testing/store-fixture.ts';
-import { type CheckedHolds, checkHolds } from './check-holds.ts';
+import { type CheckedHolds, type CheckHoldsDeps, checkHolds } from './check-holds.ts';
 
 let folder: ReturnType<typeof temporaryFolder>;
 let owner: OwnerFixture;
@@ -51,7 +51,14 @@ test('an index that calls a chunk satisfied which has no frame is told, with the
   const chunk = owner.chunk('the only one');
   owner.add(1, [formOf(chunk)]);
   await at.holder.takeEntries(owner.ownerKeys, owner.entries);
-  const blinded = Object.create(at.store.chains, { unsatisfied: { value: () => [] } }) as typeof at.store.chains;
+  const { chains } = at.store;
+  const blinded: CheckHoldsDeps['chains'] = {
+    shards: (agent) => chains.shards(agent),
+    entries: (agent, options) => chains.entries(agent, options),
+    isHeld: (agent, shard, ids) => chains.isHeld(agent, shard, ids),
+    forms: (agent, seq, positions) => chains.forms(agent, seq, positions),
+    unsatisfied: () => [],
+  };
   const out: CheckedHolds[] = [];
   for await (const shard of checkHolds(owner.agent, { chains: blinded, chunks: at.store.index.chunks })) out.push(shard);
   expect(out.map(({ wrong }) => wrong.map(toHex))).toEqual([[toHex(chunk.id)]]);
