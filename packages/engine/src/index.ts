@@ -96,7 +96,26 @@ export { wrapGeneration } from './keys/key-generation.ts';
 export { encodeRecoveryCode } from './keys/recovery-code.ts';
 export { proveRecovery, recoveryProofPublicKey, verifyRecoveryProof } from './keys/recovery-proof.ts';
 export { formatRecoverySheet, type ParsedRecoverySheet, parseRecoverySheet } from './keys/recovery-sheet.ts';
-export { decodeSlot, type SlotHeader, type SlotType } from './keys/slot.ts';
+export {
+  decodeSlot,
+  SLOT_BYTES,
+  type Slot,
+  type SlotHeader,
+  type SlotScope,
+  type SlotType,
+  verifySlot,
+} from './keys/slot.ts';
+export { encodeSlotRemoval, SLOT_REMOVAL_BYTES, type SlotRemoval, verifySlotRemoval } from './keys/slot-removal.ts';
+export {
+  acceptsRemoval,
+  acceptsSlot,
+  type KnownRemoval,
+  type KnownSlot,
+  LOCAL_SLOTS_MAX,
+  publishedSlots,
+  SHARED_SLOTS_MAX,
+  SLOT_REMOVALS_MAX,
+} from './keys/slot-set.ts';
 export { createSlot, type SlotSecret, unlockWithSlots } from './keys/unlock.ts';
 export {
   DESCRIPTOR_BYTES_MAX,
@@ -145,7 +164,8 @@ export {
 } from './policy/units.ts';
 export type { PutBack } from './ports/put-back.ts';
 export type { Branch, ChainEntry, Chains, FormsOfEntry, OwnChain, OwnerKeys } from './ports/chains.ts';
-export { applyRecover } from './recover/apply-recover.ts';
+export { decodeChainSegment } from './chain/chain-segment.ts';
+export { abandonRecover, applyRecover, beginRecover, RECOVERY_SPOOL } from './recover/apply-recover.ts';
 export { openBucketRecovery } from './recover/bucket-recovery.ts';
 export { planRecover } from './recover/plan-recover.ts';
 export type { ApplyRecoverInput, NewLife, RecoverGap, RecoverInput, RecoverPlan } from './recover/recover-types.ts';
@@ -159,6 +179,7 @@ export {
   parseDurabilityLevel,
 } from './replicate/durability.ts';
 export type { PeerAnswer } from './replicate/answers.ts';
+export type { VaultFileKind } from './replicate/put-vault-files.ts';
 export type { ReplicateReport } from './replicate/replicate-deps.ts';
 export { type BucketTarget, replicateToBucket } from './replicate/replicate-to-bucket.ts';
 export type { Replicator } from './replicate/replicator.ts';
@@ -182,12 +203,15 @@ export { createIndexedSource } from './store/bucket/indexed-source.ts';
 export { learnPacks } from './store/bucket/learn-packs.ts';
 export { type Bucket, openBucket } from './store/bucket/open-bucket.ts';
 export { knownStoreId, requireKnownStore } from './store/bucket/store-id.ts';
+export { type EntrySpool, openEntrySpool } from './store/chains/entry-spool.ts';
 export { createDataDir, type DataDir, dataDirAt, dataDirExists, readFolder, requireDataDir } from './store/data-dir.ts';
 export { type DataDirLock, lockDataDir, readLockHolder } from './store/data-dir-lock.ts';
+export { adoptDescriptor } from './store/descriptor-file.ts';
 export { makeFolderDurably, removeIfThere, syncFolder, writeFileDurably } from './store/durable-write.ts';
 export { beginChain } from './store/chains/begin-chain.ts';
 export { type ChainInspection, inspectChains } from './store/chains/inspect-chains.ts';
 export { createStoreCounts, type StoreCounts } from './store/objects/measured.ts';
 export { openObjectStore } from './store/objects/open-object-store.ts';
 export { createRateLimiter, type RateLimiter } from './store/objects/throttled.ts';
+export { readFileUpTo } from './store/read-file-up-to.ts';
 export type { Entry } from './tree/entry.ts';

@@ -26,10 +26,8 @@ export async function relearnStores(
     if (isRelearned(index.kv, name)) continue;
     const { label } = store.objects;
     try {
-      // An archive that is not mounted looks like an empty one.
-      await store.requireIdentity(deps.signal);
       const learned = await learnPacks(
-        { name, label, packs: store.packs },
+        { name, label, packs: store.packs, requireIdentity: store.requireIdentity },
         agent,
         {
           index: index.chunks,

@@ -6,7 +6,6 @@ import {
   type ChunkId,
   EdgeError,
   type EntryBodies,
-  fromHex,
   HEAD_BYTES,
   isEdgeError,
   type Member,
@@ -166,9 +165,6 @@ export function createPeerLink(deps: PeerLinkDeps): PeerLink {
     },
 
     state: async (signal) => decodeState(await call('GET', '/peer/1/state', STATE_BYTES_MAX, undefined, signal)),
-
-    removeSlots: async (slotIds, signal) =>
-      void (await call('POST', '/peer/1/slots/removed', 16, encodeParts(slotIds.map((id) => fromHex(id, 16))), signal)),
 
     sendSlots: async (slots, signal) => void (await call('POST', '/peer/1/slots', 16, encodeParts(slots), signal)),
 

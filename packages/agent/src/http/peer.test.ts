@@ -90,7 +90,6 @@ function memoryService(chunks = new Map<string, Uint8Array>()): PeerService & { 
     state: async () => ({ positions: [], branches: [], slots: [SLOT] }),
     slots: never,
     addSlots: never,
-    removeSlots: never,
     join: never,
     ownCard: never,
     challenge: never,

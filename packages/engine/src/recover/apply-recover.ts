@@ -37,6 +37,11 @@ export async function beginRecover(dir: DataDir): Promise<void> {
   failpoint('recover.begun');
 }
 
+/** Nothing was written: the folder is as it was, but for the lock. */
+export async function abandonRecover(dir: DataDir): Promise<void> {
+  await removeIfThere(join(dir.path, RECOVERY_MARKER));
+}
+
 /** Follows `beginRecover`. E_NO_SPACE, E_IO. */
 export async function applyRecover(
   dir: DataDir,
@@ -64,6 +69,7 @@ async function writeLife(
   const { plan, life, site, tls, addresses } = input;
   const { keys } = plan;
   for (const { slotId, bytes } of plan.slots) await writeFileDurably(dir.slotFile(slotId), bytes);
+  for (const { slotId, bytes } of plan.slotRemovals) await writeFileDurably(dir.slotRemovalFile(slotId), bytes);
   for (const { card, bytes } of plan.cards) await writeFileDurably(dir.cardFile(card.agentId, card.incarnation), bytes);
   await writeFileDurably(dir.adminFile, sealAdminSeed(sodium, keys, plan.adminSeed, random));
 
