@@ -34,7 +34,6 @@ export {
   CHUNK_SEALED_BYTES_MAX,
   FREE_SPACE_FLOOR_BYTES,
   PEER_ITEMS_MAX,
-  RECORD_BYTES_MAX,
 } from './core/limits.ts';
 export type { ChunkStore } from './core/ports/chunk-store.ts';
 export type { KeyValue, SnapshotRow, SnapshotSummary } from './core/ports/index.ts';
@@ -135,7 +134,6 @@ export {
   type VaultBaseKeys,
   type VaultKeys,
 } from './keys/vault-keys.ts';
-export { nextEnvelope } from './log/next-envelope.ts';
 export { numberRoots } from './log/number-roots.ts';
 export { encodeRecord, openRecord } from './log/record.ts';
 export type { Head } from './log/record-body.ts';
