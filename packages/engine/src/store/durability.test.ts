@@ -84,3 +84,21 @@ test('an appended record, the first of a file and the next; a hold batch; a writ
   expect(tracker().unsafe(store.dataDir.storedKeyFile)).toEqual([]);
   expect(tracker().unsafe(dirname(store.dataDir.logDirOf(owner.agent)))).toEqual([]);
 });
+
+test('a pack that a kill left without rows is synced, file and folders, before rows name it', async () => {
+  await storeChunks(store, [madeChunk(100)]);
+  const pack = store.index.chunks.packs()[0]!;
+  store.index.chunks.forgetPack(pack.name);
+  store.close();
+  const from = tracker().events.length;
+  let atRows: string[] | undefined;
+  const disarm = armFailpoints((name) => {
+    if (name === 'index.pack-adding') atRows = tracker().events.slice(from);
+  });
+  store = await openStore(join(folder.path, 'home'));
+  disarm();
+  expect(store.index.chunks.packs()).toHaveLength(1);
+  expect(atRows).toEqual(
+    expect.arrayContaining([`sync ${pack.name}.pack`, `sync-folder ${pack.name.slice(0, 2)}`, 'sync-folder packs']),
+  );
+});
