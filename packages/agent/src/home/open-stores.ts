@@ -4,16 +4,15 @@ import {
   type BucketVault,
   type Clock,
   createIndexedSource,
-  EdgeError,
   type Engine,
-  type KeyValue,
+  knownStoreId,
   type ObjectStore,
   openBucketPacks,
   openBucketVault,
   openObjectStore,
   type RandomBytes,
   type RateLimiter,
-  requireVaultHere,
+  requireKnownStore,
   type SealedSource,
 } from '@edgestore/engine';
 import type { StoreConfig } from '../config/config.ts';
@@ -58,13 +57,11 @@ export function openStores(
       { clock: deps.clock, random: deps.random, limits: deps.limits, counts: deps.countsOf(name) },
     );
     const vault = openBucketVault(objects, keys.vaultId);
-    const packs = refusingStrangers(
-      openBucketPacks({ store: objects, vault: keys.vaultId, life }),
-      name,
-      vault,
-      index.kv,
-    );
-    const requireIdentity = (signal?: AbortSignal) => requireVaultHere(vault, signal);
+    const check = { name, store: objects, vault: keys.vaultId };
+    const requireIdentity = (signal?: AbortSignal) => requireKnownStore(check, index.kv, signal);
+    const packs = refusingStrangers(openBucketPacks({ store: objects, vault: keys.vaultId, life }), async (signal) => {
+      if (knownStoreId(index.kv, name) !== undefined) await requireIdentity(signal);
+    });
     const source = createIndexedSource({ name, packs, requireIdentity }, index.chunks);
     out.set(name, { name, config, objects, packs, vault, requireIdentity, source });
   }
@@ -72,25 +69,11 @@ export function openStores(
 }
 
 /**
- * A store that had this vault's descriptor and has none now is not the same store: an archive that is not mounted, an emptied or mistaken bucket. What
- * is put there would count as a copy. Asked once in the life of a home, before the first pack.
+ * Another store than the one that was known is not written to: an archive that is not mounted, an emptied or mistaken bucket. What is put there would count as
+ * a copy. Asked once in the life of a home, before the first pack; a replication job asks each time.
  */
-function refusingStrangers(packs: BucketPacks, name: string, vault: BucketVault, kv: KeyValue): BucketPacks {
+function refusingStrangers(packs: BucketPacks, ask: (signal: AbortSignal | undefined) => Promise<void>): BucketPacks {
   let asked: Promise<void> | undefined;
-  async function ask(signal: AbortSignal | undefined): Promise<void> {
-    const wasThere = [`store:${name}`, `store-meta:${name}`].some(
-      (target) => kv.get(`bucket.files.${target}`) !== undefined,
-    );
-    if (!wasThere || (await vault.descriptor(signal)) !== undefined) return;
-    throw new EdgeError(
-      'E_NO_BUCKET',
-      `${vault.label} held this vault before and holds nothing of it now; nothing was put there`,
-      {
-        hint: `Mount it, or correct [stores.${name}]. For a store that is meant to be new, use a new name.`,
-        context: { store: name },
-      },
-    );
-  }
   return {
     ...packs,
     put: async (pack, body, signal) => {

@@ -71,7 +71,7 @@ export const scrub = defineOperation<Input, ScrubData>({
       {
         index: engine.index.chunks,
         log: engine.index.log,
-        places: scrubPlaces(opened, context.home),
+        places: await scrubPlaces(opened, context.home, { asks: given.all, signal: context.signal }),
         chunks: engine.chunks,
         stores: [...context.home.stores.values()].map((store) => ({
           store: store.name,

@@ -4,11 +4,12 @@ import type { Sodium } from '../codec/sodium.ts';
 import type { Clock, RandomBytes } from '../core/clock.ts';
 import type { AgentId, ChunkId, PackClass, PackName, VaultId } from '../core/ids.ts';
 import type { ChunkStore } from '../core/ports/chunk-store.ts';
-import type { ChunkIndex, HoldIndex, LogIndex, PlacementIndex, StoreName } from '../core/ports/index.ts';
+import type { ChunkIndex, LogIndex, StoreName } from '../core/ports/index.ts';
 import type { PeerDirectory } from '../core/ports/peer.ts';
 import type { ReportProgress, ReportWarning } from '../core/ports/progress.ts';
 import type { SealedSource } from '../core/ports/sealed-source.ts';
 import type { TierAges } from '../policy/tier.ts';
+import type { Placed } from '../ports/placed.ts';
 
 /** How one root is tiered: its `[tiering.<name>]` with the copies that its `[replication.<name>]` asks for. */
 export interface TierPolicy extends TierAges {
@@ -111,9 +112,10 @@ export interface TierDeps {
   readonly index: {
     readonly chunks: Pick<ChunkIndex, 'locate' | 'locateKeys' | 'lastRead' | 'addPack' | 'packs' | 'noteReads'>;
     readonly log: Pick<LogIndex, 'snapshots'>;
-    readonly placements: Pick<PlacementIndex, 'placementsOf' | 'noteVerified'>;
-    readonly holds: Pick<HoldIndex, 'holdersOf'>;
+    readonly holds: { isHeldByOthers(id: ChunkId): boolean };
   };
+  /** Where copies are believed to be: whom to ask. Nothing is dropped by it. */
+  readonly placed: Pick<Placed, 'targetsOf'>;
   /** For trees and lists: own disk first. */
   readonly sources: readonly SealedSource[];
   readonly opener: Opener;

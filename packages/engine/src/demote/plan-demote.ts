@@ -62,7 +62,7 @@ export async function planDemote(
         },
       );
     }
-    if (policy.cold === undefined && deps.index.holds.holdersOf(local.id).length > 0) {
+    if (policy.cold === undefined && deps.index.holds.isHeldByOthers(local.id)) {
       heldForOthers += 1;
       return;
     }

@@ -10,7 +10,7 @@ import type { ChunkIndex, ChunkLocation, FrameRow, FrameRows, PackRow, StoreName
 import type { MarkNotes } from '../core/ports/mark-notes.ts';
 import type { MissReason, SealedAddress } from '../core/ports/sealed-source.ts';
 import { chunkMarks } from './chunk-marks.ts';
-import { claims } from './claims.ts';
+import { type ClaimingSession, claims } from './claims.ts';
 import type { Db } from './database.ts';
 import { type FrameTable, frameTable, type NumberedFrame } from './frame-table.ts';
 import { holdLookup } from './hold-lookup.ts';
@@ -28,14 +28,25 @@ export interface ChunkIndexTable extends ChunkIndex {
   noteIdentified(copies: readonly { readonly id: ChunkId; readonly pack: PackName }[], store?: StoreName): void;
   /** See `ChunkMarks`. */
   restoreNoted(): void;
-  sessions(): { readonly session: number; readonly what: string }[];
+  sessions(): ClaimingSession[];
+  /** A collection keeps the claims of sessions that end while it is open (docs/chain.md 2.8). */
+  beginCollection(): number;
+  endCollection(collection: number): void;
+  /** Whether an open session relies on the chunk. */
+  isClaimed(id: ChunkId): boolean;
 }
 
 /** Nothing outlives the index: for tests of it alone. */
 const NO_NOTES: MarkNotes = { append: () => {}, read: () => new Map() };
 
-/** `watcher` hears of each change within its transaction; `notes` outlive the index. */
-export function chunkIndex(db: Db, clock: Clock, watcher?: FrameWatcher, notes = NO_NOTES): ChunkIndexTable {
+/** `watcher` hears of each change within its transaction; `notes` outlive the index. `isReleasing`: a look-up takes such a chunk for unknown. */
+export function chunkIndex(
+  db: Db,
+  clock: Clock,
+  watcher?: FrameWatcher,
+  notes = NO_NOTES,
+  isReleasing: (id: ChunkId) => boolean = () => false,
+): ChunkIndexTable {
   const packs = packTable(db);
   const frames = frameTable(db);
   const claimed = claims(db);
@@ -113,15 +124,20 @@ export function chunkIndex(db: Db, clock: Clock, watcher?: FrameWatcher, notes =
       claimed.requireOpen(session);
       const known = new Uint8Array(ids.length);
       for (let i = 0; i < ids.length; i++) {
-        if (!frames.isThere(ids[i]!)) continue;
+        // What is being released is stored and added again, behind the release.
+        if (!frames.isThere(ids[i]!) || isReleasing(ids[i]!)) continue;
         claimed.add(session, ids[i]!);
         known[i] = 1;
       }
       return known;
     }),
-    beginSession: (what) => claimed.begin(what, packs.nextNumber()),
+    beginSession: (what, snapshots = []) => claimed.begin(what, packs.nextNumber(), snapshots),
+    beginCollection: () => claimed.beginCollection(),
+    endCollection: (collection) => claimed.endCollection(collection),
     endSession: (session) => claimed.end(session),
     sessions: () => claimed.sessions(),
+    isClaimed: (id) =>
+      claimed.isClaimed(id, -1) || frames.goodCopies(id).some((copy) => claimed.isClaimed(id, copy.pack)),
     addPack: (pack, rows, adopted = false) => {
       const ends = transaction(() => {
         const noted = addPack(pack, rows, adopted);
@@ -147,7 +163,7 @@ export function chunkIndex(db: Db, clock: Clock, watcher?: FrameWatcher, notes =
     ...marked,
     markBad: (id, pack, why, store = '') => marked.markCopies([{ id, pack, reason: 'damaged', why }], store),
     losses: () => (marks.isEmpty() ? [] : marks.losses()),
-    dropLocations: (store, ids) =>
+    dropLocations: (store, ids, keeps) =>
       transaction(() => {
         const touched = new Set<PackName>();
         const kept: number[] = [];
@@ -156,6 +172,10 @@ export function chunkIndex(db: Db, clock: Clock, watcher?: FrameWatcher, notes =
           const here = copies.filter((copy) => packs.byNumber(copy.pack).store === store);
           // The last copy in this agent's store stays while a running session relies on it or another owner holds it here.
           const isReliedOn = here.some((copy) => claimed.isClaimed(id, copy.pack)) || holds.isHeld(id);
+          if (keeps?.(id) === true) {
+            kept.push(i);
+            continue;
+          }
           if (here.length === 0 || (here.length === copies.length && isReliedOn)) {
             kept.push(i);
             continue;

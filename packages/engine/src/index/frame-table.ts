@@ -26,6 +26,8 @@ export interface FrameTable {
   nextRow(): number;
   insert(firstRow: number, pack: number, frames: FrameRows): void;
   isThere(id: ChunkId): boolean;
+  /** Whether there is a good copy that was identified here. */
+  hasIdentified(id: ChunkId): boolean;
   /** Good copies only. */
   goodCopies(id: ChunkId): NumberedFrame[];
   /** Of all chunks whose id begins with these 48 bits. */
@@ -70,6 +72,11 @@ export function frameTable(db: Db): FrameTable {
   const insertMany = db.prepare(insertOf(ROWS_AT_ONCE));
   const isThere = db
     .prepare<[number, Uint8Array], number>('SELECT 1 FROM frames WHERE key48 = ? AND id = ? AND state = 0 LIMIT 1')
+    .pluck();
+  const hasIdentified = db
+    .prepare<[number, Uint8Array], number>(
+      `SELECT 1 FROM frames WHERE key48 = ? AND id = ? AND state = 0 AND flags & ${IDENTIFIED} LIMIT 1`,
+    )
     .pluck();
   const copies = db.prepare<[number, Uint8Array], RawFrame>(
     `SELECT ${COLUMNS} FROM frames WHERE key48 = ? AND id = ? AND state = 0`,
@@ -122,6 +129,7 @@ export function frameTable(db: Db): FrameTable {
         insertOne.run(values.slice(at, at + COLUMNS_INSERTED));
     },
     isThere: (id) => isThere.get(key48(id), id) !== undefined,
+    hasIdentified: (id) => hasIdentified.get(key48(id), id) !== undefined,
     goodCopies: (id) => copies.all(key48(id), id).map(toFrame),
     goodCopiesOfKey: (key) => copiesOfKey.all(key).map(toFrame),
     allCopies: (id) => everyCopy.all(key48(id), id).map(toFrame),

@@ -114,7 +114,12 @@ test('a checkpoint stands for all before it', () => {
   const a = apply('1/1', snapshot('r'));
   const b = apply('1/2', snapshot('r', { timeNs: 6n }));
   apply('1/3', { type: 'pin', snapshot: a, reason: 'old' });
-  const settings = { agentName: 'n', site: 's', configJson: '{}', roots: [{ name: 'r', path: new Uint8Array([1]) }] };
+  const settings = {
+    agentName: 'n',
+    site: 's',
+    configJson: '{}',
+    roots: [{ name: 'r', path: new Uint8Array([1]), shard: 1 }],
+  };
   const checkpoint = {
     head: { incarnation: 1, seq: 3, hash: hashOf('x') },
     snapshots: [

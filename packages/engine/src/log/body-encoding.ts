@@ -1,4 +1,4 @@
-import { newerFormatError } from '../core/errors.ts';
+import { EdgeError, newerFormatError } from '../core/errors.ts';
 import { CborReader } from '../tree/cbor-reader.ts';
 import { CborWriter } from '../tree/cbor-writer.ts';
 import { readKey } from '../tree/unknown-fields.ts';
@@ -28,6 +28,8 @@ export function encodeBody(body: RecordBody): Uint8Array {
     case 'settings':
       writeSettings(writer.map(2).int(0).int(BodyType.settings).int(1), body.settings);
       break;
+    case 'damaged':
+      throw new EdgeError('E_FAILED', 'a damaged record belongs into the chain');
     case 'takeover':
       writer
         .map(body.base === undefined ? 2 : 3)

@@ -9,8 +9,17 @@ export type RecordBody =
   | { readonly type: 'pin'; readonly snapshot: RecordHash; readonly reason: string }
   | { readonly type: 'unpin'; readonly snapshot: RecordHash }
   | { readonly type: 'settings'; readonly settings: Settings }
+  | DamagedBody
+  // The next two leave with log/record.ts: they are kinds 7 and 9 of the chain.
   | { readonly type: 'takeover'; readonly card: Uint8Array; readonly base: Head | undefined }
   | { readonly type: 'checkpoint'; readonly checkpoint: CheckpointBody };
+
+/** Something that these snapshots reach is in no store any more. They stay listed and restorable by file, and never count as whole again. */
+export interface DamagedBody {
+  readonly type: 'damaged';
+  /** Links of snapshots, 1 to DAMAGED_SNAPSHOTS_MAX. */
+  readonly snapshots: readonly RecordHash[];
+}
 
 export interface SnapshotBody {
   readonly type: 'snapshot';
@@ -50,9 +59,16 @@ export interface Settings {
   readonly agentName: string;
   readonly site: string;
   readonly configJson: string;
-  readonly roots: readonly { readonly name: string; readonly path: Uint8Array }[];
+  readonly roots: readonly RootSetting[];
   /** Fields that a later version wrote; kept when a checkpoint carries the settings on. */
   readonly unknown?: readonly UnknownField[];
+}
+
+export interface RootSetting {
+  readonly name: string;
+  readonly path: Uint8Array;
+  /** From 1. Given to a root once, and to no other root of this chain ever. */
+  readonly shard: number;
 }
 
 /** The newest record of a log. */

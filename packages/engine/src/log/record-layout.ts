@@ -22,3 +22,7 @@ export const SHORT_TEXT_BYTES_MAX = 4096;
 export const CARD_FIELD_BYTES_MAX = 64 * 1024;
 export const TAGS_MAX = 64;
 export const ROOTS_MAX = 10_000;
+/** Snapshots that one damaged record names: 3.4 MB. */
+export const DAMAGED_SNAPSHOTS_MAX = 100_000;
+/** Types of a record's body (kind 1 of the chain). */
+export const RecordType = { snapshot: 1, forget: 2, pin: 3, unpin: 4, settings: 5, damaged: 6 } as const;

@@ -2,8 +2,8 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { loadSodium } from '../codec/sodium.ts';
 import { concatBytes } from '../core/bytes.ts';
-import { deriveVaultKeys } from '../keys/vault-keys.ts';
 import { createSeededRandom } from '../testing/seeded-random.ts';
+import { fixtureVaultKeys } from '../testing/vault-keys-fixture.ts';
 import { nextEnvelope } from './next-envelope.ts';
 import { decodeEnvelope, encodeRecord } from './record.ts';
 import type { Head } from './record-body.ts';
@@ -12,7 +12,7 @@ import { decodeSegment, encodeSegment, encodeSegmentItem } from './segment.ts';
 const sodium = await loadSodium();
 const random = createSeededRandom('segment');
 const vault = '0'.repeat(32);
-const keys = deriveVaultKeys(sodium, vault, random(32));
+const keys = fixtureVaultKeys(sodium, vault, random(32));
 const signSeed = random(32);
 
 const records: Uint8Array[] = [];

@@ -18,6 +18,8 @@ export interface ChainEntry {
 /** Counts and numbers of one shard at this store (3.2, 3.5). */
 export interface ShardState {
   readonly shard: number;
+  /** Ids that are held in it. */
+  readonly held: number;
   /** The last seq up to which all hold bodies of the shard are here and applied. */
   readonly applied: number;
   readonly whole: number;
@@ -63,6 +65,8 @@ export interface Chains {
     agent: AgentId,
     options?: { readonly afterSeq?: number; readonly untilSeq?: number },
   ): AsyncIterable<ChainEntry>;
+  /** Entries of a branch behind its base, in order, by the link of its tip. */
+  branchEntries(agent: AgentId, tip: Link): AsyncIterable<ChainEntry>;
   body(agent: AgentId, seq: number): Promise<Uint8Array | undefined>;
   shards(agent: AgentId): readonly ShardState[];
   /**
@@ -86,6 +90,11 @@ export interface Chains {
   forms(agent: AgentId, seq: number, positions?: readonly number[]): readonly Form[];
   /** Listed forms of each id in any shard of the owner; empty where it is not held. Positions match `ids`. */
   heldForms(agent: AgentId, ids: readonly ChunkId[]): readonly (readonly Form[])[];
+  /** The shards in which each id is held, with its added seq; empty where it is not held. Positions match `ids`. */
+  holdsOf(
+    agent: AgentId,
+    ids: readonly ChunkId[],
+  ): readonly (readonly { readonly shard: number; readonly seq: number }[])[];
   /** 1 where the id is held in the shard. */
   isHeld(agent: AgentId, shard: number, ids: readonly ChunkId[]): Uint8Array;
   branches(agent?: AgentId): readonly Branch[];

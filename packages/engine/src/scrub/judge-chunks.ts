@@ -39,7 +39,7 @@ export function createJudge(deps: Pick<ScrubDeps, 'index' | 'places' | 'signal' 
       const copies = deps.index.allCopies(ids);
       const verdicts = ids.map<Verdict>((id, i) => {
         const own = copies[i]!;
-        if (own.some(({ marked }) => marked === undefined) || deps.places.hasReceipt(id)) return 'kept';
+        if (own.some(({ marked }) => marked === undefined) || deps.places.isPlaced(id)) return 'kept';
         const unread = own.find(({ marked }) => marked === 'unreadable');
         if (unread === undefined) return 'lost';
         // An error of reading is not a loss.

@@ -47,9 +47,9 @@ export interface ScrubPlaces {
   /** A snapshot of this agent: what others have of it they gave receipts for. */
   isOwn(snapshot: SnapshotRow): boolean;
   /** A member has all of it. */
-  isWholeElsewhere(snapshot: SnapshotRow): boolean;
+  isWholeElsewhere(snapshot: SnapshotRow): Promise<boolean>;
   /** A member gave a receipt for the chunk. */
-  hasReceipt(id: ChunkId): boolean;
+  isPlaced(id: ChunkId): boolean;
   readonly others: readonly ScrubPlace[];
 }
 

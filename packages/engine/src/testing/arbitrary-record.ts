@@ -1,6 +1,5 @@
-/** fast-check arbitraries of record bodies, hold batches and the keys to write them with. */
+/** fast-check arbitraries of record bodies, settings and the keys to write them with. */
 import fc from 'fast-check';
-import type { HoldBatch, HoldEntry } from '../log/hold-batch.ts';
 import type { Head, RecordBody, Settings, SnapshotBody } from '../log/record-body.ts';
 import { arbitraryEntry } from './arbitrary-entry.ts';
 
@@ -38,11 +37,13 @@ export const arbitrarySnapshot: fc.Arbitrary<SnapshotBody> = fc
     ...(unfinished ? { unfinished } : {}),
   }));
 
-const settings: fc.Arbitrary<Settings> = fc.record({
+export const arbitrarySettings: fc.Arbitrary<Settings> = fc.record({
   agentName: text,
   site: text,
   configJson: fc.json(),
-  roots: fc.array(fc.record({ name: text, path: fc.uint8Array({ maxLength: 40 }) }), { maxLength: 3 }),
+  roots: fc
+    .array(fc.record({ name: text, path: fc.uint8Array({ maxLength: 40 }) }), { maxLength: 3 })
+    .map((roots) => roots.map((root, i) => ({ ...root, shard: i + 1 }))),
 });
 
 const checkpoint = fc.record({
@@ -52,36 +53,28 @@ const checkpoint = fc.record({
     { maxLength: 3 },
   ),
   pins: fc.array(fc.record({ snapshot: hash, reason: text }), { maxLength: 3 }),
-  settings: fc.option(settings, { nil: undefined }),
+  settings: fc.option(arbitrarySettings, { nil: undefined }),
 });
 
-/** A body of any type. */
+/** A record of any type, as the chain has it. */
+export const arbitraryRecord: fc.Arbitrary<RecordBody> = fc.oneof<fc.Arbitrary<RecordBody>[]>(
+  arbitrarySnapshot,
+  hash.map((snapshot) => ({ type: 'forget', snapshot })),
+  hash.map((snapshot) => ({ type: 'unpin', snapshot })),
+  fc.tuple(hash, text).map(([snapshot, reason]) => ({ type: 'pin', snapshot, reason })),
+  arbitrarySettings.map((value) => ({ type: 'settings', settings: value })),
+  fc.array(hash, { minLength: 1, maxLength: 4 }).map((snapshots) => ({ type: 'damaged', snapshots })),
+);
+
+/** A body of any type of the log. */
 export const arbitraryBody: fc.Arbitrary<RecordBody> = fc.oneof<fc.Arbitrary<RecordBody>[]>(
   arbitrarySnapshot,
   hash.map((snapshot) => ({ type: 'forget', snapshot })),
   hash.map((snapshot) => ({ type: 'unpin', snapshot })),
   fc.tuple(hash, text).map(([snapshot, reason]) => ({ type: 'pin', snapshot, reason })),
-  settings.map((value) => ({ type: 'settings', settings: value })),
+  arbitrarySettings.map((value) => ({ type: 'settings', settings: value })),
   fc
     .tuple(fc.uint8Array({ maxLength: 80 }), fc.option(head, { nil: undefined }))
     .map(([card, base]) => ({ type: 'takeover', card, base })),
   checkpoint.map((value) => ({ type: 'checkpoint', checkpoint: value })),
 );
-
-const holdEntry: fc.Arbitrary<HoldEntry> = fc.record({
-  id: fc.uint8Array({ minLength: 32, maxLength: 32 }),
-  sealedSha256: fc.uint8Array({ minLength: 32, maxLength: 32 }),
-  sealedBytes: fc.integer({ min: 1, max: 5 * 1024 * 1024 }),
-  keyId: fc.integer({ min: 0, max: 0xffff_ffff }),
-  packClass: fc.constantFrom('data', 'meta'),
-});
-
-export const arbitraryHoldBatch: fc.Arbitrary<HoldBatch> = fc.record({
-  verb: fc.constantFrom('hold', 'release'),
-  vault: hex(16),
-  owner: hex(16),
-  holder: hex(16),
-  head,
-  op: fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER }),
-  entries: fc.array(holdEntry, { minLength: 1, maxLength: 8 }),
-});

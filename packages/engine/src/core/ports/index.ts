@@ -1,9 +1,10 @@
 /**
- * The index as flows see it. It is a cache of packs, hold logs and log: deleting it loses nothing. All calls are synchronous (SQLite);
+ * The index as flows see it. It is a cache of packs and chains: deleting it loses nothing. All calls are synchronous (SQLite);
  * each writing call is one transaction that is on stable storage when it returns.
  */
 
-import type { Head, SnapshotBody } from '../../log/record-body.ts';
+import type { Position } from '../../chain/position.ts';
+import type { Settings, SnapshotBody } from '../../log/record-body.ts';
 import type { AgentId, ChunkId, PackClass, PackName, RecordHash } from '../ids.ts';
 import type { MissReason, SealedAddress } from './sealed-source.ts';
 
@@ -99,8 +100,8 @@ export interface ChunkIndex {
    * on by the session. One transaction.
    */
   claim(session: number, ids: readonly ChunkId[]): Uint8Array;
-  /** Opens a session; chunks claimed by it, and packs added since, are live for every collector until it ends. */
-  beginSession(what: string): number;
+  /** Opens a session; chunks claimed by it, snapshots that it relies on (with all that they reach), and packs added since, are live for every collector until it ends. */
+  beginSession(what: string, snapshots?: readonly RecordHash[]): number;
   endSession(session: number): void;
   /**
    * Registers a pack that is already durable, with all its frames. `adopted`: it was found, not written just now, so marks that were noted of it
@@ -142,11 +143,12 @@ export interface ChunkIndex {
   settleLosses(everythingIsThere?: boolean): void;
   /**
    * Removes locations in one store (after P5) of chunks. `packs` lost frames; `kept` are positions of chunks whose copies stay, because a session or
-   * another owner relies on them, or because there is none.
+   * another owner relies on them, because `keeps` says so within the transaction, or because there is none.
    */
   dropLocations(
     store: StoreName,
     ids: readonly ChunkId[],
+    keeps?: (id: ChunkId) => boolean,
   ): { readonly packs: readonly PackName[]; readonly kept: readonly number[] };
   /**
    * Replaces packs by others in one transaction: rows of `oldPacks` go, `pack`s and frames come. Every frame of the old packs, marked or not, must be
@@ -175,28 +177,57 @@ export interface ChunkIndex {
   counts(): { packs: number; chunks: number; bytes: number; badCopies: number };
 }
 
-export interface SnapshotRow {
+/** A snapshot without its body. */
+export interface SnapshotSummary {
+  /** The link of its entry. */
   readonly id: RecordHash;
   readonly agent: AgentId;
   readonly incarnation: number;
   readonly seq: number;
-  readonly body: SnapshotBody;
+  readonly shard: number;
+  readonly root: string;
+  readonly timeNs: bigint;
+  /** Written in the middle of a long first sync. */
+  readonly unfinished: boolean;
   readonly pinned: string | undefined;
   readonly forgotten: boolean;
-  /** Of an older incarnation beyond the takeover's base. */
+  /** Something that it reaches was given up: it never counts as whole again (docs/chain.md 2.10). */
+  readonly damaged: boolean;
+  /** Its entry is not on the trail of the chain any more. */
   readonly branch: boolean;
 }
 
+export interface SnapshotRow extends Omit<SnapshotSummary, 'root' | 'timeNs' | 'unfinished'> {
+  readonly body: SnapshotBody;
+}
+
+export interface SnapshotFilter {
+  readonly agent?: AgentId;
+  readonly root?: string;
+  readonly includeForgotten?: boolean;
+  /** Without those of branches. */
+  readonly onTrail?: boolean;
+  readonly afterSeq?: number;
+  readonly limit?: number;
+}
+
 export interface LogIndex {
-  /** Live snapshots in (incarnation, seq) order; filtered when given. */
-  snapshots(filter?: {
-    readonly agent?: AgentId;
-    readonly root?: string;
-    readonly includeForgotten?: boolean;
-  }): SnapshotRow[];
+  /** Live snapshots in order; filtered when given. Each is decoded: what needs only some of their facts asks for `summaries`. */
+  snapshots(filter?: SnapshotFilter): SnapshotRow[];
+  summaries(filter?: SnapshotFilter): SnapshotSummary[];
+  countSnapshots(filter?: SnapshotFilter): number;
+  snapshot(id: RecordHash): SnapshotRow | undefined;
+  /** The newest live snapshot of a root on the trail; an unfinished one counts. */
+  latestSnapshot(agent: AgentId, root: string): SnapshotRow | undefined;
+  /** The newest live snapshot of each root on the trail. */
+  latestOfRoots(agent: AgentId): SnapshotSummary[];
   /** Snapshots whose id begins with the hex prefix. */
   findSnapshots(prefix: string): SnapshotRow[];
-  heads(): { readonly agent: AgentId; readonly head: Head }[];
+  /** The end of each chain that is followed here. */
+  positions(): { readonly agent: AgentId; readonly position: Position }[];
+  settingsOf(agent: AgentId): Settings | undefined;
+  /** The highest shard that an entry or the settings of the agent name; 0 for none. */
+  highestShard(agent: AgentId): number;
 }
 
 /** The stat cache of one folder of a root: an opaque value that capture wrote. */
@@ -215,56 +246,6 @@ export interface FolderCache {
 
 /** Replication targets: an agent id, or `store:<name>`. */
 export type TargetId = string;
-
-export interface PlacementIndex {
-  /** 1 where a receipt of the target covers the chunk. */
-  placed(target: TargetId, ids: readonly ChunkId[]): Uint8Array;
-  addPlacements(target: TargetId, ids: readonly ChunkId[], atNs: bigint): void;
-  removePlacements(target: TargetId, ids: readonly ChunkId[]): void;
-  placementsOf(
-    id: ChunkId,
-  ): { readonly target: TargetId; readonly atNs: bigint; readonly verifiedNs: bigint | undefined }[];
-  noteVerified(target: TargetId, ids: readonly ChunkId[], atNs: bigint): void;
-  placedCount(target: TargetId): number;
-}
-
-export interface QueueIndex {
-  /** Queues work for a target; the same (target, item) again is one row. */
-  enqueue(target: TargetId, item: QueueItem): void;
-  /** Rows due at `nowNs`, oldest first. */
-  due(target: TargetId, nowNs: bigint, limit: number): QueueRow[];
-  failed(row: number, error: string, nextTryNs: bigint): void;
-  done(row: number): void;
-  pending(target?: TargetId): QueueRow[];
-}
-
-/** A snapshot (and all records up to it) that a target is to hold. */
-export interface QueueItem {
-  readonly snapshot: RecordHash;
-  readonly seq: number;
-}
-
-export interface QueueRow {
-  readonly row: number;
-  readonly target: TargetId;
-  readonly item: QueueItem;
-  readonly attempts: number;
-  readonly nextTryNs: bigint;
-  readonly lastError: string | undefined;
-}
-
-/** Holds that others have here, as indexed from the hold logs. */
-export interface HoldIndex {
-  addHolds(
-    owner: AgentId,
-    op: number,
-    entries: readonly { readonly id: ChunkId; readonly sealedSha256: Uint8Array; readonly sealedBytes: number }[],
-  ): void;
-  heldSha256(owner: AgentId, ids: readonly ChunkId[]): (Uint8Array | undefined)[];
-  holdersOf(id: ChunkId): AgentId[];
-  lastOp(owner: AgentId): number;
-  heldCount(owner?: AgentId): { chunks: number };
-}
 
 export interface KeyValue {
   get(key: string): string | undefined;

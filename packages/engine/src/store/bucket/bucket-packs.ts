@@ -1,6 +1,4 @@
 /** Packs in a bucket: one object each, in the prefix of the agent's life that wrote it. */
-import { createHash } from 'node:crypto';
-import { bytesEqual } from '../../core/bytes.ts';
 import { EdgeError, isEdgeError } from '../../core/errors.ts';
 import { failpoint } from '../../core/failpoint.ts';
 import type { AgentId, PackName, VaultId } from '../../core/ids.ts';
@@ -17,6 +15,7 @@ import {
   packPrefixOf,
   parseBucketKey,
 } from './bucket-layout.ts';
+import { verifyStored } from './verify-stored.ts';
 
 export interface ListedPack extends BucketPack {
   readonly bytes: number;
@@ -103,7 +102,7 @@ export function openBucketPacks(input: {
       const key = packKeyOf(vault, { ...life, name, packClass });
       await store.put(key, body, withSignal(signal));
       failpoint('bucket.pack-put');
-      await verifyStored(store, key, body, signal);
+      await verifyStored(store, key, body, 'pack', signal);
     },
     async readContents(pack, signal) {
       const key = packKeyOf(vault, pack);
@@ -128,33 +127,6 @@ export function openBucketPacks(input: {
       await store.delete(packKeyOf(vault, pack), withSignal(signal));
     },
   };
-}
-
-/** E_INTEGRITY unless exactly these bytes lie at the key, as the store's own MD5 or a read shows. */
-async function verifyStored(
-  store: ObjectStore,
-  key: string,
-  body: Uint8Array,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  const options = signal === undefined ? {} : { signal };
-  const stat = await store.stat(key, options);
-  const md5 = createHash('md5').update(body).digest('hex');
-  if (stat?.size === body.length && stat.md5 === md5) return;
-  // Without an MD5 (a folder, a bucket with a KMS key) only the bytes themselves can tell.
-  if (stat?.size === body.length && stat.md5 === undefined) {
-    const stored = await store.get(key, options);
-    if (stored !== undefined && bytesEqual(stored, body)) return;
-  }
-  const found = stat === undefined ? 'nothing' : `${stat.size} other bytes`;
-  throw new EdgeError(
-    'E_INTEGRITY',
-    `${store.label}/${key}: ${found} lies there instead of the pack of ${body.length} bytes that was put`,
-    {
-      hint: 'The local copies are kept. Check the bucket: something else writes there, or it loses what it acknowledged.',
-      context: { store: store.label, key },
-    },
-  );
 }
 
 async function readContents(

@@ -1,13 +1,13 @@
 /** One configured store as an agent uses it: packs to write and read, the vault's files, and a source for restores. */
 import type { VaultId } from '../../core/ids.ts';
-import type { ChunkIndex, StoreName } from '../../core/ports/index.ts';
+import type { ChunkIndex, KeyValue, StoreName } from '../../core/ports/index.ts';
 import type { ObjectStore } from '../../core/ports/object-store.ts';
 import type { SealedSource } from '../../core/ports/sealed-source.ts';
 import type { Life } from './bucket-layout.ts';
 import { type BucketPacks, openBucketPacks } from './bucket-packs.ts';
 import { type BucketVault, openBucketVault } from './bucket-vault.ts';
 import { createIndexedSource } from './indexed-source.ts';
-import { requireVaultHere } from './require-vault-here.ts';
+import { requireKnownStore } from './store-id.ts';
 
 export interface Bucket {
   /** `[stores.<name>]` */
@@ -25,12 +25,12 @@ export interface Bucket {
 /** Asks nothing of the store yet. */
 export function openBucket(
   input: { readonly name: StoreName; readonly store: ObjectStore; readonly vault: VaultId; readonly life: Life },
-  deps: { readonly index: Pick<ChunkIndex, 'allCopies' | 'liftMarks' | 'markCopies'> },
+  deps: { readonly index: Pick<ChunkIndex, 'allCopies' | 'liftMarks' | 'markCopies'>; readonly kv: KeyValue },
 ): Bucket {
   const { name, store, vault, life } = input;
   const packs = openBucketPacks({ store, vault, life });
   const files = openBucketVault(store, vault);
-  const requireIdentity = (signal?: AbortSignal) => requireVaultHere(files, signal);
+  const requireIdentity = (signal?: AbortSignal) => requireKnownStore({ name, store, vault }, deps.kv, signal);
   const source = createIndexedSource({ name, packs, requireIdentity }, deps.index);
   return { name, label: store.label, store, packs, vault: files, requireIdentity, source };
 }

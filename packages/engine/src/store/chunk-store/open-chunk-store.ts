@@ -49,10 +49,10 @@ export function openChunkStore(deps: ChunkStoreDeps): ChunkStore {
     fetch: (addresses, signal) => fetchFrames(addresses, inner, signal),
     verify: (addresses, signal) => verifyFrames(addresses, inner, signal),
     packPath: (pack) => folder.packFile(pack),
-    openWriter: () => createChunkWriter(inner),
-    drop: (ids, signal) =>
+    openWriter: (options = {}) => createChunkWriter({ ...inner, ...options }),
+    drop: (ids, signal, keeps) =>
       oneAtATime(async () => {
-        const { packs, kept } = deps.index.dropLocations('', ids);
+        const { packs, kept } = deps.index.dropLocations('', ids, keeps);
         return { bytesFreed: await compactPacks(packs, inner, signal), kept };
       }),
     mergeSmallPacks: (signal) => oneAtATime(() => mergeSmallPacks(inner, signal)),

@@ -106,7 +106,7 @@ export function openFolderObjectStore(
       checkObjectPrefix(prefix);
       const slash = prefix.lastIndexOf('/');
       await absent(folder, label);
-      yield* walk(prefix.slice(0, slash + 1), prefix, options.signal);
+      yield* walk(prefix.slice(0, slash + 1), prefix, options.after ?? '', options.signal);
     },
 
     async delete(key, options = {}) {
@@ -123,7 +123,12 @@ export function openFolderObjectStore(
   };
 
   /** Yields in key order: a folder sorts as its name and a slash, which is how its keys compare. */
-  async function* walk(within: string, prefix: string, signal: AbortSignal | undefined): AsyncGenerator<ObjectStat> {
+  async function* walk(
+    within: string,
+    prefix: string,
+    after: string,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<ObjectStat> {
     let entries: Dirent[];
     try {
       entries = await readdir(join(folder, within), { withFileTypes: true });
@@ -138,8 +143,9 @@ export function openFolderObjectStore(
       signal?.throwIfAborted();
       if (entry.isDirectory()) {
         if (key === `${UNFINISHED_FOLDER}/`) continue;
-        if (key.startsWith(prefix) || prefix.startsWith(key)) yield* walk(key, prefix, signal);
-      } else if (entry.isFile() && key.startsWith(prefix)) {
+        const isBehind = key > after || after.startsWith(key);
+        if (isBehind && (key.startsWith(prefix) || prefix.startsWith(key))) yield* walk(key, prefix, after, signal);
+      } else if (entry.isFile() && key.startsWith(prefix) && key > after) {
         try {
           const { size, mtimeNs } = await lstat(pathOf(key), { bigint: true });
           yield { key, size: Number(size), modifiedNs: mtimeNs };
