@@ -135,9 +135,6 @@ export {
   type VaultKeys,
 } from './keys/vault-keys.ts';
 export { numberRoots } from './log/number-roots.ts';
-export { encodeRecord, openRecord } from './log/record.ts';
-export type { Head } from './log/record-body.ts';
-export { decodeSegment } from './log/segment.ts';
 export type { ChainRepair } from './log-repair/chain-repair-types.ts';
 export { mendOtherChains } from './log-repair/mend-other-chains.ts';
 export { type ChainSource, repairOwnChain } from './log-repair/repair-own-chain.ts';
