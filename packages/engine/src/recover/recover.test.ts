@@ -16,6 +16,7 @@ import { type Card, encodeCard, verifyCard } from '../keys/card.ts';
 import { publicKeyOf } from '../keys/ed25519.ts';
 import { wrapGeneration } from '../keys/key-generation.ts';
 import { recoveryProofPublicKey } from '../keys/recovery-proof.ts';
+import { encodeSlotRemoval } from '../keys/slot-removal.ts';
 import { createSlot } from '../keys/unlock.ts';
 import { encodeVaultDescriptor } from '../keys/vault-descriptor.ts';
 import { parseBucketKey } from '../store/bucket/bucket-layout.ts';
@@ -26,6 +27,7 @@ import { type EntrySpool, openEntrySpool } from '../store/chains/entry-spool.ts'
 import { scanChainFile } from '../store/chains/scan-chain-file.ts';
 import { dataDirAt } from '../store/data-dir.ts';
 import { createMemoryObjectStore } from '../store/objects/memory.ts';
+import { fixtureDescriptor } from '../testing/descriptor-fixture.ts';
 import { makePack } from '../testing/make-pack.ts';
 import { createMemoryChain, type MemoryChain } from '../testing/memory-chain.ts';
 import { createSeededRandom } from '../testing/seeded-random.ts';
@@ -99,7 +101,7 @@ async function newBucket(
   const slot = await createSlot(
     sodium,
     { type: 'recovery', secret: adminSeed },
-    { vaultId: vault, label: 'sheet', vaultKey },
+    { vaultId: vault, label: 'sheet', scope: 'shared', vaultKey, adminSeed },
     random,
   );
   await files.putSlot(slot.slotId, slot.bytes);

@@ -13,6 +13,7 @@ import {
   segmentKeyOf,
   segmentsFromKey,
   slotKeyOf,
+  slotRemovalKeyOf,
   vaultKeyOf,
 } from './bucket-layout.ts';
 import { verifyStored } from './verify-stored.ts';
@@ -22,18 +23,22 @@ export interface BucketVault {
   readonly vault: VaultId;
   /** Undefined when the vault has nothing in this bucket. */
   descriptor(signal?: AbortSignal): Promise<Uint8Array | undefined>;
-  /** Each `put` writes only when other bytes (or none) lie there, and says whether it did. Bytes that `keeps` names newer stay. */
-  putDescriptor(bytes: Uint8Array, signal?: AbortSignal, keeps?: (stored: Uint8Array) => boolean): Promise<boolean>;
+  /**
+   * Each `put` writes when nothing lies there, and says whether it did. Other bytes are replaced only when `mayReplace` says so of them: a newer file
+   * of another agent is never replaced by an older one.
+   */
+  putDescriptor(bytes: Uint8Array, signal?: AbortSignal, mayReplace?: MayReplace): Promise<boolean>;
   slots(signal?: AbortSignal): Promise<{ readonly slotId: string; readonly bytes: Uint8Array }[]>;
-  putSlot(slotId: string, bytes: Uint8Array, signal?: AbortSignal): Promise<boolean>;
-  removeSlot(slotId: string, signal?: AbortSignal): Promise<void>;
-  cards(signal?: AbortSignal): Promise<(Life & { readonly bytes: Uint8Array })[]>;
-  putCard(
-    life: Life,
-    bytes: Uint8Array,
+  putSlot(slotId: string, bytes: Uint8Array, signal?: AbortSignal, mayReplace?: MayReplace): Promise<boolean>;
+  slotRemovals(signal?: AbortSignal): Promise<{ readonly slotId: string; readonly bytes: Uint8Array }[]>;
+  /** The mark first, then the slot goes: a reader that finds both takes the slot for removed. */
+  putSlotRemoval(slotId: string, bytes: Uint8Array, signal?: AbortSignal, mayReplace?: MayReplace): Promise<boolean>;
+  /** Ids of slots and of marks that lie there, in one listing. */
+  slotNames(
     signal?: AbortSignal,
-    keeps?: (stored: Uint8Array) => boolean,
-  ): Promise<boolean>;
+  ): Promise<{ readonly slots: ReadonlySet<string>; readonly removals: ReadonlySet<string> }>;
+  cards(signal?: AbortSignal): Promise<(Life & { readonly bytes: Uint8Array })[]>;
+  putCard(life: Life, bytes: Uint8Array, signal?: AbortSignal, mayReplace?: MayReplace): Promise<boolean>;
   /** Lengths of descriptor, slots and cards that lie there: `descriptor`, `slot <id>`, `card <agent>-<incarnation>`. */
   vaultFiles(signal?: AbortSignal): Promise<ReadonlyMap<string, number>>;
   /** By incarnation and last seq; only segments that reach a seq of an incarnation, and those of newer ones, where `from` is given. */
@@ -51,6 +56,9 @@ export interface ListedSegment extends BucketSegment {
   readonly bytes: number;
 }
 
+/** Whether the bytes that lie under a name may be replaced; it has learned from them what is newer. */
+export type MayReplace = (stored: Uint8Array) => Promise<boolean>;
+
 /** A slot, card or descriptor larger than this is none, and not read. */
 const SMALL_OBJECT_BYTES_MAX = 1024 * 1024;
 /** Slots or cards read at most: what else lies there is not edgestore's doing. */
@@ -63,12 +71,14 @@ export function openBucketVault(store: ObjectStore, vault: VaultId): BucketVault
     key: string,
     bytes: Uint8Array,
     signal: AbortSignal | undefined,
-    keeps: (stored: Uint8Array) => boolean = () => false,
+    mayReplace: MayReplace | undefined,
   ): Promise<boolean> {
     const stat = await store.stat(key, withSignal(signal));
+    // Something too large to be one of these files is not read, and replaced.
     if (stat !== undefined && stat.size <= SMALL_OBJECT_BYTES_MAX) {
       const stored = await store.get(key, withSignal(signal));
-      if (stored !== undefined && (bytesEqual(stored, bytes) || keeps(stored))) return false;
+      if (stored !== undefined && bytesEqual(stored, bytes)) return false;
+      if (stored !== undefined && !((await mayReplace?.(stored)) ?? true)) return false;
     }
     await store.put(key, bytes, withSignal(signal));
     return true;
@@ -83,8 +93,8 @@ export function openBucketVault(store: ObjectStore, vault: VaultId): BucketVault
     for await (const found of store.list(`${vault}/${prefix}`, withSignal(signal))) {
       const what = describe(found.key);
       if (what === undefined || found.size > SMALL_OBJECT_BYTES_MAX) continue;
-      if (all.length >= OBJECTS_MAX)
-        throw new EdgeError('E_LIMIT', `${store.label}: more than ${OBJECTS_MAX} objects below ${prefix}`);
+      // Whoever can write there can plant names without end; those beyond the bound end nothing.
+      if (all.length >= OBJECTS_MAX) break;
       const bytes = await store.get(found.key, withSignal(signal));
       // Removed since it was listed: as if it had not been there.
       if (bytes !== undefined) all.push({ ...what, bytes });
@@ -96,7 +106,7 @@ export function openBucketVault(store: ObjectStore, vault: VaultId): BucketVault
     label: store.label,
     vault,
     descriptor: (signal) => store.get(vaultKeyOf(vault), withSignal(signal)),
-    putDescriptor: (bytes, signal, keeps) => putIfOther(vaultKeyOf(vault), bytes, signal, keeps),
+    putDescriptor: (bytes, signal, mayReplace) => putIfOther(vaultKeyOf(vault), bytes, signal, mayReplace),
     slots: (signal) =>
       readAll(
         'slots/',
@@ -106,8 +116,31 @@ export function openBucketVault(store: ObjectStore, vault: VaultId): BucketVault
         },
         signal,
       ),
-    putSlot: (slotId, bytes, signal) => putIfOther(slotKeyOf(vault, slotId), bytes, signal),
-    removeSlot: (slotId, signal) => store.delete(slotKeyOf(vault, slotId), withSignal(signal)),
+    putSlot: (slotId, bytes, signal, mayReplace) => putIfOther(slotKeyOf(vault, slotId), bytes, signal, mayReplace),
+    slotRemovals: (signal) =>
+      readAll(
+        'slots/',
+        (key) => {
+          const parsed = parseBucketKey(key);
+          return parsed?.kind === 'slot-removal' ? { slotId: parsed.slotId } : undefined;
+        },
+        signal,
+      ),
+    async putSlotRemoval(slotId, bytes, signal, mayReplace) {
+      const isNew = await putIfOther(slotRemovalKeyOf(vault, slotId), bytes, signal, mayReplace);
+      await store.delete(slotKeyOf(vault, slotId), withSignal(signal));
+      return isNew;
+    },
+    async slotNames(signal) {
+      const [slots, removals] = [new Set<string>(), new Set<string>()];
+      for await (const { key } of store.list(`${vault}/slots/`, withSignal(signal))) {
+        const parsed = parseBucketKey(key);
+        if (slots.size + removals.size >= OBJECTS_MAX) break;
+        if (parsed?.kind === 'slot') slots.add(parsed.slotId);
+        if (parsed?.kind === 'slot-removal') removals.add(parsed.slotId);
+      }
+      return { slots, removals };
+    },
     cards: (signal) =>
       readAll(
         'cards/',
@@ -117,7 +150,7 @@ export function openBucketVault(store: ObjectStore, vault: VaultId): BucketVault
         },
         signal,
       ),
-    putCard: (life, bytes, signal, keeps) => putIfOther(cardKeyOf(vault, life), bytes, signal, keeps),
+    putCard: (life, bytes, signal, mayReplace) => putIfOther(cardKeyOf(vault, life), bytes, signal, mayReplace),
     async vaultFiles(signal) {
       const files = new Map<string, number>();
       const descriptor = await store.stat(vaultKeyOf(vault), withSignal(signal));
@@ -126,6 +159,7 @@ export function openBucketVault(store: ObjectStore, vault: VaultId): BucketVault
         for await (const { key, size } of store.list(`${vault}/${folder}`, withSignal(signal))) {
           const parsed = parseBucketKey(key);
           if (parsed?.kind === 'slot') files.set(`slot ${parsed.slotId}`, size);
+          else if (parsed?.kind === 'slot-removal') files.set(`removal ${parsed.slotId}`, size);
           else if (parsed?.kind === 'card') files.set(`card ${parsed.agent}-${parsed.incarnation}`, size);
           if (files.size > OBJECTS_MAX)
             throw new EdgeError('E_LIMIT', `${store.label}: more than ${OBJECTS_MAX} objects below ${folder}`);
