@@ -3,10 +3,10 @@ import { cpSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, writ
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { decodeChainSegment } from '../../packages/engine/src/chain/chain-segment.ts';
+import type { ObjectStore } from '../../packages/engine/src/core/ports/object-store.ts';
+import { openObjectStore } from '../../packages/engine/src/store/objects/open-object-store.ts';
 import { realClock } from '../../packages/engine/src/testing/real-clock.ts';
 import { createSeededRandom } from '../../packages/engine/src/testing/seeded-random.ts';
-import { openObjectStore } from '../../packages/engine/src/store/objects/open-object-store.ts';
-import type { ObjectStore } from '../../packages/engine/src/core/ports/object-store.ts';
 import { differences, manifestOf } from '../oracle/manifest.ts';
 import { newBucket, ownServerForTests, type S3ForTests } from '../support/s3-for-tests.ts';
 import { tempFolders } from '../support/temp-folder.ts';
@@ -46,7 +46,11 @@ afterEach(() => fixture.remove());
 
 const json = (args: readonly string[], exit = 0) => fixture.json([...args, '-c', config], exit, { env });
 const sync = (exit = 0) => json(['sync', '--wait', 's3', '--timeout', '30s'], exit);
-const from = (): string[] => ['--from', url, ...(url.startsWith('s3:') ? ['--endpoint', s3.endpoint, '--region', 'us-east-1'] : [])];
+const from = (): string[] => [
+  '--from',
+  url,
+  ...(url.startsWith('s3:') ? ['--endpoint', s3.endpoint, '--region', 'us-east-1'] : []),
+];
 const recover = (dataDir: string, args: readonly string[], exit = 0) =>
   fixture.json(
     ['recover', ...from(), '--recovery-file', join(fixture.folder, 'sheet.txt'), '--data-dir', dataDir, ...args],
