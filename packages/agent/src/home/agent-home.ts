@@ -5,8 +5,8 @@
 import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import {
-  type Clock,
   type Backing,
+  type Clock,
   createHeard,
   createRateLimiter,
   createReplicator,

@@ -1,8 +1,8 @@
 /** The peer protocol as flows call it: `PeerLink` over HTTPS. */
 import {
   ByteReader,
-  type ChainEntry,
   CHUNK_SEALED_BYTES_MAX,
+  type ChainEntry,
   type ChunkId,
   EdgeError,
   type EntryBodies,
@@ -41,12 +41,7 @@ import {
 import { decodeFrameStream, encodeFrameEnd, encodeFrameItem } from './frame-stream.ts';
 import { encodeIds, IDS_MAX } from './id-list.ts';
 import type { PeerConnection } from './peer-connection.ts';
-import {
-  decodeLocations,
-  decodeVerifyReply,
-  encodeParts,
-  encodeVerifyRequest,
-} from './peer-wire.ts';
+import { decodeLocations, decodeVerifyReply, encodeParts, encodeVerifyRequest } from './peer-wire.ts';
 
 /** Frames of one fetch, in bytes: a request that is broken off loses no more than this. */
 const FETCH_BYTES_MAX = 64 * 1024 * 1024;

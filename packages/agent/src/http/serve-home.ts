@@ -1,14 +1,14 @@
 /** The peer protocol answered from an opened data dir. */
 import {
   CHUNK_SEALED_BYTES_MAX,
-  createHolder,
   type ChainEntry,
+  createHolder,
   EdgeError,
-  isHoldKind,
-  type Member,
   type Holder,
   hashPlaintextsInWorkers,
   identifyInWorkers,
+  isHoldKind,
+  type Member,
   type OutgoingFrame,
   type OwnerKeys,
 } from '@edgestore/engine';
@@ -49,9 +49,7 @@ export function serveHome(
     agent: member.agent,
     incarnation: member.incarnation,
     signPublicKey: (incarnation) =>
-      incarnation === member.incarnation
-        ? member.signPublicKey
-        : peers.cards.signPublicKey(member.agent, incarnation),
+      incarnation === member.incarnation ? member.signPublicKey : peers.cards.signPublicKey(member.agent, incarnation),
   });
   const recovery = createRecoveryAccess({
     sodium,
@@ -176,7 +174,10 @@ export function serveHome(
 /** Repair of a dead owner's data among holders will let others send too; until then only the owner may. */
 function requireOwner(caller: Member, owner: string): void {
   if (caller.agent === owner) return;
-  throw new EdgeError('E_DENIED', `agent ${caller.agent.slice(0, 8)} may not send what belongs to ${owner.slice(0, 8)}`);
+  throw new EdgeError(
+    'E_DENIED',
+    `agent ${caller.agent.slice(0, 8)} may not send what belongs to ${owner.slice(0, 8)}`,
+  );
 }
 
 async function* outgoing(frames: AsyncIterable<FrameItem>): AsyncGenerator<OutgoingFrame> {

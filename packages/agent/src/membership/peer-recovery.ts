@@ -15,9 +15,9 @@ import {
   type VaultBaseKeys,
   verifyCard,
 } from '@edgestore/engine';
+import { ENTRIES_BYTES_MAX } from '../http/chain-wire.ts';
 import { openPeerConnection, type PeerConnection, parseAddress } from '../http/peer-connection.ts';
 import { createPeerSource, fetchEntries } from '../http/peer-link.ts';
-import { ENTRIES_BYTES_MAX } from '../http/chain-wire.ts';
 import { decodeParts, decodeSlots } from '../http/peer-wire.ts';
 import { TLS_OPTIONS } from '../http/pinned-connection.ts';
 import { peerPin } from '../http/spki-pin.ts';

@@ -83,7 +83,10 @@ const input = z.object({
   from: z.array(z.string()).min(1, '--from is missing'),
   recovery: z.string(),
   agent: z.string().optional(),
-  branch: z.string().regex(/^[0-9a-fA-F]{4,64}$/, 'at least 4 hex digits of the link of a branch’s end').optional(),
+  branch: z
+    .string()
+    .regex(/^[0-9a-fA-F]{4,64}$/, 'at least 4 hex digits of the link of a branch’s end')
+    .optional(),
   endpoint: z.string().optional(),
   region: z.string().optional(),
   readOnly: z.boolean().default(false),

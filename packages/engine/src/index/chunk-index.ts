@@ -15,7 +15,7 @@ import type { Db } from './database.ts';
 import { type FrameTable, frameTable, type NumberedFrame } from './frame-table.ts';
 import { holdLookup } from './hold-lookup.ts';
 import { keyValueTable } from './key-value.ts';
-import { GOOD, markTable, reasonOfState } from './mark-table.ts';
+import { GOOD, type MarkTable, markTable, reasonOfState } from './mark-table.ts';
 import { type NumberedPack, type PackTable, packTable } from './pack-table.ts';
 
 /** Beyond the port: what the drivers of the own disk and of the bucket need. */
@@ -34,6 +34,8 @@ export interface ChunkIndexTable extends ChunkIndex {
   endCollection(collection: number): void;
   /** Whether an open session relies on the chunk. */
   isClaimed(id: ChunkId): boolean;
+  /** Folder rows are checked before they pass for unchanged again: something that they reach may be missing now. */
+  voidRows(): void;
 }
 
 /** Nothing outlives the index: for tests of it alone. */
@@ -136,6 +138,7 @@ export function chunkIndex(
     endCollection: (collection) => claimed.endCollection(collection),
     endSession: (session) => claimed.end(session),
     sessions: () => claimed.sessions(),
+    voidRows: raiseLossEpoch,
     isClaimed: (id) =>
       claimed.isClaimed(id, -1) || frames.goodCopies(id).some((copy) => claimed.isClaimed(id, copy.pack)),
     addPack: (pack, rows, adopted = false) => {
@@ -229,7 +232,7 @@ export function chunkIndex(
         for (const id of ids) noteRead.run(id, atNs);
       }),
     lastRead: (id) => lastRead.get(id),
-    counts: () => ({ ...packs.totals(), chunks: frames.chunks(), badCopies: marks.copies() }),
+    counts: () => ({ ...packs.totals(), chunks: frames.chunks(), badCopies: lacking(marks) }),
     doomedPacks: () => packs.doomed(),
     packUnlinked: (name) => packs.undoom(name),
     noteIdentified: (copies, store = '') => {
@@ -296,6 +299,11 @@ function locationOf(copy: NumberedFrame, pack: NumberedPack): ChunkLocation {
     packClass: pack.packClass,
     createdNs: pack.createdNs,
   };
+}
+
+/** What lost a good copy and has none in the same store now; of a pack whose chunks nobody knows, one. */
+function lacking(marks: MarkTable): number {
+  return marks.isEmpty() ? 0 : marks.losses().reduce((sum, { chunks, packs }) => sum + Math.max(chunks, packs), 0);
 }
 
 function isGivenUp(state: number): boolean {

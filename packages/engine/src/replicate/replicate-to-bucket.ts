@@ -44,14 +44,7 @@ export interface BucketDeps extends ReplicateDeps {
   readonly index: ReplicateDeps['index'] & {
     readonly chunks: Pick<
       ChunkIndex,
-      | 'locate'
-      | 'addPack'
-      | 'addresses'
-      | 'packs'
-      | 'forgetPack'
-      | 'liftPackMarks'
-      | 'markPacks'
-      | 'settleLosses'
+      'locate' | 'addPack' | 'addresses' | 'packs' | 'forgetPack' | 'liftPackMarks' | 'markPacks' | 'settleLosses'
     >;
     readonly buckets: BucketIndex;
   };

@@ -38,12 +38,7 @@ export interface BucketVault {
     signal?: AbortSignal,
   ): Promise<{ readonly slots: ReadonlySet<string>; readonly removals: ReadonlySet<string> }>;
   cards(signal?: AbortSignal): Promise<(Life & { readonly bytes: Uint8Array })[]>;
-  putCard(
-    life: Life,
-    bytes: Uint8Array,
-    signal?: AbortSignal,
-    mayReplace?: MayReplace,
-  ): Promise<boolean>;
+  putCard(life: Life, bytes: Uint8Array, signal?: AbortSignal, mayReplace?: MayReplace): Promise<boolean>;
   /** Lengths of descriptor, slots and cards that lie there: `descriptor`, `slot <id>`, `card <agent>-<incarnation>`. */
   vaultFiles(signal?: AbortSignal): Promise<ReadonlyMap<string, number>>;
   /** By incarnation and last seq; only segments that reach a seq of an incarnation, and those of newer ones, where `from` is given. */
