@@ -85,6 +85,7 @@ const NOTHING_READ: ScrubData = {
   unknown: { chunks: 0, unread: 0, places: [] },
   unread: [],
   repaired: 0,
+  chains: [],
   dry_run: false,
   duration_s: 0,
 };

@@ -234,10 +234,10 @@ it('a chain of another owner is mended from any store, without the index going w
     signPublicKey: () => card.signPublicKey,
     warn: () => {},
   };
-  const input = { self: 'ee'.repeat(16), repair: false };
+  const input = { self: 'ee'.repeat(16) };
   expect(await mendOtherChains(input, { ...deps, sources: [] })).toMatchObject([{ left: [{}] }]);
   expect(holder.chains.problems().length).toBe(1);
-  const checked = await mendOtherChains({ ...input, repair: true }, { ...deps, sources: [down, source()] });
+  const checked = await mendOtherChains(input, { ...deps, sources: [down, source()] });
   expect(checked).toMatchObject([{ agent: FIXTURE_SELF, left: [], from: ['peer'] }]);
   expect(holder.chains.problems()).toEqual([]);
   expect(holder.chains.shards(FIXTURE_SELF)).toMatchObject([{ shard: SHARD, held: 6, applied: 13 }]);
