@@ -287,6 +287,27 @@ test('one damaged byte is a problem of its range: the rest is read, and the body
   expect(store.chains.shards(owner.agent)[0]).toMatchObject({ applied: 5, held: 5 });
 });
 
+test('a damaged header in a rebuilt index: nothing behind it is stated as applied or whole until it is mended', async () => {
+  const { openSync, readdirSync, readSync, rmSync, writeSync, closeSync } = await import('node:fs');
+  for (let n = 0; n < 5; n++) owner.add(1, [makeForm(n)]);
+  store.close();
+  store = await openStore(folder.path, { signPublicKey: () => owner.signPublicKey });
+  await store.chains.take(keys, owner.entries);
+  const row = store.index.chainTable.entry(store.index.chainTable.followed(owner.agent)!.chain, 3)!;
+  store.close();
+  const dir = `${store.dataDir.chainsDir}/${owner.agent}`;
+  const file = openSync(`${dir}/${readdirSync(dir)[0]}`, 'r+');
+  const byte = Buffer.alloc(1);
+  readSync(file, byte, 0, 1, row.offset + 34);
+  byte[0]! ^= 1;
+  writeSync(file, byte, 0, 1, row.offset + 34);
+  closeSync(file);
+  for (const part of ['', '-wal', '-shm']) rmSync(store.dataDir.indexFile + part, { force: true });
+  store = await openStore(folder.path, { signPublicKey: () => owner.signPublicKey });
+  expect(store.chains.position(owner.agent)?.seq).toBe(5);
+  expect(store.chains.shards(owner.agent)[0]).toMatchObject({ applied: 2 });
+});
+
 test('the own chain: what is added is held when a record behind it is durable, and a second add of it changes nothing', async () => {
   const forms = [makeForm(1), makeForm(2)];
   await store.chain.add(1, forms);

@@ -235,7 +235,13 @@ export class ChainStore implements Chains {
 
   #applied(chain: ChainRow, shard: number): number {
     const [waiting] = this.#table.waiting(chain.chain, shard, 1);
-    return waiting === undefined ? (chain.position?.seq ?? 0) : waiting.seq - 1;
+    const untilSeq = waiting === undefined ? (chain.position?.seq ?? 0) : waiting.seq - 1;
+    // Of a hole in the files nobody knows which shard its entries were of.
+    const hole = this.#table.damage(chain.chain).find(({ firstSeq, lastSeq }) => {
+      const entries = lastSeq - firstSeq + 1;
+      return this.#table.entries(chain.chain, firstSeq - 1, lastSeq, entries).length < entries;
+    });
+    return hole === undefined ? untilSeq : Math.min(untilSeq, hole.firstSeq - 1);
   }
 
   async *#read(chain: ChainRow, afterSeq: number, untilSeq: number): AsyncGenerator<ChainEntry> {

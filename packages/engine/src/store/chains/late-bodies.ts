@@ -7,7 +7,8 @@ import { failpoint } from '../../core/failpoint.ts';
 import { syncFolder, writeFully } from '../durable-write.ts';
 import { FileWindow } from './file-window.ts';
 
-const HEAD_BYTES = 12;
+/** Length and seq, before each body. */
+export const BODY_HEAD_BYTES = 12;
 
 export interface LateBody {
   readonly seq: number;
@@ -29,12 +30,12 @@ export async function appendBodies(path: string, bodies: readonly LateBody[]): P
     try {
       if (end !== undefined && (await file.stat()).size > end) await file.truncate(end);
       for (const { seq, body } of bodies) {
-        const head = Buffer.alloc(HEAD_BYTES);
-        head.writeUInt32LE(HEAD_BYTES - 4 + body.length, 0);
+        const head = Buffer.alloc(BODY_HEAD_BYTES);
+        head.writeUInt32LE(BODY_HEAD_BYTES - 4 + body.length, 0);
         head.writeBigUInt64LE(BigInt(seq), 4);
         await writeFully(file, Buffer.concat([head, body]), at);
-        placed.push({ seq, body, at: at + HEAD_BYTES });
-        at += HEAD_BYTES + body.length;
+        placed.push({ seq, body, at: at + BODY_HEAD_BYTES });
+        at += BODY_HEAD_BYTES + body.length;
       }
       failpoint('chain.bodies-written');
       await file.sync();
@@ -57,8 +58,12 @@ export async function* readBodies(path: string): AsyncGenerator<PlacedBody> {
     for (let at = 0; ; ) {
       const item = await itemAt(window, at);
       if (item === undefined) return;
-      yield { seq: item.seq, body: new Uint8Array(await window.at(at + HEAD_BYTES, item.bytes)), at: at + HEAD_BYTES };
-      at += HEAD_BYTES + item.bytes;
+      yield {
+        seq: item.seq,
+        body: new Uint8Array(await window.at(at + BODY_HEAD_BYTES, item.bytes)),
+        at: at + BODY_HEAD_BYTES,
+      };
+      at += BODY_HEAD_BYTES + item.bytes;
     }
   } finally {
     await window.close();
@@ -71,7 +76,7 @@ async function endOfBodies(path: string): Promise<number | undefined> {
   try {
     let at = 0;
     for (let item = await itemAt(window, at); item !== undefined; item = await itemAt(window, at))
-      at += HEAD_BYTES + item.bytes;
+      at += BODY_HEAD_BYTES + item.bytes;
     return at;
   } finally {
     await window.close();
@@ -79,10 +84,10 @@ async function endOfBodies(path: string): Promise<number | undefined> {
 }
 
 async function itemAt(window: FileWindow, at: number): Promise<{ seq: number; bytes: number } | undefined> {
-  const head = await window.at(at, HEAD_BYTES);
-  if (head.length < HEAD_BYTES) return undefined;
-  const bytes = head.readUInt32LE(0) - (HEAD_BYTES - 4);
-  if (bytes < 1 || bytes > ENTRY_BODY_BYTES_MAX || at + HEAD_BYTES + bytes > window.size) return undefined;
+  const head = await window.at(at, BODY_HEAD_BYTES);
+  if (head.length < BODY_HEAD_BYTES) return undefined;
+  const bytes = head.readUInt32LE(0) - (BODY_HEAD_BYTES - 4);
+  if (bytes < 1 || bytes > ENTRY_BODY_BYTES_MAX || at + BODY_HEAD_BYTES + bytes > window.size) return undefined;
   const seq = head.readBigUInt64LE(4);
   if (seq > BigInt(Number.MAX_SAFE_INTEGER))
     throw new EdgeError('E_INTEGRITY', `${window.path} is damaged at byte ${at}`, { context: { path: window.path } });
