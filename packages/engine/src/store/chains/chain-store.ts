@@ -212,11 +212,19 @@ export class ChainStore implements Chains {
   }
 
   problems(): readonly { readonly agent: AgentId; readonly message: string; readonly sinceNs: bigint }[] {
-    return this.#table
+    const noted = this.#table
       .rows()
       .flatMap(({ chain, agent }) =>
         this.#table.damage(chain).map(({ message, notedNs }) => ({ agent, message, sinceNs: notedNs })),
       );
+    // An end that is damaged or gone is met at each start, and lies in no range of entries that the index knows.
+    const sinceNs = this.#deps.clock.nowNs();
+    const blocked = [...this.#chains.values()].flatMap(({ agent, blocked: problem }) =>
+      problem === undefined || noted.some((one) => one.agent === agent)
+        ? []
+        : [{ agent, message: problem.message, sinceNs }],
+    );
+    return [...noted, ...blocked];
   }
 
   async close(): Promise<void> {

@@ -117,6 +117,9 @@ test('an own chain that ends before the index is a loss: nothing is appended unt
     await reopen();
     expect(store.identityOfStore.epoch()).toBeGreaterThan(epoch);
     expect(store.chain.missingTail).toEqual({ have: expect.objectContaining({ seq: kept.seq }), until: last });
+    expect(store.chains.problems()).toMatchObject([
+      { agent: FIXTURE_SELF, message: expect.stringContaining('was acknowledged') },
+    ]);
     await expect(store.chain.append(RECORD)).rejects.toMatchObject({ code: 'E_ROLLBACK' });
     await expect(store.chain.add(1, [makeForm(3)])).rejects.toMatchObject({ code: 'E_ROLLBACK' });
     if (isFilled) {
@@ -131,6 +134,7 @@ test('an own chain that ends before the index is a loss: nothing is appended unt
       expect(isHeld(1, 2)).toEqual([1, 0]);
     }
     expect(store.chain.missingTail).toBeUndefined();
+    expect(store.chains.problems()).toEqual([]);
   }
   expect((await store.chain.append(RECORD)).seq).toBe(kept.seq + 1);
 });
