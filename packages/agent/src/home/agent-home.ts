@@ -211,7 +211,7 @@ async function assembleHome(
   const cards = () =>
     peers.cards.all().map(({ card, bytes }) => ({ agent: card.agentId, incarnation: card.incarnation, bytes }));
   const adminSeed = () => readAdminSeed(engine);
-  const putBack = await openPutBack(dataDir.putBackFile, identity);
+  const putBack = await openPutBack(dataDir.putBackFile, identity, () => index.chunks.voidRows());
   const runningTime = createRunningTime(index.kv, clock);
   const heard = createHeard(index.kv, runningTime);
   /** Objects in buckets that were looked into and are none of this agent's. */

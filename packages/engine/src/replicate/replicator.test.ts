@@ -316,3 +316,22 @@ test('where chunks lie is computed from what was answered', async () => {
   await replicator.ask(replicator.targets()[0]!);
   expect([...replicator.placed.placed(A, ids)]).toEqual(ids.map((id) => (id === lost ? 0 : 1)));
 });
+
+test('what was answered is void once this machine is known to have been put back, and at each start from then on', async () => {
+  await openHolder();
+  await sync();
+  let voided = 0;
+  const path = join(folder.path, 'owner/put-back');
+  const self = { agentId: FIXTURE_SELF, incarnation: 1 };
+  const putBack = await openPutBack(path, self, () => void voided++);
+  const replicator = await replicatorOf(undefined, { putBack });
+  const ids = owner.store.chains.forms(FIXTURE_SELF, 1).map(({ id }) => id);
+  await replicator.run(replicator.targets()[0]!);
+  expect([...replicator.placed.placed(A, ids)]).toEqual(ids.map(() => 1));
+  expect(voided).toBe(0);
+  await putBack.set({ position: owner.store.chain.position()!, shownBy: 'dc-a', sinceNs: 1n });
+  expect([...replicator.placed.placed(A, ids)]).toEqual(ids.map(() => 0));
+  expect(replicator.placed.targetsOf(ids)).toEqual(ids.map(() => []));
+  await openPutBack(path, self, () => void voided++);
+  expect(voided).toBe(2);
+});

@@ -257,7 +257,14 @@ export function createReplicator(deps: ReplicatorDeps): Replicator {
       durabilityOf(
         deps.putBack.get() === undefined ? await coveringTargets(snapshot, targets(), coverage, signal) : [],
       ),
-    placed: createPlaced({ self, chains: deps.chains, answers, chunks: index.chunks, targets }),
+    // What was answered to a machine that was put back afterwards is void (docs/chain.md 2.7).
+    placed: createPlaced({
+      self,
+      chains: deps.chains,
+      answers,
+      chunks: index.chunks,
+      targets: () => (deps.putBack.get() === undefined ? targets() : []),
+    }),
     waitFor: (records, level, options) =>
       waitForLevel(records, level, options, {
         clock,

@@ -11,19 +11,24 @@ const MAGIC: Uint8Array = Buffer.from('EDGEPUTB', 'latin1');
 const CHECKSUM_BYTES = 32;
 const SHOWN_BY_BYTES_MAX = 1024;
 
-/** E_INTEGRITY when the file is there and damaged: what it proved is not known, so nothing may be sent. */
+/**
+ * `onProof` runs when the proof becomes known and at each start with it: rows over chunks that are elsewhere are void then. E_INTEGRITY when the file is there
+ * and damaged: what it proved is not known, so nothing may be sent.
+ */
 export async function openPutBack(
   path: string,
   self: { readonly agentId: AgentId; readonly incarnation: number },
+  onProof: () => void = () => {},
 ): Promise<PutBack> {
-  const found = await readProof(path, self);
-  let proof = found;
+  let proof = await readProof(path, self);
+  if (proof !== undefined) onProof();
   return {
     get: () => proof,
     async set(given) {
       if (proof !== undefined) return;
       await writeFileDurably(path, encodeProof(self, given));
       proof = given;
+      onProof();
     },
   };
 }
