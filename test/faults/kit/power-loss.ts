@@ -20,11 +20,14 @@ interface Inode {
   pending: (Operation & { kind: 'write' | 'truncate' })[];
 }
 
-type NameChange = {
+interface NameChange {
   readonly end: number;
-  readonly folders: readonly string[];
-  readonly apply: (names: Map<string, Inode | 'folder'>) => void;
-};
+  /** The name that is made or removed. */
+  readonly path: string;
+  /** Of a rename: the name that goes. */
+  readonly from: string | undefined;
+  readonly apply: (names: Map<string, Inode | 'folder'>) => unknown;
+}
 
 /** A data dir whose every command is recorded. The folder itself is what the kernel sees; what the disk has is known here. */
 export class RecordedDisk {
@@ -50,7 +53,7 @@ export class RecordedDisk {
   /** Numbers of operations done: just before each fsync ended, after each acknowledgement, and at the end. */
   crashPoints(): number[] {
     const points = this.operations.flatMap(({ kind }, at) =>
-      kind === 'sync' ? [at] : kind === 'said' ? [at + 1] : [],
+      kind.startsWith('sync') ? [at] : kind === 'said' ? [at + 1] : [],
     );
     return [...new Set([...points, this.operations.length])];
   }
@@ -100,14 +103,15 @@ class Disk {
     if (operation.kind === 'said') return;
     const path = this.#at(operation.path);
     if (operation.kind === 'sync') this.#sync(operation);
+    else if (operation.kind === 'syncfs') this.#syncAll(operation);
     else if (operation.kind === 'rename' || operation.kind === 'link') this.#move(operation);
     else if (operation.kind === 'write' || operation.kind === 'truncate')
       this.#fileAt(operation.path)?.pending.push(operation);
-    else if (operation.kind === 'mkdir') this.#change(operation, [path], (names) => names.set(path, 'folder'));
-    else if (operation.kind !== 'create') this.#change(operation, [path], (names) => names.delete(path));
+    else if (operation.kind === 'mkdir') this.#change(operation, path, (names) => names.set(path, 'folder'));
+    else if (operation.kind !== 'create') this.#change(operation, path, (names) => names.delete(path));
     else if (!this.#names.has(path)) {
       const inode: Inode = { durable: Buffer.alloc(0), pending: [] };
-      this.#change(operation, [path], (names) => names.set(path, inode));
+      this.#change(operation, path, (names) => names.set(path, inode));
     }
   }
 
@@ -115,21 +119,27 @@ class Disk {
     const [from, to] = [this.#at(operation.path), this.#at(operation.to)];
     const moved = [...this.#names].filter(([path]) => path === from || path.startsWith(`${from}/`));
     // A rename is atomic: it is kept as a whole or not at all, and fsync of the folder that has the new name keeps it.
-    this.#change(operation, [to], (names) => {
+    const apply: NameChange['apply'] = (names) => {
       for (const [path, node] of moved) {
         if (operation.kind === 'rename') names.delete(path);
         names.set(to + path.slice(from.length), node);
       }
-    });
+    };
+    this.#change(operation, to, apply, operation.kind === 'rename' ? from : undefined);
   }
 
-  #change(
-    { end }: Operation,
-    paths: readonly string[],
-    apply: (names: Map<string, Inode | 'folder'>) => unknown,
-  ): void {
+  #change({ end }: Operation, path: string, apply: NameChange['apply'], from?: string): void {
     apply(this.#names);
-    this.#pendingNames.push({ end, folders: paths.map(parentOf), apply: (names) => void apply(names) });
+    this.#pendingNames.push({ end, path, from, apply });
+  }
+
+  #keepNames(isKept: (change: NameChange) => boolean): void {
+    const kept = this.#pendingNames.filter(isKept);
+    for (const change of kept) change.apply(this.#durableNames);
+    // The name from which a file was moved away cannot come back later.
+    const isOver = (change: NameChange): boolean =>
+      kept.some((later) => later.from === change.path && later.end > change.end);
+    this.#pendingNames = this.#pendingNames.filter((change) => !isKept(change) && !isOver(change));
   }
 
   #sync({ path: absolute, start }: Operation & { kind: 'sync' }): void {
@@ -137,17 +147,17 @@ class Disk {
     const node = path === '' ? 'folder' : this.#names.get(path);
     if (node === undefined) return;
     if (node === 'folder') {
-      const isKept = (change: NameChange): boolean => change.end < start && change.folders.includes(path);
-      for (const change of this.#pendingNames.filter(isKept)) change.apply(this.#durableNames);
-      this.#pendingNames = this.#pendingNames.filter((change) => !isKept(change));
+      this.#keepNames((change) => change.end < start && parentOf(change.path) === path);
       return;
     }
     // Writes that ran at the same time as the fsync are not vouched for by it.
-    node.durable = contentAfter(
-      node.durable,
-      node.pending.filter(({ end }) => end < start),
-    );
-    node.pending = node.pending.filter(({ end }) => end >= start);
+    keepWrites(node, ({ end }) => end < start);
+  }
+
+  #syncAll({ start }: Operation): void {
+    const isKept = ({ end }: { readonly end: number }): boolean => end < start;
+    for (const node of new Set(this.#names.values())) if (node !== 'folder') keepWrites(node, isKept);
+    this.#keepNames(isKept);
   }
 
   state(kept: Kept): Map<string, Buffer | 'folder'> {
@@ -181,6 +191,11 @@ class Disk {
   #at(path: string): string {
     return relative(this.#folder, path);
   }
+}
+
+function keepWrites(node: Inode, isKept: (operation: Operation) => boolean): void {
+  node.durable = contentAfter(node.durable, node.pending.filter(isKept));
+  node.pending = node.pending.filter((operation) => !isKept(operation));
 }
 
 /** Each write is kept, lost, or torn at a page, by chance. */

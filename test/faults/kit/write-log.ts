@@ -15,6 +15,8 @@ export type Operation = At &
   (
     | { readonly kind: 'create' | 'unlink' | 'mkdir' | 'rmdir'; readonly path: string }
     | { readonly kind: 'sync'; readonly path: string }
+    /** Of the whole file system. */
+    | { readonly kind: 'syncfs'; readonly path: string }
     | { readonly kind: 'write'; readonly path: string; readonly offset: number; readonly data: Buffer }
     | { readonly kind: 'truncate'; readonly path: string; readonly length: number }
     | { readonly kind: 'rename' | 'link'; readonly path: string; readonly to: string }
@@ -24,7 +26,7 @@ export type Operation = At &
 
 const TRACED = [
   'open,openat,creat,close,lseek,write,pwrite64,writev,pwritev,pwritev2,truncate,ftruncate,fallocate,copy_file_range,sendfile',
-  'rename,renameat,renameat2,link,linkat,unlink,unlinkat,mkdir,mkdirat,rmdir,fsync,fdatasync',
+  'rename,renameat,renameat2,link,linkat,unlink,unlinkat,mkdir,mkdirat,rmdir,fsync,fdatasync,syncfs',
 ].join(',');
 /** No pack is larger. */
 const DATA_BYTES = 128 << 20;
@@ -127,6 +129,7 @@ class TraceReader {
       this.#add({ ...at, kind: 'truncate', path: name === 'truncate' ? (first ?? '') : path, length });
       this.#sizes.set(path, length);
     } else if (name === 'fsync' || name === 'fdatasync') this.#add({ ...at, kind: 'sync', path });
+    else if (name === 'syncfs') this.#add({ ...at, kind: 'syncfs', path });
     else if (name.startsWith('rename'))
       this.#add({ ...at, kind: 'rename', path: full(args, first, 0), to: full(args, second, 1) });
     else if (name.startsWith('link'))
@@ -164,7 +167,7 @@ class TraceReader {
       return;
     }
     if (!this.#isInside(path)) return;
-    const given = name.startsWith('p') ? Number(/, (\d+)(?:, \d+)?$/.exec(args)?.[1]) : undefined;
+    const given = name.startsWith('p') ? offsetIn(name, args) : undefined;
     const size = this.#sizes.get(path);
     const offset = given ?? (this.#appending.has(fd) ? (size ?? -1) : (this.#offsets.get(fd) ?? 0));
     if (offset < 0) throw new Error(`where an append to ${path} goes is not known`);
@@ -207,6 +210,12 @@ function decode(path: string): string {
   return path
     .replace(/\\x([0-9a-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
     .replace(/ ?\(deleted\)$/, '');
+}
+
+/** The last number of a call with an offset; pwritev2 has flags behind it. */
+function offsetIn(name: string, args: string): number {
+  const numbers = args.split(', ');
+  return Number(name === 'pwritev2' ? numbers.at(-2) : numbers.at(-1));
 }
 
 function bytesOf(hex: string): Buffer {
