@@ -36,6 +36,8 @@ export interface Layout {
   readonly holders?: number;
   /** A folder store that gets a copy of everything. */
   readonly bucket?: boolean;
+  /** False: the root is empty and nothing is synced yet. Default: 40 small files, synced once. */
+  readonly files?: boolean;
   /** More lines of configuration. `BUCKET` is the folder of the store. */
   readonly config?: string;
 }
@@ -77,8 +79,13 @@ export class OwnerAndHolders {
     const count = this.#layout.holders ?? 0;
     const [ownerPort = 0, ...ports] = await freePorts(count + 1);
     if (this.hasBucket) mkdirSync(this.bucket);
-    await this.vault.make(this.#config(ownerPort));
-    this.#note('local');
+    if (this.#layout.files === false) {
+      mkdirSync(this.root);
+      await this.vault.init(this.#config(ownerPort));
+    } else {
+      await this.vault.make(this.#config(ownerPort));
+      this.#note('local');
+    }
     this.#keys = keepKeys(this.vault.dataDir);
     if (count === 0) return;
     const owner = await AgentProcess.start(this.at);
