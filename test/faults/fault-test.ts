@@ -12,7 +12,7 @@ export interface FaultTestOptions {
 const runsOpenTests = process.env.EDGESTORE_FAULT_OPEN === '1';
 
 export function faultTest(name: string, run: () => Promise<void>, options: FaultTestOptions = {}): void {
-  const { needs = [], timeout = 120_000 } = options;
+  const { needs = [], timeout = 300_000 } = options;
   const open = OPEN[name];
   test(name, { timeout }, async (context) => {
     if (open !== undefined && !runsOpenTests) context.skip(`open: ${open.area}: ${open.today}`);

@@ -45,7 +45,7 @@ faultTest(
     expect(failed).toBeGreaterThan(2);
     await scene.lastComesFrom(`file://${scene.bucket}`, 'from the bucket alone');
   },
-  { needs: ['strace'], timeout: 300_000 },
+  { needs: ['strace'], timeout: 600_000 },
 );
 
 faultTest(

@@ -18,6 +18,8 @@ afterEach(async () => {
 });
 
 const needs = ['loop disk'] as const;
+/** Below 192 MiB of free space nothing new is stored. */
+const DISK_MIB = 320;
 const largest = (paths: readonly string[]): string =>
   [...paths].sort((a, b) => statSync(b).size - statSync(a).size)[0] ?? '';
 
@@ -44,7 +46,7 @@ faultTest(
   'scrub reads the medium: a byte changed below the page cache is found',
   async () => {
     scene = await OwnerAndHolders.make({ files: false });
-    disk = LoopDisk.make(scene.vault.base, 'disk', 64);
+    disk = LoopDisk.make(scene.vault.base, 'disk', DISK_MIB);
     const at = ['--data-dir', join(disk.folder, 'data')];
     await edgestoreJson(['init', ...at, '--recovery-out', `${scene.vault.sheet} 2`]);
     writeFileSync(join(scene.root, 'file'), pseudoRandom(400_000, 4));
@@ -59,12 +61,12 @@ faultTest(
   'a full disk: what was acknowledged stays, reading goes on, and a sync with free space again makes all well',
   async () => {
     scene = await OwnerAndHolders.make({ files: false });
-    disk = LoopDisk.make(scene.vault.base, 'disk', 48);
+    disk = LoopDisk.make(scene.vault.base, 'disk', DISK_MIB);
     const at = ['--data-dir', join(disk.folder, 'data')];
     await edgestoreJson(['init', ...at, '--recovery-out', `${scene.vault.sheet} 2`]);
     writeFileSync(join(scene.root, 'file'), pseudoRandom(500_000, 5));
     await edgestoreJson(['sync', scene.root, ...at]);
-    for (const left of [0, 100_000, 700_000]) {
+    for (const left of [0, 100 << 20]) {
       writeFileSync(join(scene.root, 'new'), pseudoRandom(1_000_000, 6 + left));
       const free = disk.fillUp(left);
       const full = await runEdgestore(['sync', scene.root, ...at]);
@@ -84,7 +86,7 @@ faultTest(
   'a disk that went read-only: an error that names it, and nothing is lost',
   async () => {
     scene = await OwnerAndHolders.make({ files: false });
-    disk = LoopDisk.make(scene.vault.base, 'disk', 48);
+    disk = LoopDisk.make(scene.vault.base, 'disk', DISK_MIB);
     const at = ['--data-dir', join(disk.folder, 'data')];
     await edgestoreJson(['init', ...at, '--recovery-out', `${scene.vault.sheet} 2`]);
     writeFileSync(join(scene.root, 'file'), pseudoRandom(500_000, 7));

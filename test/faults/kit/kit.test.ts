@@ -135,7 +135,7 @@ faultTest(
       expect(found.equals(bytes)).toBe(false);
       expect(found.length).toBe(bytes.length);
       const free = disk.fillUp();
-      expect(() => writeFileSync(join(disk.folder, 'more'), Buffer.alloc(1 << 20))).toThrow(/ENOSPC/);
+      expect(() => writeFileSync(join(disk.folder, 'more'), Buffer.alloc(2 << 20))).toThrow(/ENOSPC/);
       free();
       writeFileSync(join(disk.folder, 'more'), Buffer.alloc(1 << 20));
     } finally {
