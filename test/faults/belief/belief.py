@@ -2,8 +2,8 @@
 """Says of each group of stores which snapshots it has whole: every record, page, list and chunk, with bytes that verify.
 
 Nothing of the engine is asked: the reader of test/reader was written from docs/formats alone. Input is one JSON object on stdin:
-  {"keys": DATA_DIR, "stores": {NAME: {"packs": FOLDER, "log": FOLDER} or {"bucket": FOLDER}}, "groups": [[NAME, ...], ...]}
-"keys" has the vault's descriptor, slots, stored key, cards and the owner's identity. Output: {"groups": [{SNAPSHOT ID: null or what is wrong}],
+  {"keys": DATA_DIR, "stores": {NAME: {"packs": FOLDER, "chains": FOLDER} or {"bucket": FOLDER}}, "groups": [[NAME, ...], ...]}
+"keys" has the vault's descriptor, slots, stored key and the owner's identity; "verified" may name a file that remembers signatures. Output: {"groups": [{SNAPSHOT ID: null or what is wrong}],
 "damaged": {NAME: [what, ...]}}. A chunk of a file counts when the SHA-256 of its sealed bytes is the one that its pack names; pages and lists are opened.
 """
 import json, os, pathlib, re, sys, tempfile
@@ -61,46 +61,69 @@ class Group:
 
 # ---- Where a store keeps what. Only this part knows the layout of data dirs and buckets.
 def packs_of(place):
-    if "bucket" in place: return sorted(pathlib.Path(place["bucket"]).glob("*/*/*/packs/[0-9a-f][0-9a-f]/*.pack"))
-    return sorted(pathlib.Path(place["packs"]).glob("[0-9a-f][0-9a-f]/*.pack"))
+    found = pathlib.Path(place.get("bucket") or place["packs"]).glob("**/*.pack")
+    return sorted(path for path in found if re.fullmatch("[0-9a-f]{64}.pack", path.name) and path.parent.name == path.name[:2])
+HAS_CHAINS = hasattr(reader, "read_entries")  # Until the product has chains, its records lie in logs.
 def link_log(place, agent, view):
-    """Puts the owner's log of this store where the reader looks for it in a data dir."""
-    if "bucket" not in place: return os.symlink(place["log"], view / "log")
+    if "bucket" not in place: return os.symlink(str(place["chains"]).removesuffix("chains") + "log", view / "log")
     folder = view / "log" / agent
     folder.mkdir(parents=True)
-    newest = {}
-    for path in sorted(pathlib.Path(place["bucket"]).glob(f"*/{agent}/*/log/*.seg")):
-        incarnation, (first, last) = path.parts[-3], re.fullmatch("([0-9a-f]{16})-([0-9a-f]{16})", path.stem).groups()
-        newest[incarnation, first] = path
+    newest = {(path.parts[-3], path.stem[:16]): path for path in sorted(pathlib.Path(place["bucket"]).glob(f"*/{agent}/*/log/*.seg"))}
     for (incarnation, first), path in newest.items(): os.symlink(path, folder / f"{incarnation}-{first}.log")
+def snapshots_in_log(keys, place, view):
+    agent = reader.clear(keys / "agent/identity.edge", b"EDGEAGNT", 32)[0][0]
+    os.symlink(keys / "cards", view / "cards")
+    link_log(place, agent.hex(), view)
+    return {row[3].hex(): (row[4][5], False) for row in reader.read_log(reader.Vault(view))}
+def link_chain(place, agent, view):
+    """Puts the owner's chain of this store where the reader looks for it in a data dir. A segment of a bucket is a chain file."""
+    if "bucket" not in place: return os.symlink(place["chains"], view / "chains")
+    folder = view / "chains" / agent
+    folder.mkdir(parents=True)
+    for path in pathlib.Path(place["bucket"]).glob(f"*/{agent}/log/*.seg"): os.symlink(path, folder / f"{path.stem}.chain")
 def snapshots_of(keys, place):
-    """Id in hex → the entry of the snapshot's top, of what this store's copy of the owner's log says."""
-    identity = reader.clear(keys / "agent/identity.edge", b"EDGEAGNT", 32)[0]
+    """Id in hex → what this store's copy of the owner's chain says: the entry of the snapshot's top, and whether it is called damaged."""
     with tempfile.TemporaryDirectory() as folder:
         view = pathlib.Path(folder)
-        for name in ("key", "vault.edge", "slots", "cards", "agent"): os.symlink(keys / name, view / name)
-        link_log(place, identity[0].hex(), view)
+        for name in ("key", "vault.edge", "slots", "agent"): os.symlink(keys / name, view / name)
+        (view / "packs").mkdir()
+        if not HAS_CHAINS: return snapshots_in_log(keys, place, view)
         vault = reader.Vault(view)
-        return {row[3].hex(): row[4][5] for row in reader.read_log(vault)}
+        agent = reader.own_agent(vault)
+        link_chain(place, agent.hex(), view)
+        return {id.hex(): (body[5], damaged) for *_, id, body, damaged in reader.read_snapshots(reader.read_entries(vault, agent))}
+
+# ---- A signature takes a while in plain Python; what was verified once is remembered beside the keys.
+def remember_signatures(file):
+    known, slowly = set(file.read_text().split() if file.exists() else ()), reader.verify
+    def verify(public, domain, message, signature, what):
+        name = reader.sha256(b"".join((public, domain, bytes(1), message, signature))).hex()
+        if name in known: return
+        slowly(public, domain, message, signature, what)
+        known.add(name)
+    reader.verify = verify
+    return lambda: file.write_text("\n".join(known))
 
 def main():
     asked = json.load(sys.stdin)
     keys = pathlib.Path(asked["keys"]).resolve()
+    keep = remember_signatures(pathlib.Path(asked["verified"])) if "verified" in asked else lambda: None
     with tempfile.TemporaryDirectory() as folder:
         bare = pathlib.Path(folder)
         for name in ("key", "vault.edge", "slots"): os.symlink(keys / name, bare / name)
         stores = {name: Store(bare, packs_of(place)) for name, place in asked["stores"].items()}
-    logs, unreadable = {}, {}
+    chains, unreadable = {}, {}
     for name, place in asked["stores"].items():
-        try: logs[name] = snapshots_of(keys, place)
-        except (reader.VaultError, OSError) as error: logs[name], unreadable[name] = {}, [f"its log: {error}"]
+        try: chains[name] = snapshots_of(keys, place)
+        except (reader.VaultError, OSError) as error: chains[name], unreadable[name] = {}, [f"its chain: {error}"]
     answers = []
     for names in asked["groups"]:
         group, answer = Group([stores[name] for name in names]), {}
-        for id, entry in {id: entry for name in names for id, entry in logs[name].items()}.items():
-            try: answer[id] = group.need_entry(entry, b"")
+        for id, (entry, damaged) in {id: row for name in names for id, row in chains[name].items()}.items():
+            try: answer[id] = "it is called damaged" if damaged else group.need_entry(entry, b"")
             except reader.VaultError as error: answer[id] = str(error)
         answers.append(answer)
+    keep()
     json.dump({"groups": answers, "damaged": {name: store.damaged + unreadable.get(name, []) for name, store in stores.items()}}, sys.stdout)
 
 if __name__ == "__main__":

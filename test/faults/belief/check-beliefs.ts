@@ -18,7 +18,7 @@ export interface Acknowledgement {
 }
 
 export interface BeliefsToCheck {
-  /** Where descriptor, slots, stored key, cards and identity of the owner lie: `keepKeys` made it. Default: `owner`. */
+  /** Where descriptor, slots, stored key and identity of the owner lie: `keepKeys` made it. Default: `owner`. */
   readonly keys?: string;
   /** Data dirs that still exist. An owner that was destroyed is left out. */
   readonly owner?: string;
@@ -33,7 +33,7 @@ export interface BeliefsToCheck {
 export interface Beliefs {
   /** One line for each acknowledgement that does not hold; empty when all do. */
   readonly problems: readonly string[];
-  /** Packs and logs that do not verify, by store. They are no problem as long as every acknowledgement holds. */
+  /** Packs and chains that do not verify, by store. They are no problem as long as every acknowledgement holds. */
   readonly damaged: Readonly<Record<string, readonly string[]>>;
 }
 
@@ -55,7 +55,7 @@ export function checkBeliefs(asked: BeliefsToCheck): Beliefs {
   const stores = storesOf(asked);
   const copies = Object.keys(stores).filter((name) => name !== 'owner');
   const local = localStores(asked).filter((name) => name in stores);
-  const { groups, damaged } = read(keys, stores, [...copies.map((name) => [name]), local]);
+  const { groups, damaged } = read(asked.keys, keys, stores, [...copies.map((name) => [name]), local]);
   const wholeAt = new Map(copies.map((name, at) => [name, groups[at] ?? {}]));
   const problems = asked.acknowledged.flatMap(({ snapshot, level }) => {
     const where =
@@ -68,12 +68,12 @@ export function checkBeliefs(asked: BeliefsToCheck): Beliefs {
   return { problems, damaged };
 }
 
-type Place = { readonly packs: string; readonly log: string } | { readonly bucket: string };
-/** Of each snapshot in a store's log: null when it is whole there, else what is wrong. */
+type Place = { readonly packs: string; readonly chains: string } | { readonly bucket: string };
+/** Of each snapshot in a store's chain: null when it is whole there, else what is wrong. */
 type Answer = Readonly<Record<string, string | null>>;
 
 function storesOf({ owner, holders = [], bucket }: BeliefsToCheck): Record<string, Place> {
-  const dataDir = (path: string): Place => ({ packs: join(path, 'packs'), log: join(path, 'log') });
+  const dataDir = (path: string): Place => ({ packs: join(path, 'packs'), chains: join(path, 'chains') });
   return {
     ...(owner === undefined ? {} : { owner: dataDir(owner) }),
     ...Object.fromEntries(holders.map((path, at) => [`holder ${at + 1}`, dataDir(path)])),
@@ -98,9 +98,20 @@ function lackAt(name: string, answer: Answer, snapshot: string): string | undefi
   return `${name}: ${found ?? 'no record of it'}`;
 }
 
-function read(keys: string, stores: Record<string, Place>, groups: readonly (readonly string[])[]) {
+/** Keys that a test keeps have room beside them for signatures that were verified once. */
+function read(
+  kept: string | undefined,
+  keys: string,
+  stores: Record<string, Place>,
+  groups: readonly (readonly string[])[],
+) {
   const script = fileURLToPath(new URL('./belief.py', import.meta.url));
-  const input = JSON.stringify({ keys, stores, groups });
+  const input = JSON.stringify({
+    keys,
+    stores,
+    groups,
+    ...(kept === undefined ? {} : { verified: join(kept, 'verified') }),
+  });
   const run = spawnSync('python3', ['-B', script], { input, encoding: 'utf8', maxBuffer: 1 << 28, timeout: 600_000 });
   if (run.status !== 0) throw new Error(`the belief checker failed: ${run.error?.message ?? run.stderr}`);
   return JSON.parse(run.stdout) as { groups: Answer[]; damaged: Record<string, string[]> };
