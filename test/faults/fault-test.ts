@@ -18,7 +18,8 @@ export function faultTest(name: string, run: () => Promise<void>, options: Fault
     if (open !== undefined && !runsOpenTests) context.skip(`open: ${open.area}: ${open.today}`);
     for (const tool of needs) {
       const why = whyNo(tool);
-      if (why !== undefined && process.env.EDGESTORE_TEST_INSTALL === '1') throw new Error(why);
+      // A container may forbid mounts; nothing that is installed changes that.
+      if (why !== undefined && process.env.EDGESTORE_TEST_INSTALL === '1' && tool !== 'loop disk') throw new Error(why);
       if (why !== undefined) context.skip(why);
     }
     await run();

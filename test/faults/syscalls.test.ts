@@ -56,6 +56,48 @@ describe('the n-th call of a sync fails', () => {
   }
 });
 
+describe('the n-th call of a holder fails', () => {
+  for (const [what, calls, error] of [
+    ['fsync', SYNCS, 'EIO'],
+    ['write', 'pwrite64,pwritev', 'ENOSPC'],
+  ] as const) {
+    faultTest(
+      `a holder whose n-th ${what} fails with ${error} acknowledges only what holds, and takes all of it later`,
+      async () => {
+        scene = await OwnerAndHolders.make({ holders: 1 });
+        const [holder] = scene.holders;
+        if (holder === undefined) throw new Error('no holder');
+        await scene.mustSync('peers=1');
+        let injected = 0;
+        for (const nth of spread(upTo(12), 3)) {
+          await holder.stop();
+          const ending = runWithSyscallFaults(['agent', 'run', ...holder.at], [{ calls, error, when: String(nth) }]);
+          scene.vault.edit(60_000);
+          await scene.sync('peers=1');
+          killHolderOf(holder.dataDir);
+          injected += (await ending).injected;
+          expect(scene.brokenBeliefs(), `${what} ${nth}`).toEqual([]);
+          await holder.start();
+          await scene.mustSync('peers=1');
+          expect(scene.brokenBeliefs(), `after ${what} ${nth}`).toEqual([]);
+        }
+        expect(injected).toBeGreaterThan(0);
+        await holder.stop();
+        expect((await scene.run(['scrub', '--all'], holder.at)).exitCode).toBe(0);
+      },
+      { needs, timeout },
+    );
+  }
+});
+
+/** The lock of a data dir names the process that works there (docs/formats/data-dir.md); it may have ended by itself. */
+function killHolderOf(dataDir: string): void {
+  const text = readFileSync(join(dataDir, 'lock'), 'utf8');
+  if (text === '') return;
+  const { pid } = JSON.parse(text) as { pid: number };
+  if (existsSync(`/proc/${pid}`)) process.kill(pid, 'SIGKILL');
+}
+
 describe('reads of each class of file fail', () => {
   faultTest(
     'a key slot or a descriptor that cannot be read now is an error of reading, not a wrong key and not an absent vault',

@@ -104,10 +104,18 @@ export const MATRIX_ROWS: readonly FaultRow[] = [
     ['faults/medium', 'a disk that went read-only: an error that names it, and nothing is lost'],
   ]),
   row('F16', 'the n-th fsync fails', 'strace: EIO', 'no acknowledgement that does not hold; the next sync works', [
-    [SYSCALLS, 'a sync whose n-th {what} fails with {error} acknowledges only what holds, and the next one works'],
+    [
+      SYSCALLS,
+      'a sync whose n-th {what} fails with {error} acknowledges only what holds, and the next one works',
+      'a holder whose n-th {what} fails with {error} acknowledges only what holds, and takes all of it later',
+    ],
   ]),
   row('F17', 'the n-th write, rename, unlink, mkdir fails', 'strace: EIO, ENOSPC', 'the same', [
-    [SYSCALLS, 'a sync whose n-th {what} fails with {error} acknowledges only what holds, and the next one works'],
+    [
+      SYSCALLS,
+      'a sync whose n-th {what} fails with {error} acknowledges only what holds, and the next one works',
+      'a holder whose n-th {what} fails with {error} acknowledges only what holds, and takes all of it later',
+    ],
   ]),
   row(
     'F18',

@@ -79,6 +79,7 @@ export const STORE_ROWS: readonly FaultRow[] = [
         'a pack that was deleted in the bucket is put there again before anything is safe there',
         'an empty folder in place of the bucket is not a bucket: nothing is safe there and nothing is forgotten',
         'tier run drops nothing here when the archive lost what it was said to have',
+        'a changed byte in the bucket is found by scrub and put right from here',
       ],
     ],
   ),
