@@ -66,7 +66,7 @@ faultTest(
     await edgestoreJson(['init', ...at, '--recovery-out', `${scene.vault.sheet} 2`]);
     writeFileSync(join(scene.root, 'file'), pseudoRandom(500_000, 5));
     await edgestoreJson(['sync', scene.root, ...at]);
-    for (const left of [0, 100 << 20]) {
+    for (const left of [0, 40 << 20]) {
       writeFileSync(join(scene.root, 'new'), pseudoRandom(1_000_000, 6 + left));
       const free = disk.fillUp(left);
       const full = await runEdgestore(['sync', scene.root, ...at]);

@@ -124,7 +124,7 @@ describe('reads of each class of file fail', () => {
     async () => {
       scene = await OwnerAndHolders.make();
       const folder =
-        ['chain', 'log'].map((name) => join(scene.vault.dataDir, name)).find((path) => existsSync(path)) ?? '';
+        ['chains', 'log'].map((name) => join(scene.vault.dataDir, name)).find((path) => existsSync(path)) ?? '';
       const files = filesBelow(folder);
       const before = files.map((path) => readFileSync(path));
       for (const path of filesBelow(scene.vault.dataDir).filter((name) => /index\.sqlite[^/]*$/.test(name)))
