@@ -9,6 +9,6 @@ export { seededRandom };
 
 /** So many of the list, spread over all of it, the last one always; a longer run takes more of them. */
 export function spread<T>(list: readonly T[], inNormalRun: number): T[] {
-  const wanted = Math.min(list.length, Math.max(1, Math.round((inNormalRun * ROUNDS) / 50)));
+  const wanted = Math.min(list.length, Math.max(3, Math.round((inNormalRun * ROUNDS) / 50)));
   return Array.from({ length: wanted }, (_, at) => list[Math.floor(((at + 1) * list.length) / wanted) - 1] as T);
 }
