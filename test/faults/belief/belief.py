@@ -11,14 +11,22 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "reader"))
 import read_vault as reader
 
 class Store(reader.Vault):
-    """The packs of one store, read with the keys of the owner. A pack that does not verify is as good as absent, and is told."""
+    """The packs of one store, read with the keys of the owner. Of a pack that does not verify, which is told, a frame counts when it opens."""
     def __init__(self, keys, packs):
-        self.damaged, self.whole = [], {}
+        self.damaged, self.whole, self.salvaged = [], {}, {}
         super().__init__(keys)
         for path in packs: self.take(path)
     def take(self, path):
         try: self.read_pack(path.name, self.bytes_of(path))
-        except (reader.VaultError, ValueError, OSError, LookupError, reader.struct.error) as error: self.damaged.append(f"{path.name[:16]}: {error}")
+        except (reader.VaultError, ValueError, OSError, LookupError, reader.struct.error) as error: self.salvage(path, error)
+    def salvage(self, path, error):
+        """pack.md: frames follow one another from byte 64 on, so those before the damage are found without the pack's index."""
+        self.damaged.append(f"{path.name[:16]}: {error}")
+        pack, at = path.read_bytes(), 64
+        while pack[at:at + 4] == b"EFRM" and at + 48 < len(pack):
+            end = at + 48 + int.from_bytes(pack[at + 4:at + 8], "little")
+            if end <= len(pack): self.salvaged.setdefault(pack[at + 16:at + 48], []).append((path.name, pack, at + 48, pack[at:at + 48], reader.sha256(pack[at + 48:end])))
+            at = end
     def bytes_of(self, path):
         file = os.open(path, os.O_RDONLY)
         try: return reader.mmap.mmap(file, 0, access=reader.mmap.ACCESS_READ)
@@ -27,8 +35,16 @@ class Store(reader.Vault):
         """Whether the frame is here and has the bytes that were sealed."""
         if id not in self.whole:
             row = self.rows.get(id)
-            self.whole[id] = row is not None and self.frame_is_good(row)
+            self.whole[id] = row is not None and self.frame_is_good(row) or any(self.opens(id, row) for row in self.salvaged.get(id, []))
         return self.whole[id]
+    def opens(self, id, row):
+        before, self.rows[id] = self.rows.get(id), row
+        for kind in (1, 2, 3):
+            try: return self.chunk(kind, id) is not None
+            except reader.VaultError: pass
+        self.rows[id] = before
+        if before is None: del self.rows[id]
+        return False
     def frame_is_good(self, row):
         name, pack, offset, header, digest = row
         size = int.from_bytes(header[4:8], "little")
