@@ -6,22 +6,35 @@ import { fileURLToPath } from 'node:url';
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const engine = 'packages/engine/src';
 
-const PURE = ['chunking', 'codec', 'keys', 'pack', 'tree', 'log', 'policy', 'placement'];
+const PURE = ['chain', 'chunking', 'codec', 'keys', 'pack', 'tree', 'log', 'policy', 'placement'];
 const DRIVERS = ['store', 'index', 'files', 'pipeline'];
-const FLOWS = ['capture', 'replicate', 'demote', 'restore', 'recover', 'collect', 'scrub', 'browse'];
+const FLOWS = [
+  'browse',
+  'capture',
+  'collect',
+  'demote',
+  'hold',
+  'log-repair',
+  'rebuild',
+  'recover',
+  'replicate',
+  'restore',
+  'scrub',
+];
 
 /** Folder of the engine → folders that it may import besides itself. Folders not named here may import nothing but core. */
 const MAY_IMPORT = {
   core: [],
+  ports: ['core'],
   ...Object.fromEntries(PURE.map((name) => [name, ['core', ...PURE]])),
-  ...Object.fromEntries(DRIVERS.map((name) => [name, ['core', ...PURE]])),
+  ...Object.fromEntries(DRIVERS.map((name) => [name, ['core', 'ports', ...PURE]])),
   // Workers read and write files by themselves: the worker's entry is where the two drivers meet.
-  pipeline: ['core', ...PURE, 'files'],
+  pipeline: ['core', 'ports', ...PURE, 'files'],
   // What reads a snapshot's trees is shared by the flows that only read (see docs/architecture.md).
-  ...Object.fromEntries(FLOWS.map((name) => [name, ['core', ...PURE, ...DRIVERS, 'browse']])),
+  ...Object.fromEntries(FLOWS.map((name) => [name, ['core', 'ports', ...PURE, ...DRIVERS, 'browse']])),
 };
 /** Types of the ports describe trees and records, which are plain data. */
-const TYPE_ONLY = { core: ['log', 'tree', 'keys'] };
+const TYPE_ONLY = { core: ['log', 'tree', 'keys'], ports: ['chain', 'log', 'tree', 'keys'] };
 /** Outside world that pure code may not reach. `node:crypto` and `node:zlib` are deterministic functions there. */
 const WORLD =
   /^(node:)?(fs|net|tls|http|https|child_process|worker_threads|os|process|dgram)(\/|$)|^(better-sqlite3|koffi|@aws-sdk\/)/;

@@ -1,0 +1,117 @@
+/**
+ * The chains on this disk, own and others', as flows see them: files that are the truth, and the hold state that the index keeps of them.
+ * Rules are those of docs/chain.md; section numbers below are its own.
+ */
+import type { SignedHead } from '../chain/entry-head.ts';
+import type { Form } from '../chain/forms.ts';
+import type { Link, Position } from '../chain/position.ts';
+import type { UnsatisfiedReason } from '../chain/statement.ts';
+import type { AgentId, ChunkId } from '../core/ids.ts';
+import type { RecordBody } from '../log/record-body.ts';
+
+/** One entry. `body` is undefined where only the header is here (kinds 2, 3 and 5). */
+export interface ChainEntry {
+  readonly head: SignedHead;
+  readonly body: Uint8Array | undefined;
+}
+
+/** Counts and numbers of one shard at this store (3.2, 3.5). */
+export interface ShardState {
+  readonly shard: number;
+  /** The last seq up to which all hold bodies of the shard are here and applied. */
+  readonly applied: number;
+  readonly whole: number;
+  readonly wanted: number;
+  readonly lost: number;
+  readonly unreadable: number;
+}
+
+/** What an owner's present card and the takeovers taken here say. */
+export interface OwnerKeys {
+  readonly agent: AgentId;
+  /** The newest incarnation that a card names. */
+  readonly incarnation: number;
+  /** The log key of an incarnation; undefined where no card is known. */
+  readonly signPublicKey: (incarnation: number) => Uint8Array | undefined;
+}
+
+/** A frozen end of a chain that is not on the trail (9.2). */
+export interface Branch {
+  readonly agent: AgentId;
+  /** Its last entry. */
+  readonly tip: Position;
+  /** The last entry that it shares with the trail; undefined for none. */
+  readonly base: Position | undefined;
+}
+
+/** Forms of one add entry, by their positions in its body, ascending. */
+export interface FormsOfEntry {
+  readonly seq: number;
+  readonly positions: readonly number[];
+}
+
+export interface Chains {
+  agents(): readonly AgentId[];
+  /** The end of the chain that is followed here. It is durable. */
+  position(agent: AgentId): Position | undefined;
+  /** The position at a seq of the trail; undefined beyond its ends. */
+  positionAt(agent: AgentId, seq: number): Position | undefined;
+  /** Whether the trail that is followed here has exactly this position. */
+  isOnTrail(agent: AgentId, position: Position): boolean;
+  /** Entries after a seq and up to another one, in order. E_INTEGRITY names the file where one is damaged. */
+  entries(
+    agent: AgentId,
+    options?: { readonly afterSeq?: number; readonly untilSeq?: number },
+  ): AsyncIterable<ChainEntry>;
+  body(agent: AgentId, seq: number): Promise<Uint8Array | undefined>;
+  shards(agent: AgentId): readonly ShardState[];
+  /**
+   * Takes entries of another owner, in order, each behind the one before it, verified here (3.1, 3.2). Entries that are here already are passed over when
+   * they are the same. Durable and applied when it resolves. E_FORK with proof, E_DENIED, E_INTEGRITY, E_ROLLBACK for an older incarnation beyond the base.
+   */
+  take(owner: OwnerKeys, entries: readonly ChainEntry[]): Promise<Position>;
+  /** Takes bodies of hold entries whose headers are here. Durable and applied when it resolves. E_INTEGRITY for another digest; E_NO_SPACE by 3.3. */
+  takeBodies(agent: AgentId, bodies: readonly { readonly seq: number; readonly body: Uint8Array }[]): Promise<void>;
+  /** Seqs of a shard's hold entries whose bodies are not here, ascending. */
+  missingBodies(agent: AgentId, shard: number, limit: number): readonly number[];
+  /** First forms of held ids that are not satisfied, in order of their added seq (11.4). `afterSeq` pages. */
+  unsatisfied(agent: AgentId, shard: number, afterSeq: number, entriesMax: number): readonly FormsOfEntry[];
+  /** The list of 5.1: sorted by id; undefined above `idsMax`. */
+  unsatisfiedList(
+    agent: AgentId,
+    shard: number,
+    idsMax: number,
+  ): readonly { readonly id: ChunkId; readonly reason: UnsatisfiedReason }[] | undefined;
+  /** Forms of an add entry at the given positions; all of them when none are given. */
+  forms(agent: AgentId, seq: number, positions?: readonly number[]): readonly Form[];
+  /** Listed forms of each id in any shard of the owner; empty where it is not held. Positions match `ids`. */
+  heldForms(agent: AgentId, ids: readonly ChunkId[]): readonly (readonly Form[])[];
+  /** 1 where the id is held in the shard. */
+  isHeld(agent: AgentId, shard: number, ids: readonly ChunkId[]): Uint8Array;
+  branches(agent?: AgentId): readonly Branch[];
+  /** Files or entries that could not be read, for findings: message, since. */
+  problems(): readonly { readonly agent: AgentId; readonly message: string }[];
+}
+
+/** The own chain's single writer (2.4). */
+export interface OwnChain {
+  readonly agent: AgentId;
+  position(): Position | undefined;
+  positionAt(seq: number): Position | undefined;
+  /** The shard of a root; E_NOT_FOUND when settings have none yet. */
+  shardOf(root: string): number | undefined;
+  /**
+   * Has forms held in the shard from the next durable moment on. What is held already with that form changes nothing. Resolves when the forms are in the
+   * file or in memory (at most 4096), not when they are durable.
+   */
+  add(shard: number, forms: readonly Form[]): Promise<void>;
+  /** Everything added so far is durable and applied to the index when it resolves. */
+  sync(): Promise<void>;
+  /** Appends a sealed record of the shard; it and everything before it is durable and applied when it resolves (2.1). The link is a snapshot's id. */
+  append(body: RecordBody, shard?: number): Promise<Position>;
+  /** One turn of 2.9: marks, appends and applies. Ids that are claimed or were added after the walk are skipped. Answers how many were released. */
+  release(shard: number, ids: AsyncIterable<ChunkId> | Iterable<ChunkId>, walkedSeq: number): Promise<number>;
+  /** Appends in the clear: takeover, drop branch. */
+  appendClear(kind: number, body: Uint8Array, shard?: number): Promise<Position>;
+  link(seq: number): Link | undefined;
+}
