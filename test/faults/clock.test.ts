@@ -22,7 +22,7 @@ faultTest(
       });
       scene.vault.acknowledge(roots[0]?.snapshot);
       scene.acknowledged.push({ entry: scene.vault.journal.last!, level: 'local' });
-      await edgestoreJson(['gc', ...scene.at], { env });
+      await edgestoreJson(['scrub', '--all', ...scene.at], { env });
       expect(scene.brokenBeliefs(), shift).toEqual([]);
     }
     await scene.everythingRestores('after clocks that jumped');
