@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import {
   dataDirAt,
   EdgeError,
+  encodeSlotRemoval,
   loadSodium,
   openVaultDescriptor,
   parseRecoverySheet,
@@ -286,7 +287,8 @@ describe('agents over real HTTPS', () => {
     const holder = [dcA, dcB].find((m) => m.home.engine.logs.head(self) !== undefined)!;
     const address = `https://127.0.0.1:${holder.port}`;
     const recovery = await openPeerRecovery({ address, keys, adminSeed: sheet.adminSeed, tls }, { sodium });
-    expect((await recovery.slots()).length).toBeGreaterThanOrEqual(2);
+    // The stored key's slot stays on its machine; the recovery slot is everywhere.
+    expect((await recovery.slots()).length).toBe(1);
     expect((await recovery.heads()).find((one) => one.agent === self)?.head.seq).toBe(shop.home.engine.log.head()!.seq);
     const records: Uint8Array[] = [];
     for await (const record of recovery.records(self)) records.push(record);
@@ -338,13 +340,25 @@ describe('agents over real HTTPS', () => {
     // From an agent that has not heard of it.
     await dcB.home.peers.link(dcA.home.engine.identity.agentId)!.sendSlots([bytes]);
     expect(slotAt(dcA)).toBe(false);
-    // A recovery slot is never given up for another agent, nor the one that a machine needs to start.
-    const kept = async (machine: Machine) => (await run<{ slots: { id: string }[] }>(machine, 'key.list')).data.slots;
-    const before = await kept(dcA);
-    const all = before.map(({ id }) => id);
-    await shop.home.peers.link(dcA.home.engine.identity.agentId)!.removeSlots(all);
-    const { data: list } = await run<{ slots: { type: string }[] }>(dcA, 'key.list');
-    expect(list.slots.map((slot) => slot.type).sort()).toEqual(expect.arrayContaining(['keyfile', 'recovery']));
+    // Nobody but the admin removes a slot, and the recovery slot is removed by nobody.
+    const { sodium, vault } = dcA.home.engine;
+    const before = dcA.home.slots.all().map(({ slot }) => slot.slotId);
+    const marks = (seed: Uint8Array) =>
+      before.map((slotId) => encodeSlotRemoval(sodium, { vaultId: vault.vaultId, slotId, timeS: 1 }, seed));
+    const refused = await dcA.home.slots.learn({ removals: marks(new Uint8Array(32).fill(5)) });
+    expect(refused.map(({ code }) => code)).toEqual(before.map(() => 'E_INTEGRITY'));
+    expect(dcA.home.slots.all().map(({ slot }) => slot.slotId)).toEqual(before);
+    const recovery = dcA.home.slots.all().find(({ slot }) => slot.type === 'recovery')!.slot.slotId;
+    expect((await errorOf(run(shop, 'key.remove', { slot: recovery }))).code).toBe('E_USAGE');
+    // A stored key is of one machine: its slot is not at the others, and an agent without the admin key adds such slots only.
+    const { data: list } = await run<{ slots: { type: string; scope: string }[] }>(dcA, 'key.list');
+    expect(list.slots.filter(({ scope }) => scope === 'local').length).toBe(1);
+    const { data: local } = await run<{ slot: string; scope: string }>(dcA, 'key.add', {
+      keyFile: join(folder, 'third.key'),
+    });
+    expect(local.scope).toBe('local');
+    await run(dcA, 'key.remove', { slot: local.slot });
+    expect(slotAt({ dir: dcA.dir })).toBe(false);
   });
 
   it('keeps what it owes while a peer is away, and sends it later', async () => {

@@ -5,8 +5,8 @@
 import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import {
-  type Clock,
   type Backing,
+  type Clock,
   createHeard,
   createRateLimiter,
   createReplicator,
@@ -38,10 +38,13 @@ import {
 import type { Config } from '../config/config.ts';
 import { type LoadConfigInput, type LoadedConfig, loadConfig } from '../config/load-config.ts';
 import { showConfig } from '../config/show-config.ts';
+import { type DescriptorMemory, openDescriptorMemory } from '../membership/descriptor-memory.ts';
 import type { InviterDeps } from '../membership/invite-peer.ts';
 import { openInvites } from '../membership/invites.ts';
-import { publishedSlots } from '../membership/removed-slots.ts';
+import { judgeVaultFiles } from '../membership/judge-vault-files.ts';
 import { openRoster, type Roster } from '../membership/roster.ts';
+import { openSlotStore, type SlotStore } from '../membership/slot-store.ts';
+import { createVaultSharing } from '../membership/vault-sharing.ts';
 import { type Withdrawn, withdrawSlots } from '../membership/withdraw-slots.ts';
 import { PROGRAM } from '../program.ts';
 import type { RunningAgent } from '../work/running-agent.ts';
@@ -77,6 +80,8 @@ export interface AgentHome {
   /** Buckets that chunks which are held here may lie in alone. */
   backing(owner: string): readonly Backing[];
   readonly inviter: InviterDeps;
+  readonly slots: SlotStore;
+  readonly descriptors: DescriptorMemory;
   /** Set in the agent's own process, once it runs. */
   readonly running: RunningAgent | undefined;
   /** Where others reach this agent, as far as the configuration says. */
@@ -178,6 +183,8 @@ async function assembleHome(
     openStores(config.stores, engine, { clock, random, limits, countsOf });
   let stores = storesOf(loaded.config);
   const { adminPublicKey } = vault;
+  const descriptors = openDescriptorMemory(engine, vaultKey, { warn });
+  const slots = await openSlotStore({ dataDir, sodium, vault: vault.vaultId, adminPublicKey, warn });
   const peers = await openRoster({
     dataDir,
     sodium,
@@ -188,6 +195,7 @@ async function assembleHome(
     peers: loaded.config.peers,
     program: PROGRAM,
     limits,
+    sharing: createVaultSharing(descriptors, slots),
     warn,
   });
   opened.push(peers);
@@ -199,7 +207,7 @@ async function assembleHome(
     ...peers.members().flatMap((member) => peers.link(member.agent)?.source ?? []),
     ...[...stores.values()].map((store) => store.source),
   ];
-  const slots = () => publishedSlots(dataDir);
+  const published = async () => slots.published().map(({ slot, bytes }) => ({ slotId: slot.slotId, bytes }));
   const cards = () =>
     peers.cards.all().map(({ card, bytes }) => ({ agent: card.agentId, incarnation: card.incarnation, bytes }));
   const adminSeed = () => readAdminSeed(engine);
@@ -223,7 +231,13 @@ async function assembleHome(
     get sources() {
       return sources();
     },
-    files: { descriptor: async () => engine.vaultBytes, slots, cards: async () => cards() },
+    files: {
+      descriptor: async () => descriptors.current().bytes,
+      slots: published,
+      cards: async () => cards(),
+      removals: async () => slots.removals().map(({ removal, bytes }) => ({ slotId: removal.slotId, bytes })),
+      mayReplace: judgeVaultFiles({ descriptors, slots, cards: peers.cards, warn }),
+    },
     peers,
     policy: () => ownerPolicy(loaded.config),
     coldStores: () => coldStoresOf(loaded.config),
@@ -254,6 +268,7 @@ async function assembleHome(
     endRelearning(index.kv, [...stores.keys(), ...holders.map(({ target }) => target)]);
   }
   endRelearningOf();
+  const toldOfRemovals = new Map<string, string>();
   const listeners: (() => void)[] = [];
   let running: RunningAgent | undefined;
   let boundPort: number | undefined;
@@ -291,8 +306,8 @@ async function assembleHome(
       invites: openInvites(dataDir),
       adminSeed,
       vaultKey: async () => vaultKey,
-      vaultDescriptor: async () => engine.vaultBytes,
-      slots: async () => (await slots()).map((slot) => slot.bytes),
+      vaultDescriptor: async () => descriptors.current().bytes,
+      slots: async () => slots.published().map(({ bytes }) => bytes),
     },
     get running() {
       return running;
@@ -301,7 +316,9 @@ async function assembleHome(
       return advertisedAddresses(loaded.config.agent, boundPort);
     },
     adminSeed,
-    withdrawSlots: (signal) => withdrawSlots({ dataDir, kv: index.kv, peers, stores }, signal),
+    slots,
+    descriptors,
+    withdrawSlots: (signal) => withdrawSlots({ slots, peers, stores, told: toldOfRemovals }, signal),
     async reload() {
       const next = loadConfig(input.place);
       const nextStores = storesOf(next.config);

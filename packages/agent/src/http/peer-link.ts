@@ -1,12 +1,11 @@
 /** The peer protocol as flows call it: `PeerLink` over HTTPS. */
 import {
   ByteReader,
-  type ChainEntry,
   CHUNK_SEALED_BYTES_MAX,
+  type ChainEntry,
   type ChunkId,
   EdgeError,
   type EntryBodies,
-  fromHex,
   HEAD_BYTES,
   isEdgeError,
   type Member,
@@ -42,12 +41,7 @@ import {
 import { decodeFrameStream, encodeFrameEnd, encodeFrameItem } from './frame-stream.ts';
 import { encodeIds, IDS_MAX } from './id-list.ts';
 import type { PeerConnection } from './peer-connection.ts';
-import {
-  decodeLocations,
-  decodeVerifyReply,
-  encodeParts,
-  encodeVerifyRequest,
-} from './peer-wire.ts';
+import { decodeLocations, decodeVerifyReply, encodeParts, encodeVerifyRequest } from './peer-wire.ts';
 
 /** Frames of one fetch, in bytes: a request that is broken off loses no more than this. */
 const FETCH_BYTES_MAX = 64 * 1024 * 1024;
@@ -166,9 +160,6 @@ export function createPeerLink(deps: PeerLinkDeps): PeerLink {
     },
 
     state: async (signal) => decodeState(await call('GET', '/peer/1/state', STATE_BYTES_MAX, undefined, signal)),
-
-    removeSlots: async (slotIds, signal) =>
-      void (await call('POST', '/peer/1/slots/removed', 16, encodeParts(slotIds.map((id) => fromHex(id, 16))), signal)),
 
     sendSlots: async (slots, signal) => void (await call('POST', '/peer/1/slots', 16, encodeParts(slots), signal)),
 

@@ -23,13 +23,11 @@ import { acceptHello, encodeHello, HELLO_BYTES_MAX } from './hello.ts';
 import { decodeIds, ID_LIST_BYTES_MAX } from './id-list.ts';
 import type { PeerService } from './peer-service.ts';
 import {
-  decodeSlotIds,
   decodeSlots,
   decodeVerifyRequest,
   encodeLocations,
   encodeParts,
   encodeVerifyReply,
-  SLOT_IDS_BYTES_MAX,
   SLOTS_BYTES_MAX,
 } from './peer-wire.ts';
 import { sendBytes, sendStream } from './respond.ts';
@@ -110,16 +108,6 @@ export const PEER_ROUTES: ReadonlyMap<string, PeerRoute> = new Map<string, PeerR
       },
     },
   ],
-  [
-    'POST /peer/1/slots/removed',
-    {
-      access: 'member',
-      run: async ({ message, response }, service) => {
-        await service.removeSlots(decodeSlotIds(await readBody(message, SLOT_IDS_BYTES_MAX)));
-        sendBytes(response, new Uint8Array(0));
-      },
-    },
-  ],
 ]);
 
 async function hello({ message, response, member, pin }: PeerRequest, service: PeerService): Promise<void> {
@@ -137,7 +125,10 @@ async function hello({ message, response, member, pin }: PeerRequest, service: P
 
 async function recover({ message, response, pin }: PeerRequest, service: PeerService): Promise<void> {
   const answer = await service.recover(await readBody(message, 1024), pin);
-  sendBytes(response, encodeParts([answer.vault, encodeParts(answer.slots), encodeParts(answer.cards)]));
+  sendBytes(
+    response,
+    encodeParts([answer.vault, encodeParts(answer.slots), encodeParts(answer.cards), encodeParts(answer.removals)]),
+  );
 }
 
 async function statement({ message, response, query }: PeerRequest, service: PeerService): Promise<void> {

@@ -52,8 +52,6 @@ export interface PeerService {
   state(): Promise<PeerState>;
   slots(): Promise<readonly Uint8Array[]>;
   addSlots(slots: readonly Uint8Array[]): Promise<void>;
-  /** Ids of slots that a member removed. */
-  removeSlots(slotIds: readonly string[]): Promise<void>;
   /** An invited machine; `clientPin` is of the key that the connection proved. */
   join(request: Uint8Array, clientPin: string, remoteAddress: string): Promise<Uint8Array>;
   /** This agent's admin-signed card: how a machine under recovery knows that it speaks to a member. */
@@ -72,5 +70,6 @@ export interface WantedPage {
 export interface RecoveryAnswer {
   readonly vault: Uint8Array;
   readonly slots: readonly Uint8Array[];
+  readonly removals: readonly Uint8Array[];
   readonly cards: readonly Uint8Array[];
 }

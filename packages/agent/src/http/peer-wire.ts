@@ -3,15 +3,14 @@ import {
   ByteReader,
   ByteWriter,
   formatError,
-  toHex,
+  SHARED_SLOTS_MAX,
+  SLOT_BYTES,
   type VerifiedBytes,
 } from '@edgestore/engine';
 import { encodeIds, IDS_MAX, readIds } from './id-list.ts';
 
-export const SLOTS_MAX = 256;
-const SLOT_BYTES_MAX = 4096;
-const REMOVED_SLOTS_MAX = 4096;
-export const SLOT_IDS_BYTES_MAX = 4 + REMOVED_SLOTS_MAX * (4 + 16);
+export const SLOTS_MAX = SHARED_SLOTS_MAX;
+const SLOT_BYTES_MAX = SLOT_BYTES;
 export const SLOTS_BYTES_MAX = 4 + SLOTS_MAX * (4 + SLOT_BYTES_MAX);
 
 /** For each id u32 sealed length (0: not here) ‖ u32 key id */
@@ -101,11 +100,4 @@ export function decodeSlots(bytes: Uint8Array): Uint8Array[] {
   const slots = decodeParts(bytes, 'slots', SLOT_BYTES_MAX);
   if (slots.length > SLOTS_MAX) throw formatError('slots', `${slots.length} slots`);
   return slots;
-}
-
-export function decodeSlotIds(bytes: Uint8Array): string[] {
-  const ids = decodeParts(bytes, 'slot ids', 16);
-  if (ids.length > REMOVED_SLOTS_MAX || ids.some((id) => id.length !== 16))
-    throw formatError('slot ids', `${ids.length} of them, or one that is none`);
-  return ids.map((id) => toHex(id));
 }

@@ -90,7 +90,6 @@ function memoryService(chunks = new Map<string, Uint8Array>()): PeerService & { 
     state: async () => ({ positions: [], branches: [], slots: [SLOT] }),
     slots: never,
     addSlots: never,
-    removeSlots: never,
     join: never,
     ownCard: never,
     challenge: never,
@@ -282,7 +281,9 @@ describe('the peer protocol over real TLS', () => {
       client,
     );
     open.push(connection);
-    const error = await errorOf(connection.bytes({ method: 'POST', path: `/peer/1/frames?owner=${OWNER}`, body, limit: 1000 }));
+    const error = await errorOf(
+      connection.bytes({ method: 'POST', path: `/peer/1/frames?owner=${OWNER}`, body, limit: 1000 }),
+    );
     expect(error.code).toBe('E_FORMAT');
     expect((await linkTo(port).state()).slots).toEqual([SLOT]);
   });
@@ -295,7 +296,12 @@ describe('the peer protocol over real TLS', () => {
     );
     open.push(connection);
     const error = await errorOf(
-      connection.bytes({ method: 'POST', path: `/peer/1/entries?owner=${OWNER}`, body: Buffer.alloc(40_000_000), limit: 1000 }),
+      connection.bytes({
+        method: 'POST',
+        path: `/peer/1/entries?owner=${OWNER}`,
+        body: Buffer.alloc(40_000_000),
+        limit: 1000,
+      }),
     );
     // The refusal may arrive, or the broken pipe first.
     expect(['E_LIMIT', 'E_STORE']).toContain(error.code);

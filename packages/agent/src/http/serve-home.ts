@@ -1,23 +1,20 @@
 /** The peer protocol answered from an opened data dir. */
 import {
   CHUNK_SEALED_BYTES_MAX,
-  createHolder,
   type ChainEntry,
-  decodeSlot,
+  createHolder,
   EdgeError,
-  isHoldKind,
-  type Member,
   type Holder,
   hashPlaintextsInWorkers,
   identifyInWorkers,
+  isHoldKind,
+  type Member,
   type OutgoingFrame,
   type OwnerKeys,
-  writeFileDurably,
 } from '@edgestore/engine';
 import type { AgentHome } from '../home/agent-home.ts';
 import { admitPeer } from '../membership/invite-peer.ts';
 import { createRecoveryAccess } from '../membership/recovery-access.ts';
-import { publishedSlots, removedSlots, removeSlotsForOthers } from '../membership/removed-slots.ts';
 import type { FrameItem } from './frame-stream.ts';
 import type { PeerService } from './peer-service.ts';
 
@@ -33,7 +30,7 @@ export function serveHome(
 ): ServedHome {
   const { onHeld, onMembers } = on;
   const { engine, peers } = home;
-  const { sodium, keys, index, chains, chunks, identity, dataDir } = engine;
+  const { sodium, keys, index, chains, chunks, identity } = engine;
   const holder = createHolder({
     sodium,
     vault: keys.vaultId,
@@ -52,9 +49,7 @@ export function serveHome(
     agent: member.agent,
     incarnation: member.incarnation,
     signPublicKey: (incarnation) =>
-      incarnation === member.incarnation
-        ? member.signPublicKey
-        : peers.cards.signPublicKey(member.agent, incarnation),
+      incarnation === member.incarnation ? member.signPublicKey : peers.cards.signPublicKey(member.agent, incarnation),
   });
   const recovery = createRecoveryAccess({
     sodium,
@@ -145,19 +140,13 @@ export function serveHome(
         return position === undefined ? [] : [{ agent, position }];
       }),
       branches: chains.branches(),
-      slots: (await publishedSlots(dataDir)).map((slot) => slot.slotId),
+      slots: home.slots.published().map(({ slot }) => slot.slotId),
     }),
-    slots: async () => (await publishedSlots(dataDir)).map((slot) => slot.bytes),
+    slots: async () => home.slots.published().map(({ bytes }) => bytes),
     addSlots: async (slots) => {
-      const published = (await publishedSlots(dataDir)).map((slot) => slot.slotId);
-      const known = new Set([...published, ...(await removedSlots(dataDir))]);
-      for (const bytes of slots) {
-        const slot = decodeSlot(bytes);
-        if (slot.vaultId !== keys.vaultId) throw new EdgeError('E_DENIED', 'a key slot of another vault');
-        if (!known.has(slot.slotId)) await writeFileDurably(dataDir.slotFile(slot.slotId), bytes, 0o600);
-      }
+      // One that is refused must not stop the caller's replication. Its hello shows the same slots, and warns of those.
+      await home.slots.learn({ slots });
     },
-    removeSlots: (slotIds) => removeSlotsForOthers(sodium, dataDir, slotIds),
     join: async (request, clientPin, remoteAddress) => {
       const answer = await admitPeer(request, clientPin, remoteAddress, home.inviter);
       onMembers();
@@ -172,8 +161,9 @@ export function serveHome(
     recover: async (proof, clientPin) => {
       recovery.prove(clientPin, proof);
       return {
-        vault: engine.vaultBytes,
-        slots: (await publishedSlots(dataDir)).map((slot) => slot.bytes),
+        vault: home.descriptors.current().bytes,
+        slots: home.slots.published().map(({ bytes }) => bytes),
+        removals: home.slots.removals().map(({ bytes }) => bytes),
         cards: peers.cards.all().map((one) => one.bytes),
       };
     },
@@ -184,7 +174,10 @@ export function serveHome(
 /** Repair of a dead owner's data among holders will let others send too; until then only the owner may. */
 function requireOwner(caller: Member, owner: string): void {
   if (caller.agent === owner) return;
-  throw new EdgeError('E_DENIED', `agent ${caller.agent.slice(0, 8)} may not send what belongs to ${owner.slice(0, 8)}`);
+  throw new EdgeError(
+    'E_DENIED',
+    `agent ${caller.agent.slice(0, 8)} may not send what belongs to ${owner.slice(0, 8)}`,
+  );
 }
 
 async function* outgoing(frames: AsyncIterable<FrameItem>): AsyncGenerator<OutgoingFrame> {

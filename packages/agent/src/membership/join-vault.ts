@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import {
   type AgentIdentity,
   beginChain,
+  bytesEqual,
   type Clock,
   createDataDir,
   createSlot,
@@ -27,6 +28,7 @@ import {
   toEdgeError,
   toHex,
   verifyCard,
+  verifySlot,
   writeFileDurably,
 } from '@edgestore/engine';
 import { openPeerConnection } from '../http/peer-connection.ts';
@@ -113,25 +115,31 @@ export async function joinVault(
   if (descriptor.vaultId !== token.vault)
     throw new EdgeError('E_DENIED', 'the inviting agent answered for another vault than the token names');
   const cards = answer.cards.map((bytes) => ({ bytes, card: verifyCard(sodium, bytes, descriptor.adminPublicKey) }));
+  const slots = answer.slots.map((bytes) => ({
+    slotId: verifySlot(sodium, bytes, descriptor.adminPublicKey, descriptor.vaultId).slotId,
+    bytes,
+  }));
   const own = cards.find(({ card }) => card.agentId === identity.agentId)?.card;
   const inviter = cards.find(({ card }) => toHex(card.tlsSpkiSha256) === token.pin)?.card;
   if (
     own === undefined ||
     inviter === undefined ||
     toHex(own.tlsSpkiSha256) !== clientPin ||
-    own.vaultId !== token.vault
+    !bytesEqual(own.signPublicKey, publicKeyOf(sodium, identity.signSeed)) ||
+    own.incarnation !== identity.incarnation ||
+    cards.some(({ card }) => card.vaultId !== token.vault)
   ) {
     throw new EdgeError('E_INTEGRITY', 'the inviting agent answered without a right card for this machine');
   }
 
   await createDataDir(dataDir);
-  for (const slot of answer.slots) await writeFileDurably(dataDir.slotFile(toHex(slot.subarray(12, 28))), slot, 0o600);
+  for (const { slotId, bytes } of slots) await writeFileDurably(dataDir.slotFile(slotId), bytes, 0o600);
   if (input.storeKey) {
     const secret = random(32);
     const slot = await createSlot(
       sodium,
       { type: 'keyfile', secret },
-      { vaultId: token.vault, label: `${identity.name.slice(0, 20)} stored`, vaultKey },
+      { vaultId: token.vault, label: 'stored in the data dir', scope: 'local', vaultKey },
       random,
     );
     await writeFileDurably(dataDir.slotFile(slot.slotId), slot.bytes, 0o600);

@@ -1,6 +1,7 @@
 /** A peer as a place to recover from: found by address, believed because the vault's admin signed the key that it shows. */
 import { connect } from 'node:tls';
 import {
+  CARD_BYTES_MAX,
   EdgeError,
   errnoOf,
   formatError,
@@ -8,15 +9,16 @@ import {
   proveRecovery,
   publicKeyOf,
   type RecoverySource,
+  SLOT_REMOVAL_BYTES,
   type Sodium,
   toHex,
   type VaultBaseKeys,
   verifyCard,
 } from '@edgestore/engine';
+import { ENTRIES_BYTES_MAX } from '../http/chain-wire.ts';
 import { openPeerConnection, type PeerConnection, parseAddress } from '../http/peer-connection.ts';
 import { createPeerSource, fetchEntries } from '../http/peer-link.ts';
-import { ENTRIES_BYTES_MAX } from '../http/chain-wire.ts';
-import { decodeParts } from '../http/peer-wire.ts';
+import { decodeParts, decodeSlots } from '../http/peer-wire.ts';
 import { TLS_OPTIONS } from '../http/pinned-connection.ts';
 import { peerPin } from '../http/spki-pin.ts';
 import type { TlsIdentity } from '../http/tls-certificate.ts';
@@ -75,13 +77,14 @@ export async function openPeerRecovery(
       limit: ANSWER_BYTES_MAX,
       ...withSignal,
     });
-    const [vault, slots, cards] = decodeParts(answer, 'recovery answer', ANSWER_BYTES_MAX);
-    if (vault === undefined || slots === undefined || cards === undefined)
-      throw formatError('recovery answer', 'it has not three parts');
+    const [vault, slots, cards, removals] = decodeParts(answer, 'recovery answer', ANSWER_BYTES_MAX);
+    if (vault === undefined || slots === undefined || cards === undefined || removals === undefined)
+      throw formatError('recovery answer', 'it has not four parts');
     return recoveryOf(connection, pin, card.name, {
       vault,
-      slots: decodeParts(slots, 'slots', 4096),
-      cards: decodeParts(cards, 'cards', 64 * 1024),
+      slots: decodeSlots(slots),
+      removals: decodeParts(removals, 'removal marks', SLOT_REMOVAL_BYTES),
+      cards: decodeParts(cards, 'cards', CARD_BYTES_MAX),
     });
   } catch (error) {
     connection.close();
@@ -93,7 +96,12 @@ function recoveryOf(
   connection: PeerConnection,
   pin: string,
   name: string,
-  held: { readonly vault: Uint8Array; readonly slots: readonly Uint8Array[]; readonly cards: readonly Uint8Array[] },
+  held: {
+    readonly vault: Uint8Array;
+    readonly slots: readonly Uint8Array[];
+    readonly removals: readonly Uint8Array[];
+    readonly cards: readonly Uint8Array[];
+  },
 ): PeerRecovery {
   const source = createPeerSource(connection, (_, run) => run());
   return {
@@ -103,6 +111,7 @@ function recoveryOf(
     source,
     vaultDescriptor: async () => held.vault,
     slots: async () => held.slots,
+    slotRemovals: async () => held.removals,
     cards: async () => held.cards,
     has: async (ids, signal) =>
       Uint8Array.from(await source.locate(ids, signal), (address) => (address === undefined ? 0 : 1)),

@@ -28,6 +28,7 @@ import {
   publicKeyOf,
   type RandomBytes,
   recoveryProofPublicKey,
+  type SlotScope,
   type SlotSecret,
   sealAdminSeed,
   toEdgeError,
@@ -131,14 +132,18 @@ async function writeVault(vault: NewVault, { clock, random, beforeCommit }: Make
   const nowNs = clock.nowNs();
 
   const slots: { id: string; type: string; label: string }[] = [];
-  const addSlot = async (secret: SlotSecret, label: string): Promise<void> => {
-    const slot = await createSlot(sodium, secret, { vaultId, label, vaultKey }, random);
+  const addSlot = async (secret: SlotSecret, label: string, scope: SlotScope = 'shared'): Promise<void> => {
+    const slot = await createSlot(sodium, secret, { vaultId, label, scope, vaultKey, adminSeed }, random);
     await writeFileDurably(dir.slotFile(slot.slotId), slot.bytes);
     slots.push({ id: slot.slotId, type: secret.type, label });
   };
   await addSlot({ type: 'recovery', secret: adminSeed }, 'recovery sheet');
   if (vault.storedKey)
-    await addSlot({ type: 'keyfile', secret: createKeyFile(dir.storedKeyFile, random) }, 'stored in the data dir');
+    await addSlot(
+      { type: 'keyfile', secret: createKeyFile(dir.storedKeyFile, random) },
+      'stored in the data dir',
+      'local',
+    );
   if (vault.keyFile !== undefined) {
     const secret = existsSync(vault.keyFile) ? readKeyFile(vault.keyFile) : createKeyFile(vault.keyFile, random);
     await addSlot({ type: 'keyfile', secret }, 'key file');

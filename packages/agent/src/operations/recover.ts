@@ -83,7 +83,10 @@ const input = z.object({
   from: z.array(z.string()).min(1, '--from is missing'),
   recovery: z.string(),
   agent: z.string().optional(),
-  branch: z.string().regex(/^[0-9a-fA-F]{4,64}$/, 'at least 4 hex digits of the link of a branch’s end').optional(),
+  branch: z
+    .string()
+    .regex(/^[0-9a-fA-F]{4,64}$/, 'at least 4 hex digits of the link of a branch’s end')
+    .optional(),
   endpoint: z.string().optional(),
   region: z.string().optional(),
   readOnly: z.boolean().default(false),
@@ -215,7 +218,7 @@ async function storeKey(
   const slot = await createSlot(
     sodium,
     { type: 'keyfile', secret },
-    { vaultId: plan.descriptor.vaultId, label, vaultKey: sheet.vaultKey },
+    { vaultId: plan.descriptor.vaultId, label, scope: 'local', vaultKey: sheet.vaultKey },
     random,
   );
   await writeFileDurably(dir.slotFile(slot.slotId), slot.bytes);

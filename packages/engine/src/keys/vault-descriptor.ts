@@ -172,7 +172,7 @@ function decodeVaultDescriptor(map: CborMap): VaultDescriptor {
 function verifyMac(sodium: Sodium, covered: Uint8Array, trailer: Uint8Array, macKey: Uint8Array): void {
   if (!sodium.memcmp(macOf(sodium, covered, macKey), trailer.subarray(0, MAC_BYTES))) {
     throw new EdgeError('E_INTEGRITY', 'the vault descriptor is damaged or of another vault: its MAC does not verify', {
-      hint: 'Take vault.edge from another store of the vault, or from the bucket.',
+      hint: 'Bring the file back from a copy of the data dir, or take it from another agent or the bucket.',
     });
   }
 }
@@ -184,7 +184,7 @@ function verifySignature(sodium: Sodium, covered: Uint8Array, trailer: Uint8Arra
       'E_INTEGRITY',
       'the vault descriptor is damaged or of another vault: its signature does not verify',
       {
-        hint: 'Take vault.edge from another store of the vault, or from the bucket.',
+        hint: 'Bring the file back from a copy of the data dir, or take it from another agent or the bucket.',
       },
     );
   }

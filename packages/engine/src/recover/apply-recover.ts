@@ -69,6 +69,7 @@ async function writeLife(
   const { plan, life, site, tls, addresses } = input;
   const { keys } = plan;
   for (const { slotId, bytes } of plan.slots) await writeFileDurably(dir.slotFile(slotId), bytes);
+  for (const { slotId, bytes } of plan.slotRemovals) await writeFileDurably(dir.slotRemovalFile(slotId), bytes);
   for (const { card, bytes } of plan.cards) await writeFileDurably(dir.cardFile(card.agentId, card.incarnation), bytes);
   await writeFileDurably(dir.adminFile, sealAdminSeed(sodium, keys, plan.adminSeed, random));
 

@@ -111,6 +111,7 @@ export async function openBucketRecovery(
       });
     },
     slots: async (stop) => (await files.slots(stop)).map(({ bytes }) => bytes),
+    slotRemovals: async (stop) => (await files.slotRemovals(stop)).map(({ bytes }) => bytes),
     cards: async (stop) => (await files.cards(stop)).map(({ bytes }) => bytes),
     entries,
   };

@@ -68,6 +68,7 @@ export async function planRecover(input: RecoverInput, deps: RecoverDeps, signal
     snapshots,
     gaps,
     slots: vault.slots,
+    slotRemovals: vault.slotRemovals,
     cards: vault.cards,
     trail,
     sideChains,

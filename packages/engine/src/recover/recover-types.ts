@@ -105,6 +105,7 @@ export interface RecoverPlan {
   /** What the sources lack of them; empty when everything can come back. */
   readonly gaps: readonly RecoverGap[];
   readonly slots: readonly { readonly slotId: string; readonly bytes: Uint8Array }[];
+  readonly slotRemovals: readonly { readonly slotId: string; readonly bytes: Uint8Array }[];
   readonly cards: readonly VerifiedCard[];
   /** The chosen chain from its first entry on. */
   readonly trail: readonly GatheredEntry[];

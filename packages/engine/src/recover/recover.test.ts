@@ -16,8 +16,9 @@ import { type Card, encodeCard, verifyCard } from '../keys/card.ts';
 import { publicKeyOf } from '../keys/ed25519.ts';
 import { wrapGeneration } from '../keys/key-generation.ts';
 import { recoveryProofPublicKey } from '../keys/recovery-proof.ts';
+import { encodeSlotRemoval } from '../keys/slot-removal.ts';
 import { createSlot } from '../keys/unlock.ts';
-import { encodeVaultDescriptor } from '../keys/vault-descriptor.ts';
+import { encodeVaultDescriptor, openVaultDescriptor } from '../keys/vault-descriptor.ts';
 import { parseBucketKey } from '../store/bucket/bucket-layout.ts';
 import { openBucketPacks } from '../store/bucket/bucket-packs.ts';
 import { openBucketVault } from '../store/bucket/bucket-vault.ts';
@@ -26,6 +27,7 @@ import { type EntrySpool, openEntrySpool } from '../store/chains/entry-spool.ts'
 import { scanChainFile } from '../store/chains/scan-chain-file.ts';
 import { dataDirAt } from '../store/data-dir.ts';
 import { createMemoryObjectStore } from '../store/objects/memory.ts';
+import { fixtureDescriptor } from '../testing/descriptor-fixture.ts';
 import { makePack } from '../testing/make-pack.ts';
 import { createMemoryChain, type MemoryChain } from '../testing/memory-chain.ts';
 import { createSeededRandom } from '../testing/seeded-random.ts';
@@ -99,7 +101,7 @@ async function newBucket(
   const slot = await createSlot(
     sodium,
     { type: 'recovery', secret: adminSeed },
-    { vaultId: vault, label: 'sheet', vaultKey },
+    { vaultId: vault, label: 'sheet', scope: 'shared', vaultKey, adminSeed },
     random,
   );
   await files.putSlot(slot.slotId, slot.bytes);
@@ -481,6 +483,66 @@ describe('what is not signed', () => {
     expect(recovered.agent.name).toBe('shop');
     expect(recovered.nextIncarnation).toBe(2);
     expect(warnings.length).toBeGreaterThanOrEqual(2);
+  });
+
+  it('nor a second log key of one incarnation: the first source counts, and the other card is named', async () => {
+    const agent = shop();
+    const first = await newBucket([agent]);
+    const second = await newBucket([agent]);
+    const card = verifyCard(sodium, agent.cards[0]!.bytes, publicKeyOf(sodium, adminSeed));
+    const twin = encodeCard(sodium, { ...card, number: 99, signPublicKey: random(32) }, adminSeed);
+    await openBucketVault(second, vault).putCard({ agent: agent.agentId, incarnation: 1 }, twin);
+    const recovered = await plan([first, second]);
+    expect(recovered.agent.signPublicKey).toEqual(card.signPublicKey);
+    expect(recovered.head).toEqual(agent.position());
+    expect(warnings.join()).toContain('have a different log key');
+  });
+
+  it('nor slots that the admin key did not sign, nor slots whose removal lies at any source', async () => {
+    const agent = shop();
+    const [one, two] = [await newBucket([agent]), await newBucket([agent])];
+    const slotOf = (seed: Uint8Array) =>
+      createSlot(
+        sodium,
+        { type: 'keyfile', secret: random(32) },
+        { vaultId: vault, label: '', scope: 'shared', vaultKey, adminSeed: seed },
+        random,
+      );
+    const [good, removed] = [await slotOf(adminSeed), await slotOf(adminSeed)];
+    const forged = await Promise.all(Array.from({ length: 300 }, () => slotOf(new Uint8Array(32))));
+    const files = openBucketVault(one, vault);
+    for (const { slotId, bytes } of [good, removed, ...forged]) await files.putSlot(slotId, bytes);
+    const removal = { vaultId: vault, slotId: removed.slotId, timeS: 1 };
+    await openBucketVault(two, vault).putSlotRemoval(removed.slotId, encodeSlotRemoval(sodium, removal, adminSeed));
+    const hidden = { ...removal, slotId: good.slotId };
+    await files.putSlotRemoval(good.slotId, encodeSlotRemoval(sodium, hidden, new Uint8Array(32)));
+    await files.putSlot(good.slotId, good.bytes);
+    const recovered = await plan([one, two]);
+    const ids = recovered.slots.map(({ slotId }) => slotId);
+    expect(ids).toContain(good.slotId);
+    expect(ids).not.toContain(removed.slotId);
+    expect(ids.length).toBe(3);
+    expect(recovered.slotRemovals.map(({ slotId }) => slotId)).toEqual([removed.slotId]);
+    expect(warnings.length).toBeLessThan(40);
+  });
+
+  it('the highest epoch of the descriptor counts, and a source that is behind is used all the same', async () => {
+    const agent = shop();
+    const [old, newer] = [await newBucket([agent]), await newBucket([agent])];
+    const bytes = await openBucketVault(old, vault).descriptor();
+    const first = { ...openVaultDescriptor(sodium, bytes!, vaultKey), bytes: bytes! };
+    const second = fixtureDescriptor(sodium, { vaultId: vault, vaultKey, adminSeed }, first);
+    await openBucketVault(newer, vault).putDescriptor(second.bytes);
+    for (const order of [
+      [old, newer],
+      [newer, old],
+    ]) {
+      const recovered = await plan(order);
+      expect(recovered.descriptor.epoch).toBe(2);
+      expect(recovered.keys.currentKeyId).toBe(2);
+      expect(recovered.head).toEqual(agent.position());
+      expect(recovered.gaps).toEqual([]);
+    }
   });
 
   it('damage in a segment is told, and what is whole is used', async () => {

@@ -9,6 +9,7 @@ import type { SealedSource } from '../core/ports/sealed-source.ts';
 import type { BeliefIndex } from '../ports/beliefs.ts';
 import type { Chains, OwnChain } from '../ports/chains.ts';
 import type { PutBack } from '../ports/put-back.ts';
+import type { VaultFileKind } from './put-vault-files.ts';
 
 /** What replication works with, whatever the target. */
 export interface ReplicateDeps {
@@ -36,6 +37,13 @@ export interface ReplicateDeps {
     descriptor(): Promise<Uint8Array>;
     slots(): Promise<readonly { readonly slotId: string; readonly bytes: Uint8Array }[]>;
     cards(): Promise<readonly { readonly agent: AgentId; readonly incarnation: number; readonly bytes: Uint8Array }[]>;
+    /** Marks of removed slots. */
+    removals?(): Promise<readonly { readonly slotId: string; readonly bytes: Uint8Array }[]>;
+    /**
+     * Learns from a file that lies in a bucket when it verifies and is newer than the one here. True when it may be replaced: it is older, or nobody
+     * signed it.
+     */
+    mayReplace?(kind: VaultFileKind, stored: Uint8Array, where: string): Promise<boolean>;
   };
   readonly progress?: ReportProgress;
 }

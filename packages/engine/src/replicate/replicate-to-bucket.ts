@@ -44,14 +44,7 @@ export interface BucketDeps extends ReplicateDeps {
   readonly index: ReplicateDeps['index'] & {
     readonly chunks: Pick<
       ChunkIndex,
-      | 'locate'
-      | 'addPack'
-      | 'addresses'
-      | 'packs'
-      | 'forgetPack'
-      | 'liftPackMarks'
-      | 'markPacks'
-      | 'settleLosses'
+      'locate' | 'addPack' | 'addresses' | 'packs' | 'forgetPack' | 'liftPackMarks' | 'markPacks' | 'settleLosses'
     >;
     readonly buckets: BucketIndex;
   };
@@ -94,7 +87,7 @@ export async function replicateToBucket(
       code: 'W_BUCKET_LOST',
       message: `${bucket.objects.label} lost ${compared.gone.length} pack(s) that were there; they are put again as far as copies are left`,
     });
-  await putVaultFiles(bucket.vault, deps, bucket.adminPublicKey, signal);
+  await putVaultFiles(bucket.vault, deps, signal);
 
   const writer = openBucketPackWriter({
     store: bucket.store,

@@ -44,6 +44,7 @@ export interface DataDir {
   readonly runDir: string;
   readonly socketFile: string;
   slotFile(slotId: string): string;
+  slotRemovalFile(slotId: string): string;
   cardFile(agent: AgentId, incarnation: number): string;
   packFile(pack: PackName): string;
 }
@@ -82,6 +83,7 @@ export function dataDirAt(path: string, options: { readonly packDir?: string | u
     runDir,
     socketFile: join(runDir, 'agent.sock'),
     slotFile: (slotId) => join(slotsDir, `${slotId}.slot`),
+    slotRemovalFile: (slotId) => join(slotsDir, `${slotId}.removed`),
     cardFile: (agent, incarnation) => join(cardsDir, `${agent}-${incarnation}.card`),
     packFile: (pack) => join(packDir, pack.slice(0, 2), `${pack}.pack`),
   };

@@ -1,7 +1,6 @@
 /** The vault descriptor of a data dir, and the memory that keeps it from going back to an older one. */
-import { open } from 'node:fs/promises';
 import type { Sodium } from '../codec/sodium.ts';
-import { EdgeError, errnoOf, isEdgeError, toEdgeError } from '../core/errors.ts';
+import { EdgeError, isEdgeError } from '../core/errors.ts';
 import type { ReportWarning } from '../core/ports/progress.ts';
 import {
   requireNotOlder,
@@ -14,6 +13,7 @@ import { DESCRIPTOR_BYTES_MAX, openVaultDescriptor } from '../keys/vault-descrip
 import type { VaultBaseKeys, VaultKeys } from '../keys/vault-keys.ts';
 import type { DataDir } from './data-dir.ts';
 import { writeFileDurably } from './durable-write.ts';
+import { readFileUpTo } from './read-file-up-to.ts';
 
 export interface OpenedDescriptor extends VerifiedDescriptor {
   readonly keys: VaultKeys;
@@ -30,7 +30,7 @@ export async function openDescriptorFile(
   deps: { readonly sodium: Sodium; readonly warn: ReportWarning },
 ): Promise<OpenedDescriptor> {
   const { sodium } = deps;
-  const bytes = await readBounded(dataDir.vaultFile, DESCRIPTOR_BYTES_MAX);
+  const bytes = await readFileUpTo(dataDir.vaultFile, DESCRIPTOR_BYTES_MAX);
   if (bytes === undefined) throw new EdgeError('E_INTEGRITY', `the vault descriptor is gone: ${dataDir.vaultFile}`);
   const opened = namingFile(dataDir.vaultFile, () => openVaultDescriptor(sodium, bytes, vaultKey));
   const found = { ...opened, bytes };
@@ -67,7 +67,7 @@ async function readSeen(
   keys: VaultKeys,
   { sodium, warn }: { readonly sodium: Sodium; readonly warn: ReportWarning },
 ): Promise<SeenEpoch | undefined> {
-  const bytes = await readBounded(dataDir.seenEpochFile, SEEN_EPOCH_BYTES);
+  const bytes = await readFileUpTo(dataDir.seenEpochFile, SEEN_EPOCH_BYTES);
   if (bytes === undefined) return undefined;
   try {
     return decodeSeenEpoch(sodium, keys, bytes);
@@ -78,27 +78,6 @@ async function readSeen(
       message: `${dataDir.seenEpochFile}: ${error.message}. It is made again from vault.edge, so an older vault.edge would not be noticed now`,
     });
     return undefined;
-  }
-}
-
-/** At most one byte more than the bound, so that a longer file is refused by whoever checks the length. Undefined when it is not there. */
-async function readBounded(path: string, bytesMax: number): Promise<Uint8Array | undefined> {
-  try {
-    const file = await open(path, 'r');
-    try {
-      const buffer = Buffer.alloc(bytesMax + 1);
-      let length = 0;
-      for (;;) {
-        const { bytesRead } = await file.read(buffer, length, buffer.length - length, length);
-        length += bytesRead;
-        if (bytesRead === 0 || length === buffer.length) return buffer.subarray(0, length);
-      }
-    } finally {
-      await file.close();
-    }
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return undefined;
-    throw toEdgeError(error, `reading ${path}`);
   }
 }
 

@@ -92,7 +92,6 @@ export async function openHolderFixture(path: string, options: HolderOptions): P
     sendFrames: (owner, frames) => around('frames', () => holder.receive(owner, counted(frames))),
     state: async () => ({ positions: [], branches: [], slots: [] }),
     sendSlots: async () => {},
-    removeSlots: async () => {},
     verify: (nonce, ids, of) => around('verify', () => holder.verify(nonce, ids, of)),
   };
   const fixture: HolderFixture = {

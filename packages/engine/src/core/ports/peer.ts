@@ -46,8 +46,6 @@ export interface PeerLink {
   state(signal?: AbortSignal): Promise<PeerState>;
   /** Hands over key slots (public files; each opens the vault key with a secret); the peer keeps those it lacks. */
   sendSlots(slots: readonly Uint8Array[], signal?: AbortSignal): Promise<void>;
-  /** Has the peer give up key slots that were removed, and never take them again. */
-  removeSlots(slotIds: readonly HexId[], signal?: AbortSignal): Promise<void>;
   /**
    * BLAKE2b-256 keyed with `nonce` (32 bytes) over each chunk, re-read from the medium for this call; undefined where the copy is absent or
    * damaged. With it the caller verifies a copy without moving it (P5). `sealed` is over the bytes as they lie there; `plain` over what they
@@ -135,6 +133,8 @@ export interface RecoverySource {
   /** The vault descriptor's bytes. E_NO_BUCKET or E_NO_VAULT when there is none. */
   vaultDescriptor(signal?: AbortSignal): Promise<Uint8Array>;
   slots(signal?: AbortSignal): Promise<readonly Uint8Array[]>;
+  /** Marks of removed slots, unverified. */
+  slotRemovals(signal?: AbortSignal): Promise<readonly Uint8Array[]>;
   /** Admin-signed cards, unverified. */
   cards(signal?: AbortSignal): Promise<readonly Uint8Array[]>;
   /** 1 where the source has a copy of the chunk. Throws when it cannot be asked. */

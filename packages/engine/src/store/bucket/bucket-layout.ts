@@ -23,6 +23,7 @@ export type BucketObject =
   | { readonly kind: 'vault'; readonly vault: VaultId }
   | { readonly kind: 'store-id'; readonly vault: VaultId }
   | { readonly kind: 'slot'; readonly vault: VaultId; readonly slotId: string }
+  | { readonly kind: 'slot-removal'; readonly vault: VaultId; readonly slotId: string }
   | ({ readonly kind: 'card'; readonly vault: VaultId } & Life)
   | ({ readonly kind: 'pack'; readonly vault: VaultId } & BucketPack)
   | ({ readonly kind: 'segment'; readonly vault: VaultId } & BucketSegment);
@@ -37,6 +38,10 @@ export function storeIdKeyOf(vault: VaultId): string {
 
 export function slotKeyOf(vault: VaultId, slotId: string): string {
   return `${vault}/slots/${slotId}.slot`;
+}
+
+export function slotRemovalKeyOf(vault: VaultId, slotId: string): string {
+  return `${vault}/slots/${slotId}.removed`;
 }
 
 export function cardKeyOf(vault: VaultId, { agent, incarnation }: Life): string {
@@ -78,8 +83,8 @@ export function parseBucketKey(key: string): BucketObject | undefined {
   const [, vault = '', rest = ''] = found;
   if (rest === 'vault.edge') return { kind: 'vault', vault };
   if (rest === 'store.id') return { kind: 'store-id', vault };
-  const slot = /^slots\/([0-9a-f]{32})\.slot$/.exec(rest);
-  if (slot !== null) return { kind: 'slot', vault, slotId: slot[1] ?? '' };
+  const slot = /^slots\/([0-9a-f]{32})\.(slot|removed)$/.exec(rest);
+  if (slot !== null) return { kind: slot[2] === 'slot' ? 'slot' : 'slot-removal', vault, slotId: slot[1] ?? '' };
   const card = /^cards\/([0-9a-f]{32})-([1-9]\d{0,9})\.card$/.exec(rest);
   if (card !== null) return { kind: 'card', vault, agent: card[1] ?? '', incarnation: Number(card[2]) };
   const segment = parseSegmentKey(rest);

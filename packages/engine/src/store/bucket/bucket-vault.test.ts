@@ -16,12 +16,34 @@ describe('the vault in a bucket', () => {
     expect(await bucket.putDescriptor(Buffer.from('e'))).toBe(true);
     await bucket.putSlot('cc'.repeat(16), Buffer.from('slot'));
     await bucket.putSlot('dd'.repeat(16), Buffer.from('slot 2'));
-    await bucket.removeSlot('dd'.repeat(16));
+    await bucket.putSlotRemoval('dd'.repeat(16), Buffer.from('mark'));
     await bucket.putCard(life, Buffer.from('card'));
     await store.put(`${vault}/slots/readme`, Buffer.from('foreign'));
     expect((await bucket.slots()).map(({ slotId }) => slotId)).toEqual(['cc'.repeat(16)]);
     expect(await bucket.cards()).toEqual([{ ...life, bytes: new Uint8Array(Buffer.from('card')) }]);
+    expect((await bucket.slotRemovals()).map(({ slotId }) => slotId)).toEqual(['dd'.repeat(16)]);
+    expect(Object.fromEntries(await bucket.vaultFiles())).toEqual({
+      descriptor: 1,
+      [`slot ${'cc'.repeat(16)}`]: 4,
+      [`slot-removal ${'dd'.repeat(16)}`]: 4,
+      [`card ${life.agent}-2`]: 4,
+    });
     expect(await findVaults(store)).toEqual([vault]);
+  });
+
+  it('replaces other bytes only when the caller says so of them', async () => {
+    const bucket = openBucketVault(createMemoryObjectStore(), vault);
+    await bucket.putCard(life, Buffer.from('newer'));
+    const asked: string[] = [];
+    const mayReplace = (answer: boolean) => async (stored: Uint8Array) => {
+      asked.push(Buffer.from(stored).toString());
+      return answer;
+    };
+    expect(await bucket.putCard(life, Buffer.from('older'), undefined, mayReplace(false))).toBe(false);
+    expect(await bucket.putCard(life, Buffer.from('newer'), undefined, mayReplace(false))).toBe(false);
+    expect(await bucket.putCard(life, Buffer.from('newest'), undefined, mayReplace(true))).toBe(true);
+    expect(asked).toEqual(['newer', 'newer']);
+    expect((await bucket.cards()).map(({ bytes }) => Buffer.from(bytes).toString())).toEqual(['newest']);
   });
 
   it('lists segments by incarnation and last seq, from any place on', async () => {

@@ -13,6 +13,7 @@ import {
   segmentKeyOf,
   segmentsFromKey,
   slotKeyOf,
+  slotRemovalKeyOf,
   vaultKeyOf,
 } from './bucket-layout.ts';
 import { verifyStored } from './verify-stored.ts';
@@ -22,19 +23,22 @@ export interface BucketVault {
   readonly vault: VaultId;
   /** Undefined when the vault has nothing in this bucket. */
   descriptor(signal?: AbortSignal): Promise<Uint8Array | undefined>;
-  /** Each `put` writes only when other bytes (or none) lie there, and says whether it did. Bytes that `keeps` names newer stay. */
-  putDescriptor(bytes: Uint8Array, signal?: AbortSignal, keeps?: (stored: Uint8Array) => boolean): Promise<boolean>;
+  /**
+   * Each `put` writes when nothing lies there, and says whether it did. Other bytes are replaced only when `mayReplace` says so of them: a newer file
+   * of another agent is never replaced by an older one.
+   */
+  putDescriptor(bytes: Uint8Array, signal?: AbortSignal, mayReplace?: MayReplace): Promise<boolean>;
   slots(signal?: AbortSignal): Promise<{ readonly slotId: string; readonly bytes: Uint8Array }[]>;
-  putSlot(slotId: string, bytes: Uint8Array, signal?: AbortSignal): Promise<boolean>;
-  removeSlot(slotId: string, signal?: AbortSignal): Promise<void>;
+  putSlot(slotId: string, bytes: Uint8Array, signal?: AbortSignal, mayReplace?: MayReplace): Promise<boolean>;
+  slotRemovals(signal?: AbortSignal): Promise<{ readonly slotId: string; readonly bytes: Uint8Array }[]>;
+  /** The mark first, then the slot goes: a reader that finds both takes the slot for removed. */
+  putSlotRemoval(slotId: string, bytes: Uint8Array, signal?: AbortSignal, mayReplace?: MayReplace): Promise<boolean>;
   cards(signal?: AbortSignal): Promise<(Life & { readonly bytes: Uint8Array })[]>;
-  putCard(
-    life: Life,
-    bytes: Uint8Array,
-    signal?: AbortSignal,
-    keeps?: (stored: Uint8Array) => boolean,
-  ): Promise<boolean>;
-  /** Lengths of descriptor, slots and cards that lie there: `descriptor`, `slot <id>`, `card <agent>-<incarnation>`. */
+  putCard(life: Life, bytes: Uint8Array, signal?: AbortSignal, mayReplace?: MayReplace): Promise<boolean>;
+  /**
+   * Lengths of what lies there, by `descriptor`, `slot <id>`, `slot-removal <id>` and `card <agent>-<incarnation>`. Of more names than any vault has, some
+   * are left out.
+   */
   vaultFiles(signal?: AbortSignal): Promise<ReadonlyMap<string, number>>;
   /** By incarnation and last seq; only segments that reach a seq of an incarnation, and those of newer ones, where `from` is given. */
   segments(
@@ -51,8 +55,11 @@ export interface ListedSegment extends BucketSegment {
   readonly bytes: number;
 }
 
+/** Whether the bytes that lie under a name may be replaced; it has learned from them what is newer. */
+export type MayReplace = (stored: Uint8Array) => Promise<boolean>;
+
 /** A slot, card or descriptor larger than this is none, and not read. */
-const SMALL_OBJECT_BYTES_MAX = 1024 * 1024;
+export const VAULT_FILE_BYTES_MAX = 1024 * 1024;
 /** Slots or cards read at most: what else lies there is not edgestore's doing. */
 const OBJECTS_MAX = 10_000;
 
@@ -63,12 +70,14 @@ export function openBucketVault(store: ObjectStore, vault: VaultId): BucketVault
     key: string,
     bytes: Uint8Array,
     signal: AbortSignal | undefined,
-    keeps: (stored: Uint8Array) => boolean = () => false,
+    mayReplace: MayReplace | undefined,
   ): Promise<boolean> {
     const stat = await store.stat(key, withSignal(signal));
-    if (stat !== undefined && stat.size <= SMALL_OBJECT_BYTES_MAX) {
+    // Something too large to be one of these files is not read, and replaced.
+    if (stat !== undefined && stat.size <= VAULT_FILE_BYTES_MAX) {
       const stored = await store.get(key, withSignal(signal));
-      if (stored !== undefined && (bytesEqual(stored, bytes) || keeps(stored))) return false;
+      if (stored !== undefined && bytesEqual(stored, bytes)) return false;
+      if (stored !== undefined && !((await mayReplace?.(stored)) ?? true)) return false;
     }
     await store.put(key, bytes, withSignal(signal));
     return true;
@@ -82,9 +91,9 @@ export function openBucketVault(store: ObjectStore, vault: VaultId): BucketVault
     const all: (T & { readonly bytes: Uint8Array })[] = [];
     for await (const found of store.list(`${vault}/${prefix}`, withSignal(signal))) {
       const what = describe(found.key);
-      if (what === undefined || found.size > SMALL_OBJECT_BYTES_MAX) continue;
-      if (all.length >= OBJECTS_MAX)
-        throw new EdgeError('E_LIMIT', `${store.label}: more than ${OBJECTS_MAX} objects below ${prefix}`);
+      if (what === undefined || found.size > VAULT_FILE_BYTES_MAX) continue;
+      // Whoever can write there can plant names without end; those beyond the bound end nothing.
+      if (all.length >= OBJECTS_MAX) break;
       const bytes = await store.get(found.key, withSignal(signal));
       // Removed since it was listed: as if it had not been there.
       if (bytes !== undefined) all.push({ ...what, bytes });
@@ -95,8 +104,15 @@ export function openBucketVault(store: ObjectStore, vault: VaultId): BucketVault
   return {
     label: store.label,
     vault,
-    descriptor: (signal) => store.get(vaultKeyOf(vault), withSignal(signal)),
-    putDescriptor: (bytes, signal, keeps) => putIfOther(vaultKeyOf(vault), bytes, signal, keeps),
+    async descriptor(signal) {
+      const key = vaultKeyOf(vault);
+      const stat = await store.stat(key, withSignal(signal));
+      if (stat === undefined) return undefined;
+      if (stat.size > VAULT_FILE_BYTES_MAX)
+        throw new EdgeError('E_FORMAT', `${store.label}/${key} has ${stat.size} bytes: no vault descriptor`);
+      return await store.get(key, withSignal(signal));
+    },
+    putDescriptor: (bytes, signal, mayReplace) => putIfOther(vaultKeyOf(vault), bytes, signal, mayReplace),
     slots: (signal) =>
       readAll(
         'slots/',
@@ -106,8 +122,21 @@ export function openBucketVault(store: ObjectStore, vault: VaultId): BucketVault
         },
         signal,
       ),
-    putSlot: (slotId, bytes, signal) => putIfOther(slotKeyOf(vault, slotId), bytes, signal),
-    removeSlot: (slotId, signal) => store.delete(slotKeyOf(vault, slotId), withSignal(signal)),
+    putSlot: (slotId, bytes, signal, mayReplace) => putIfOther(slotKeyOf(vault, slotId), bytes, signal, mayReplace),
+    slotRemovals: (signal) =>
+      readAll(
+        'slots/',
+        (key) => {
+          const parsed = parseBucketKey(key);
+          return parsed?.kind === 'slot-removal' ? { slotId: parsed.slotId } : undefined;
+        },
+        signal,
+      ),
+    async putSlotRemoval(slotId, bytes, signal, mayReplace) {
+      const isNew = await putIfOther(slotRemovalKeyOf(vault, slotId), bytes, signal, mayReplace);
+      await store.delete(slotKeyOf(vault, slotId), withSignal(signal));
+      return isNew;
+    },
     cards: (signal) =>
       readAll(
         'cards/',
@@ -117,18 +146,19 @@ export function openBucketVault(store: ObjectStore, vault: VaultId): BucketVault
         },
         signal,
       ),
-    putCard: (life, bytes, signal, keeps) => putIfOther(cardKeyOf(vault, life), bytes, signal, keeps),
+    putCard: (life, bytes, signal, mayReplace) => putIfOther(cardKeyOf(vault, life), bytes, signal, mayReplace),
     async vaultFiles(signal) {
       const files = new Map<string, number>();
       const descriptor = await store.stat(vaultKeyOf(vault), withSignal(signal));
       if (descriptor !== undefined) files.set('descriptor', descriptor.size);
       for (const folder of ['cards/', 'slots/']) {
+        let listed = 0;
         for await (const { key, size } of store.list(`${vault}/${folder}`, withSignal(signal))) {
           const parsed = parseBucketKey(key);
-          if (parsed?.kind === 'slot') files.set(`slot ${parsed.slotId}`, size);
+          if (parsed?.kind === 'slot' || parsed?.kind === 'slot-removal')
+            files.set(`${parsed.kind} ${parsed.slotId}`, size);
           else if (parsed?.kind === 'card') files.set(`card ${parsed.agent}-${parsed.incarnation}`, size);
-          if (files.size > OBJECTS_MAX)
-            throw new EdgeError('E_LIMIT', `${store.label}: more than ${OBJECTS_MAX} objects below ${folder}`);
+          if (++listed >= OBJECTS_MAX) break;
         }
       }
       return files;
