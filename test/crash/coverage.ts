@@ -83,9 +83,9 @@ export const FAILPOINTS_OF = {
     'recover.life-written',
     'recover.log-written',
   ],
-  holder: ['hold.frames-stored', 'hold.indexed', 'hold.logged', 'hold.record-indexed', 'hold.record-logged'],
-  'holder rebuild': ['rebuild.hold-applied'],
-  owner: ['replicate.receipt'],
+  holder: ['hold.entries-taken', 'hold.frames-stored'],
+  'holder rebuild': ['rebuild.entries-applied'],
+  owner: ['replicate.entries-sent', 'replicate.frames-sent'],
 } as const satisfies Record<string, readonly FailpointName[]>;
 
 export type SceneName = keyof typeof FAILPOINTS_OF;

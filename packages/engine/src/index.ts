@@ -77,6 +77,8 @@ export {
 } from './demote/tier-status.ts';
 export { type Engine, type EngineOptions, openEngine } from './engine.ts';
 export { makeFolders } from './files/make-folders.ts';
+export { type CollectReport, collectReleased, DEFAULT_COLLECT_POLICY } from './collect/collect-released.ts';
+export { readClock } from './collect/grace-clock.ts';
 export { type CheckedHolds, checkHolds } from './hold/check-holds.ts';
 export { createHeard, type Heard } from './hold/heard.ts';
 export { type HoldFinding, holdFindings } from './hold/hold-findings.ts';

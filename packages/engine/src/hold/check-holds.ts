@@ -10,7 +10,7 @@ import type { ChunkIndex } from '../core/ports/index.ts';
 import type { Chains } from '../ports/chains.ts';
 
 export interface CheckHoldsDeps {
-  readonly chains: Chains;
+  readonly chains: Pick<Chains, 'entries' | 'forms' | 'isHeld' | 'shards' | 'unsatisfied'>;
   readonly chunks: Pick<ChunkIndex, 'locate'>;
 }
 

@@ -159,7 +159,7 @@ describe('holding', () => {
     const chunks = texts(2);
     await hold(chunks);
     await at.holder.receive(owner.agent, frames(chunks));
-    expect(await at.store.chunks.drop(chunks.map((chunk) => chunk.id))).toEqual({ bytesFreed: 0 });
+    expect(await at.store.chunks.drop(chunks.map((chunk) => chunk.id))).toMatchObject({ bytesFreed: 0 });
     expect(await readable(at.store, chunks)).toEqual([true, true]);
   });
 });

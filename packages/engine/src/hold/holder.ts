@@ -104,10 +104,7 @@ export function createHolder(deps: HolderDeps): Holder {
         return position;
       }),
     takeBodies: (owner, bodies) =>
-      inTurn(owner, async () => {
-        await chains.takeBodies(owner, bodies);
-        failpoint('hold.bodies-taken');
-      }),
+      inTurn(owner, () => chains.takeBodies(owner, bodies)),
     missingBodies: (owner, shard, limit) => chains.missingBodies(owner, shard, limit),
     wanted: async (owner, { shard, afterSeq, entriesMax }) => {
       const page = (): readonly FormsOfEntry[] =>

@@ -20,7 +20,7 @@ import { verifyPack } from './chunk-store/verify-pack.ts';
 const ROUNDS = 10;
 const OURS = /^(branch|chain|compact|durable|index|pack|rebuild|release|store-identity|tail)\./;
 /** Reached only where there is damage or an older schema; the tests below make that. */
-const SPECIAL = /^(branch\.|chain\.(torn-|replaced|rewritten|renamed)|durable\.|index\.set-aside$|rebuild\.|tail\.)/;
+const SPECIAL = /^(branch\.|chain\.(torn-|replaced|rewritten|renamed)|durable\.|index\.set-aside$|rebuild\.|store-identity\.epoch-raised$|tail\.)/;
 const program = join(import.meta.dirname, '../testing/crash-workload.ts');
 
 interface Run {
@@ -174,6 +174,26 @@ describe('killed while putting right what was left', () => {
       expect(readdirSync(path).some((name) => name.includes('.corrupt-'))).toBe(true);
     }
   });
+
+  test('after the epoch was raised for packs that went, before their loss was marked', async () => {
+    const path = spoiled();
+    const packs = readdirSync(join(path, 'packs'), { recursive: true, encoding: 'utf8' }).filter((name) =>
+      name.endsWith('.pack'),
+    );
+    for (const name of packs) rmSync(join(path, 'packs', name));
+    const before = await epochOf(join(folder.path, 'template'));
+    expect(work(path, 0, 0, 'store-identity.epoch-raised').killed).toBe(true);
+    expect(await epochOf(path)).toBeGreaterThan(before);
+  });
+
+  async function epochOf(path: string): Promise<bigint> {
+    const store = await openWorkloadStore(path);
+    try {
+      return store.identityOfStore.epoch();
+    } finally {
+      store.close();
+    }
+  }
 
   test('at every step of moving the unfinished end of a chain aside', async () => {
     for (const name of ['rebuild.chain-synced', 'chain.torn-kept', 'chain.torn-cut']) {

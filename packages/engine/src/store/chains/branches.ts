@@ -17,6 +17,7 @@ import { applyBody, applyRecordsAgain, applyWaiting } from './apply-entries.ts';
 import { copyRange, type FileEnd, type PlacedEntry, rewriteFile } from './chain-file.ts';
 import { bodiesFile, chainFile, chainFilesIn, chainFolder, type FileName } from './chain-paths.ts';
 import type { ChainsDeps } from './chains-deps.ts';
+import { learnLateBodies } from './learn-late-bodies.ts';
 import { readBody, readHead, readRecord } from './read-entry.ts';
 import { scanChainFile } from './scan-chain-file.ts';
 
@@ -190,6 +191,7 @@ async function openBranch(
     }
   }
   if (branch === undefined) return true;
+  await learnLateBodies(branch.chain, folder, deps);
   applyBranch(chainTable.row(branch.chain), missing, deps);
   return true;
 }

@@ -1,4 +1,0 @@
-export type LogStore = never;
-export const openLogStore = (): never => {
-  throw new Error('stub');
-};
