@@ -5,11 +5,11 @@ import {
   ByteWriter,
   type ChainEntry,
   decodeHead,
-  type EntryBody,
   ENTRY_BODY_BYTES_MAX,
-  formatError,
+  type EntryBody,
   FORMS_MAX,
   type FormsOfEntry,
+  formatError,
   fromHex,
   HEAD_BYTES,
   type PeerState,
@@ -234,6 +234,7 @@ export function decodeState(bytes: Uint8Array): PeerState {
 
 function countOf(reader: ByteReader, bytesOfOne: number): number {
   const count = reader.u32();
-  if (count > reader.remaining / bytesOfOne) throw formatError('peer state', `${count} items in ${reader.remaining} bytes`);
+  if (count > reader.remaining / bytesOfOne)
+    throw formatError('peer state', `${count} items in ${reader.remaining} bytes`);
   return count;
 }

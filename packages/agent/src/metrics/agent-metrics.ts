@@ -59,7 +59,10 @@ export function createAgentMetrics(home: AgentHome): AgentMetrics {
       const shards = { own: shardsOf([identity.agentId]), others: shardsOf(others()) };
       for (const owner of ['own', 'others'] as const)
         for (const reason of ['wanted', 'lost', 'unreadable'] as const)
-          this.set({ owner, reason }, sumOf(shards[owner], (shard) => shard[reason]));
+          this.set(
+            { owner, reason },
+            sumOf(shards[owner], (shard) => shard[reason]),
+          );
     },
   });
   gauge('chain_seq', 'Sequence number of the newest entry of this agent.', () => chain.position()?.seq ?? 0);
@@ -67,7 +70,9 @@ export function createAgentMetrics(home: AgentHome): AgentMetrics {
     index.log.countSnapshots({ agent: identity.agentId, onTrail: true }),
   );
   gauge('newest_snapshot_timestamp_seconds', 'When the newest snapshot began.', () => {
-    const newest = index.log.latestOfRoots(identity.agentId).reduce((ns, row) => (row.timeNs > ns ? row.timeNs : ns), 0n);
+    const newest = index.log
+      .latestOfRoots(identity.agentId)
+      .reduce((ns, row) => (row.timeNs > ns ? row.timeNs : ns), 0n);
     return Number(newest / 1_000_000n) / 1000;
   });
   new Gauge({

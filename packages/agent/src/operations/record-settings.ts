@@ -18,7 +18,7 @@ async function recordIfChanged(home: AgentHome): Promise<void> {
     agentName: engine.identity.name,
     site: engine.identity.site,
     configJson: configWithoutSecrets(loaded),
-    roots: numberRoots(roots, known?.roots ?? [], 0),
+    roots: numberRoots(roots, known?.roots ?? [], engine.index.log.highestShard(engine.identity.agentId)),
   };
   const isSame =
     known !== undefined &&

@@ -146,9 +146,7 @@ export const status = defineOperation<Input, StatusData>({
         bad_copies: counts.badCopies,
         free_bytes: space.freeBytes,
         below_floor: space.belowFloor,
-        held_for_others: others
-          .flatMap((agent) => chains.shards(agent))
-          .reduce((sum, { held }) => sum + held, 0),
+        held_for_others: others.flatMap((agent) => chains.shards(agent)).reduce((sum, { held }) => sum + held, 0),
       },
       roots,
       targets: replicator.status().map((target) => statusOfTarget(target, notAsked)),

@@ -170,6 +170,7 @@ async function captureOne(
         {
           ...engine,
           chunks: captureChunks(engine.chunks, context.home.sources),
+          placed: replicator.placed,
           report: context.progress,
           warn: context.warn,
           signal: context.signal,

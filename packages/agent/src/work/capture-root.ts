@@ -31,7 +31,13 @@ export function captureRoot(root: RootConfig, why: 'watch' | 'rescan', deps: Cap
         program: PROGRAM,
         ...(root.maxDelete === undefined ? {} : { maxDelete: root.maxDelete }),
       },
-      { ...engine, chunks: captureChunks(engine.chunks, home.sources), warn: deps.warn, signal: deps.signal },
+      {
+        ...engine,
+        chunks: captureChunks(engine.chunks, home.sources),
+        placed: replicator.placed,
+        warn: deps.warn,
+        signal: deps.signal,
+      },
     );
     if (report.snapshot !== undefined && !report.treeUnchanged) replicator.owe();
     return report;

@@ -44,7 +44,10 @@ export async function whereIs(
 ): Promise<WhereReport> {
   const seen = new Set<string>();
   const waiting: ChunkId[] = [];
-  const copies = new Map<string, { store?: string; target?: string; chunks: number; bytes: number; askedNs: bigint | undefined }>();
+  const copies = new Map<
+    string,
+    { store?: string; target?: string; chunks: number; bytes: number; askedNs: bigint | undefined }
+  >();
   let unplaced = 0;
 
   const note = (key: { store: string } | { target: string }, bytes: number, askedNs: bigint | undefined) => {

@@ -77,7 +77,7 @@ export class CaptureRun {
     });
     this.rows = new RowStore(deps.index.folders, input.root.name);
     this.lanes = new WorkerLanes(deps.pool.size);
-    this.epoch = rowsAreOf(before, input.root.name, deps) ? deps.index.chunks.lossEpoch() : NEVER;
+    this.epoch = rowsAreOf(before, shard, input.root.name, deps) ? deps.index.chunks.lossEpoch() : NEVER;
     this.#lossEpoch = deps.index.chunks.lossEpoch();
     this.captureSeconds = Number(startNs / 1_000_000_000n);
     this.#startNs = startNs;
@@ -144,7 +144,7 @@ export class CaptureRun {
   rememberFolders(snapshot: RecordHash): void {
     if (this.deps.index.chunks.lossEpoch() === this.#lossEpoch) {
       // Rows are believed only while the snapshot that reaches what they name is the newest live one.
-      this.deps.index.kv.set(rowsKey(this.input.root.name), snapshot);
+      this.deps.index.kv.set(rowsKey(this.input.root.name), `${snapshot}/${this.shard}`);
       this.rows.commit();
     } else this.rows.discard();
   }
@@ -195,11 +195,11 @@ export class CaptureRun {
 /** A loss epoch that no row has. */
 const NEVER = -1;
 
-/** Which snapshot reaches what the root's cache rows name. */
+/** Which snapshot reaches what the root's cache rows name, and in which shard that is held. */
 function rowsKey(root: string): string {
   return `capture.rows.${root}`;
 }
 
-function rowsAreOf(before: SnapshotRow | undefined, root: string, deps: CaptureDeps): boolean {
-  return before === undefined || deps.index.kv.get(rowsKey(root)) === before.id;
+function rowsAreOf(before: SnapshotRow | undefined, shard: number, root: string, deps: CaptureDeps): boolean {
+  return before === undefined || deps.index.kv.get(rowsKey(root)) === `${before.id}/${shard}`;
 }

@@ -32,16 +32,25 @@ export class HeldChunks {
     this.#deps = deps;
   }
 
-  /** Of a pack that is durable now. */
+  /** Of a pack that is durable now. A chunk that was stored again while it is held needs no entry: its form is listed when a store wants it (2.11). */
   async addPack(packClass: PackClass, frames: Iterable<FrameRow>): Promise<void> {
-    let forms: Form[] = [];
+    let some: FrameRow[] = [];
+    const add = async (): Promise<void> => {
+      const { chain, chains, self, shard } = this.#deps;
+      const held = chains.isHeld(
+        self,
+        shard,
+        some.map(({ id }) => id),
+      );
+      const forms = some.flatMap((frame, i) => (held[i] === 1 ? [] : [formOf(frame, packClass)]));
+      some = [];
+      if (forms.length > 0) await chain.add(shard, forms);
+    };
     for (const frame of frames) {
-      forms.push(formOf(frame, packClass));
-      if (forms.length < FORMS_AT_ONCE) continue;
-      await this.#deps.chain.add(this.#deps.shard, forms);
-      forms = [];
+      some.push(frame);
+      if (some.length >= FORMS_AT_ONCE) await add();
     }
-    if (forms.length > 0) await this.#deps.chain.add(this.#deps.shard, forms);
+    await add();
   }
 
   /** Of chunks that are here, or cold. */

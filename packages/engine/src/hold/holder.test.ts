@@ -94,7 +94,9 @@ describe('holding', () => {
         .map(({ id }) => `${toHex(id)} wanted`)
         .sort(),
     );
-    expect(at.holder.statement({ owner: owner.agent, nonce: new Uint8Array(32), wantsLists: false, shown: undefined }).lists).toEqual([]);
+    expect(
+      at.holder.statement({ owner: owner.agent, nonce: new Uint8Array(32), wantsLists: false, shown: undefined }).lists,
+    ).toEqual([]);
   });
 
   test('another owner’s copy that was opened here is not asked for again', async () => {
@@ -202,7 +204,9 @@ describe('what comes is not believed', () => {
     expect(await wanted()).toEqual([{ seq: 1, positions: [0, 1] }]);
     // The bad one was in the same group: the group is refused as a whole, what was stored before it stays.
     await at.holder.receive(owner.agent, frames(chunks.slice(0, 1)));
-    await expect(at.holder.receive(owner.agent, frames(chunks.slice(1)))).rejects.toMatchObject({ code: 'E_INTEGRITY' });
+    await expect(at.holder.receive(owner.agent, frames(chunks.slice(1)))).rejects.toMatchObject({
+      code: 'E_INTEGRITY',
+    });
     expect(await readable(at.store, chunks)).toEqual([true, false, false]);
   });
 

@@ -2,13 +2,15 @@
  * What this store does for the owners of other chains: takes their entries, bodies and frames, says what it has, and proves its copies. Every call may be
  * repeated. The caller of a request and the owner whose chain it is about are two things; who may do what for whom is the caller's business.
  */
-import type { Sodium } from '../codec/sodium.ts';
+
 import type { Position } from '../chain/position.ts';
 import type { Backing } from '../chain/statement.ts';
+import type { Sodium } from '../codec/sodium.ts';
 import type { Clock } from '../core/clock.ts';
 import { failpoint } from '../core/failpoint.ts';
 import type { AgentId, ChunkId, PackName, VaultId } from '../core/ids.ts';
 import type { ChunkStore } from '../core/ports/chunk-store.ts';
+import type { IdentifyFrames } from '../core/ports/identify-frames.ts';
 import type { ChunkIndex } from '../core/ports/index.ts';
 import type {
   EntryBody,
@@ -21,7 +23,6 @@ import type { ChainEntry, Chains, FormsOfEntry, OwnerKeys } from '../ports/chain
 import type { StoreIdentity } from '../ports/store-identity.ts';
 import type { HashPlaintexts } from './hash-plaintexts.ts';
 import { identifyWanted } from './identify-wanted.ts';
-import type { IdentifyFrames } from '../core/ports/identify-frames.ts';
 import { makeStatement } from './make-statement.ts';
 import { receiveFrames } from './receive-frames.ts';
 import { verifyCopies } from './verify-copies.ts';

@@ -1,9 +1,9 @@
 /** Copies that are here already but do not satisfy yet: of another owner, or found by a rebuild. Where the key is, they are opened (docs/chain.md 3.8). */
 import type { AgentId, ChunkId, PackName } from '../core/ids.ts';
 import type { ChunkStore } from '../core/ports/chunk-store.ts';
+import type { IdentifyFrames } from '../core/ports/identify-frames.ts';
 import type { ChunkIndex, ChunkLocation, CopyMark } from '../core/ports/index.ts';
 import type { Chains, FormsOfEntry } from '../ports/chains.ts';
-import type { IdentifyFrames } from '../core/ports/identify-frames.ts';
 
 export interface IdentifyDeps {
   readonly chains: Pick<Chains, 'forms'>;
@@ -32,7 +32,8 @@ export async function identifyWanted(
         const isGood = await isIdentified(copy, deps, deps.identify);
         const { id, pack } = copy;
         if (isGood === true) good.push({ id, pack });
-        else if (isGood === false) bad.push({ id, pack, reason: 'damaged', why: 'it does not open to what its id names' });
+        else if (isGood === false)
+          bad.push({ id, pack, reason: 'damaged', why: 'it does not open to what its id names' });
       }
     }
   }

@@ -2,9 +2,10 @@
  * The signed answer to a nonce. All fields are read without a pause in between, so no change of this store falls among them: it is one transaction. All
  * that they claim is on stable storage before the index says so.
  */
-import type { Sodium } from '../codec/sodium.ts';
+
 import { type Backing, encodeStatement, type StatedShard, verifyStatement } from '../chain/statement.ts';
 import { encodeUnsatisfiedList, listDigest, NO_LIST, UNSATISFIED_IDS_MAX } from '../chain/unsatisfied-list.ts';
+import type { Sodium } from '../codec/sodium.ts';
 import type { Clock } from '../core/clock.ts';
 import { isEdgeError } from '../core/errors.ts';
 import type { AgentId, VaultId } from '../core/ids.ts';

@@ -5,10 +5,10 @@ import { EdgeError } from '../core/errors.ts';
 import { type AgentId, toHex } from '../core/ids.ts';
 import { MIB } from '../core/limits.ts';
 import type { ChunkStore, ChunkWriter } from '../core/ports/chunk-store.ts';
+import type { IdentifyFrames } from '../core/ports/identify-frames.ts';
 import type { ChunkIndex } from '../core/ports/index.ts';
 import type { OutgoingFrame } from '../core/ports/peer.ts';
 import type { Chains } from '../ports/chains.ts';
-import type { IdentifyFrames } from '../core/ports/identify-frames.ts';
 
 export interface ReceiveDeps {
   readonly chunks: Pick<ChunkStore, 'openWriter'>;

@@ -34,6 +34,8 @@ export interface ChunkIndexTable extends ChunkIndex {
   endCollection(collection: number): void;
   /** Whether an open session relies on the chunk. */
   isClaimed(id: ChunkId): boolean;
+  /** Folder rows are checked before they pass for unchanged again: something that they reach may be missing now. */
+  voidRows(): void;
 }
 
 /** Nothing outlives the index: for tests of it alone. */
@@ -136,6 +138,7 @@ export function chunkIndex(
     endCollection: (collection) => claimed.endCollection(collection),
     endSession: (session) => claimed.end(session),
     sessions: () => claimed.sessions(),
+    voidRows: raiseLossEpoch,
     isClaimed: (id) =>
       claimed.isClaimed(id, -1) || frames.goodCopies(id).some((copy) => claimed.isClaimed(id, copy.pack)),
     addPack: (pack, rows, adopted = false) => {

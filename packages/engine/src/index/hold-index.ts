@@ -135,6 +135,7 @@ export function holdIndex(db: Db, deps: HoldIndexDeps): HoldIndexTable {
 
   return {
     shards: (chain) => shards.of(chain),
+    noteShard: (chain, shard) => void shards.refOf(chain, shard),
     applyAdd,
     applyRelease: (chain, shard, ids) =>
       transaction(() => {

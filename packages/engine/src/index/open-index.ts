@@ -7,13 +7,14 @@ import { EdgeError } from '../core/errors.ts';
 import type { VaultId } from '../core/ids.ts';
 import type { FrameWatcher } from '../core/ports/frame-watcher.ts';
 import type { FolderCache, KeyValue } from '../core/ports/index.ts';
+import type { MarkNotes } from '../core/ports/mark-notes.ts';
 import type { BeliefIndex, OwedIndex } from '../ports/beliefs.ts';
 import type { BodyBytes, ChainTable, ReleaseTurn } from '../ports/chain-index.ts';
 import type { ReleasedIndex } from '../ports/released.ts';
 import { beliefIndex } from './belief-index.ts';
+import { watchBeliefs } from './belief-loss.ts';
 import { type BucketIndexTable, bucketIndex, ownPlaces } from './bucket-index.ts';
 import { chainTable } from './chain-table.ts';
-import type { MarkNotes } from '../core/ports/mark-notes.ts';
 import { type ChunkIndexTable, chunkIndex } from './chunk-index.ts';
 import { markOpen, openDatabase } from './database.ts';
 import { folderCache } from './folder-cache.ts';
@@ -99,7 +100,7 @@ export function openIndex(path: string, deps: IndexDeps): Index {
     log: withSqliteErrors(logIndex(db), path),
     folders: withSqliteErrors(folderCache(db), path),
     chainTable: withSqliteErrors(chains, path),
-    beliefs: withSqliteErrors(beliefIndex(db), path),
+    beliefs: withSqliteErrors(watchBeliefs(beliefIndex(db), chunks.voidRows), path),
     owed: withSqliteErrors(owedIndex(db), path),
     buckets: withSqliteErrors(buckets, path),
     released: withSqliteErrors(releasedIndex(db), path),

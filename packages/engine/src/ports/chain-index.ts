@@ -130,6 +130,8 @@ export interface ShardRow {
 
 export interface HoldTable {
   shards(chain: number): readonly ShardRow[];
+  /** An entry names the shard: from now on it is among the chain's shards. */
+  noteShard(chain: number, shard: number): void;
   /** Applies an add whose entry row and body are there. `missing`: the state of an id that no good frame satisfies. */
   applyAdd(chain: number, shard: number, seq: number, forms: readonly Form[], missing: UnsatisfiedReason): void;
   /** Answers how many ids left. */

@@ -47,11 +47,18 @@ export async function askStatement(
     bytesEqual(statement.nonce, nonce);
   if (!isAnswer) throw new EdgeError('E_INTEGRITY', `${link.label} answered with a statement about something else`);
   if (answer.lists.length !== statement.shards.length)
-    throw new EdgeError('E_INTEGRITY', `${link.label} sent ${answer.lists.length} lists for ${statement.shards.length} shards`);
+    throw new EdgeError(
+      'E_INTEGRITY',
+      `${link.label} sent ${answer.lists.length} lists for ${statement.shards.length} shards`,
+    );
   const lists = new Map<number, UnsatisfiedList>();
   for (const [i, shard] of statement.shards.entries())
     if (shard.listDigest !== NO_LIST) lists.set(shard.shard, requireListOf(shard, answer.lists[i]!));
-  return { statement, lists, belief: { kind: 'peer', askedSeq, askedNs, statement: answer.statement, lists: answer.lists } };
+  return {
+    statement,
+    lists,
+    belief: { kind: 'peer', askedSeq, askedNs, statement: answer.statement, lists: answer.lists },
+  };
 }
 
 /** Makes the answer the belief about the target: a later one replaces it as a whole. */

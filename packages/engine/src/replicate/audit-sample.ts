@@ -133,10 +133,14 @@ function below(limit: number, random: RandomBytes): number {
 
 function doesNotHave(link: PeerLink, { id }: OutgoingFrame): EdgeError {
   const chunk = toHex(id);
-  return new EdgeError('E_INTEGRITY', `${link.label} states that it has chunk ${chunk.slice(0, 8)}, and cannot prove it`, {
-    hint: 'Nothing that it says counts. Look at the store of that machine: edgestore scrub --all.',
-    context: { chunk },
-    // A holder that meets damage now states it the next time.
-    retryable: true,
-  });
+  return new EdgeError(
+    'E_INTEGRITY',
+    `${link.label} states that it has chunk ${chunk.slice(0, 8)}, and cannot prove it`,
+    {
+      hint: 'Nothing that it says counts. Look at the store of that machine: edgestore scrub --all.',
+      context: { chunk },
+      // A holder that meets damage now states it the next time.
+      retryable: true,
+    },
+  );
 }

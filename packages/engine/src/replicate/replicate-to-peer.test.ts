@@ -232,13 +232,23 @@ describe('a holder that does not tell the truth', () => {
           listDigest: 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855',
         }));
         const seed = new Uint8Array(32).fill(0xee);
-        return { statement: encodeStatement(sodium, { ...said, shards }, seed), lists: shards.map(() => new Uint8Array(0)) };
+        return {
+          statement: encodeStatement(sodium, { ...said, shards }, seed),
+          lists: shards.map(() => new Uint8Array(0)),
+        };
       },
     };
     for (let i = 0; i < 3; i++) {
-      await expect(pass(echo)).rejects.toMatchObject({ code: 'E_INTEGRITY', message: expect.stringContaining('cannot prove') });
+      await expect(pass(echo)).rejects.toMatchObject({
+        code: 'E_INTEGRITY',
+        message: expect.stringContaining('cannot prove'),
+      });
       const belief = owner.index.beliefs.get(at.member.agent);
-      expect(belief?.kind === 'peer' ? verifyStatement(sodium, belief.statement, at.member.signPublicKey).position : undefined).toBeUndefined();
+      expect(
+        belief?.kind === 'peer'
+          ? verifyStatement(sodium, belief.statement, at.member.signPublicKey).position
+          : undefined,
+      ).toBeUndefined();
     }
   });
 

@@ -92,8 +92,12 @@ async function replicatorOf(
 }
 
 const row = ({ id }: RecordRef) => owner.store.index.log.snapshot(id)!;
-const wait = (replicator: Replicator, record: RecordRef, level: Parameters<Replicator['waitFor']>[1], timeoutMs = 20_000) =>
-  replicator.waitFor([record], level, { timeoutMs });
+const wait = (
+  replicator: Replicator,
+  record: RecordRef,
+  level: Parameters<Replicator['waitFor']>[1],
+  timeoutMs = 20_000,
+) => replicator.waitFor([record], level, { timeoutMs });
 const codeOf = (promise: Promise<unknown>): Promise<string> =>
   promise.then(
     () => 'no error',
@@ -130,7 +134,9 @@ describe('levels', () => {
     expect(reached).toMatchObject({ peers: 1, sites: 1, copies: 1, s3: false });
     expect(reached.holders.map(({ name }) => name)).toEqual(['dc-a']);
     expect(replicator.status()[0]).toMatchObject({ pending: 0, acknowledged: owner.store.chain.position() });
-    const error = (await wait(replicator, record, { kind: 'peers', count: 2 }, 300).catch((e: unknown) => e)) as EdgeError;
+    const error = (await wait(replicator, record, { kind: 'peers', count: 2 }, 300).catch(
+      (e: unknown) => e,
+    )) as EdgeError;
     expect(error.exitCode).toBe(5);
     expect(error.message).toContain('1 peer(s) (dc-a)');
   });
@@ -235,7 +241,10 @@ describe('what is owed', () => {
     };
     expect(await codeOf(replicator.run(replicator.targets()[0]!))).toBe('E_NO_SPACE');
     expect(replicator.due()).toHaveLength(0);
-    expect(replicator.status()[0]).toMatchObject({ attempts: 1, lastError: expect.stringContaining('the holder is full') });
+    expect(replicator.status()[0]).toMatchObject({
+      attempts: 1,
+      lastError: expect.stringContaining('the holder is full'),
+    });
     expect(replicator.status()[0]!.pending).toBeGreaterThan(0);
     holder.before = () => {};
     await replicator.run(replicator.targets()[0]!);

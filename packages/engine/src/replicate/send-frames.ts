@@ -7,7 +7,7 @@ import { EdgeError, isEdgeError } from '../core/errors.ts';
 import { MIB, PEER_ITEMS_MAX } from '../core/limits.ts';
 import type { OutgoingFrame, PeerLink } from '../core/ports/peer.ts';
 import type { ReplicateDeps } from './replicate-deps.ts';
-import { type Unsupplied, supplyForms } from './supply-forms.ts';
+import { supplyForms, type Unsupplied } from './supply-forms.ts';
 
 /** Sealed bytes of one stream: a broken connection makes us send so much again. */
 const GROUP_BYTES_MAX = 48 * MIB;
@@ -101,7 +101,12 @@ async function* wantedForms(
   }
 }
 
-function formsAt(link: PeerLink, seq: number, positions: readonly number[], { chains, self }: FrameDeps): readonly Form[] {
+function formsAt(
+  link: PeerLink,
+  seq: number,
+  positions: readonly number[],
+  { chains, self }: FrameDeps,
+): readonly Form[] {
   const refused = (cause?: unknown): EdgeError =>
     new EdgeError('E_FORMAT', `${link.label} asks for forms that entry ${seq} of this agent does not have`, { cause });
   let forms: readonly Form[];

@@ -128,7 +128,10 @@ export async function openStore(path: string, options: StoreOptions = {}): Promi
           openRecord: ({ head, body }) =>
             options.isBlind === true || body === undefined ? undefined : openRecordEntry(sodium, { head, body }, keys),
           onProblem: () => {},
-          signPublicKey: (agent, incarnation) => (agent === self && incarnation === (options.incarnation ?? 1) ? own : options.signPublicKey?.(agent, incarnation)),
+          signPublicKey: (agent, incarnation) =>
+            agent === self && incarnation === (options.incarnation ?? 1)
+              ? own
+              : options.signPublicKey?.(agent, incarnation),
           openCard:
             options.openCard ??
             (() => {

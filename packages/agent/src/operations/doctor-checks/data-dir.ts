@@ -70,15 +70,7 @@ async function checkOwner(dir: DataDir, checks: DoctorCheck[]): Promise<void> {
 /** A start reads and writes all of these; where this user may not, it stops at the first. */
 function checkAccess(dir: DataDir, checks: DoctorCheck[]): void {
   const { R_OK, W_OK, X_OK } = constants;
-  const folders = [
-    dir.path,
-    dir.packDir,
-    dir.chainsDir,
-    dir.slotsDir,
-    dir.agentDir,
-    dir.cardsDir,
-    dir.runDir,
-  ];
+  const folders = [dir.path, dir.packDir, dir.chainsDir, dir.slotsDir, dir.agentDir, dir.cardsDir, dir.runDir];
   const files = [dir.lockFile, dir.indexFile, dir.storedKeyFile];
   const denied = [
     ...folders.filter((path) => !mayUse(path, R_OK | W_OK | X_OK)),
@@ -122,7 +114,12 @@ function checkSlots(files: VaultFiles, checks: DoctorCheck[]): void {
     });
 }
 
-async function checkChains(dir: DataDir, files: VaultFiles, context: SetupContext, checks: DoctorCheck[]): Promise<void> {
+async function checkChains(
+  dir: DataDir,
+  files: VaultFiles,
+  context: SetupContext,
+  checks: DoctorCheck[],
+): Promise<void> {
   const { vaultId, identity, adminPublicKey } = files;
   const sodium = await loadSodium();
   const cards = await openCardStore({

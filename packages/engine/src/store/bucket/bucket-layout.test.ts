@@ -1,7 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { checkObjectKey } from '../objects/object-key.ts';
-import { cardKeyOf, packKeyOf, parseBucketKey, segmentKeyOf, slotKeyOf, storeIdKeyOf, vaultKeyOf } from './bucket-layout.ts';
+import {
+  cardKeyOf,
+  packKeyOf,
+  parseBucketKey,
+  segmentKeyOf,
+  slotKeyOf,
+  storeIdKeyOf,
+  vaultKeyOf,
+} from './bucket-layout.ts';
 
 const hexOf = (bytes: number) =>
   fc.uint8Array({ minLength: bytes, maxLength: bytes }).map((b) => Buffer.from(b).toString('hex'));

@@ -55,7 +55,11 @@ export async function comparePacks(
     } else if (row.bytes === pack.bytes) {
       if (row.marked === 'absent') back.push(pack.name);
     } else if (row.marked === undefined) {
-      gone.push({ name: pack.name, reason: 'damaged', why: `it has ${pack.bytes} bytes in ${label}, not ${row.bytes}` });
+      gone.push({
+        name: pack.name,
+        reason: 'damaged',
+        why: `it has ${pack.bytes} bytes in ${label}, not ${row.bytes}`,
+      });
     }
   }
   for (const { name, marked } of rows.values())

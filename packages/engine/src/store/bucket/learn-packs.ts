@@ -9,7 +9,9 @@ import type { Bucket } from './open-bucket.ts';
  * bucket cannot be asked or is not the one: then nothing is said to be gone.
  */
 export async function learnPacks(
-  bucket: Pick<Bucket, 'name' | 'label' | 'requireIdentity'> & { readonly packs: Pick<BucketPacks, 'list' | 'readContents'> },
+  bucket: Pick<Bucket, 'name' | 'label' | 'requireIdentity'> & {
+    readonly packs: Pick<BucketPacks, 'list' | 'readContents'>;
+  },
   agent: AgentId | undefined,
   deps: ComparePacksDeps,
   signal?: AbortSignal,

@@ -49,6 +49,7 @@ export function applyEntries(
         waits,
       };
       index.chainTable.addEntry(row);
+      if (shard !== 0) index.holds.noteShard(chain, shard);
       if (waits) applyFirst(chain, shard, new Map([[seq, entry.body]]), missing, deps, 1);
       else if (kind === EntryKind.record) applyRecord(row, entry, deps);
       else if (kind === EntryKind.dropBranch && entry.body !== undefined)
@@ -74,6 +75,7 @@ export function applyRecordsAgain(
     const rows = deps.index.chainTable.entries(chain, after, Number.MAX_SAFE_INTEGER, 256);
     if (rows.length === 0) return;
     for (const row of rows) {
+      if (row.shard !== 0) deps.index.holds.noteShard(chain, row.shard);
       if (row.kind !== EntryKind.record) continue;
       const entry = read(row);
       if (entry !== undefined) applyRecord(row, entry, deps);

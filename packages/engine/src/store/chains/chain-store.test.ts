@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { EntryKind, positionOf } from '../../chain/entry-head.ts';
-import { isDelta } from '../../chain/forms.ts';
+import { type Form, isDelta } from '../../chain/forms.ts';
 import { type HoldState, holdStateOf } from '../../chain/hold-state.ts';
 import type { Position } from '../../chain/position.ts';
 import { toHex } from '../../core/ids.ts';
@@ -106,7 +106,7 @@ function expectHolds(state: HoldState): void {
       expect(placed[n]!.find((one) => one.shard === shard)?.seq).toBe(expected?.addedSeq);
       const forms = store.index.holds.formsOf(store.index.chainTable.followed(owner.agent)!.chain, shard, id);
       expect(forms.map(({ form }) => toHex(form.sealedSha256))).toEqual(
-        (expected?.forms ?? []).map((form) => toHex(form.sealedSha256)),
+        (expected?.forms ?? []).map((form: Form) => toHex(form.sealedSha256)),
       );
       expect(forms.slice(1).some(({ form }) => isDelta(form))).toBe(false);
     }
@@ -145,7 +145,10 @@ test('a body that comes late is applied with what waited behind it, also after a
   const second = owner.add(1, [makeForm(2)]);
   const third = owner.add(2, [makeForm(3)]);
   await store.chains.take(keys, [headOnly(first), second, third]);
-  expect(store.chains.shards(owner.agent).map(({ shard, applied }) => [shard, applied])).toEqual([[2, 3]]);
+  expect(store.chains.shards(owner.agent).map(({ shard, applied }) => [shard, applied])).toEqual([
+    [1, 0],
+    [2, 3],
+  ]);
   expect(store.chains.missingBodies(owner.agent, 1, 10)).toEqual([1]);
   await expect(store.chains.takeBodies(owner.agent, [{ seq: 1, body: second.body }])).rejects.toMatchObject({
     code: 'E_INTEGRITY',
@@ -189,7 +192,7 @@ test('a frame of a listed form satisfies a hold; one that this store identified 
   await storeChunks(store, chunks.slice(1));
   expect(counts()).toEqual({ wanted: 0, lost: 0, unreadable: 0, whole: 1, applied: 1 });
   const epoch = store.identityOfStore.epoch();
-  const [[copy]] = store.index.chunks.locate([chunks[1]!.id]) as [[{ pack: string }]];
+  const copy = store.index.chunks.locate([chunks[1]!.id])[0]![0]!;
   store.index.chunks.forgetPack(copy.pack);
   expect(counts()).toMatchObject({ wanted: 0, lost: 2, whole: 0 });
   expect(store.identityOfStore.epoch()).toBeGreaterThan(epoch);
@@ -205,8 +208,8 @@ test('another owner’s unidentified frame of other bytes satisfies nothing', as
   owner.add(1, [{ ...makeForm(1), id: new Uint8Array(chunk.id) }]);
   await store.chains.take(keys, owner.entries);
   expect(store.chains.shards(owner.agent)[0]).toMatchObject({ wanted: 1 });
-  const [[copy]] = store.index.chunks.locate([chunk.id]) as [[{ pack: string }]];
-  store.index.chunks.noteIdentified(chunk.id, copy.pack);
+  const copy = store.index.chunks.locate([chunk.id])[0]![0]!;
+  store.index.chunks.noteIdentified([{ id: chunk.id, pack: copy.pack }]);
   expect(store.chains.shards(owner.agent)[0]).toMatchObject({ wanted: 0, whole: 1 });
 });
 

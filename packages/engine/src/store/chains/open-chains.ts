@@ -7,9 +7,10 @@ import type { UnsatisfiedReason } from '../../chain/statement.ts';
 import { EdgeError, toEdgeError } from '../../core/errors.ts';
 import { failpoint } from '../../core/failpoint.ts';
 import type { AgentId } from '../../core/ids.ts';
+import { MIB } from '../../core/limits.ts';
 import type { ChainRow, EntryRow } from '../../ports/chain-index.ts';
 import { readFolder } from '../data-dir.ts';
-import { syncFolder } from '../durable-write.ts';
+import { syncFolder, writeFully } from '../durable-write.ts';
 import { applyEntries, applyWaiting } from './apply-entries.ts';
 import { finishSplit, openBranches } from './branches.ts';
 import { copyRange, type FileEnd } from './chain-file.ts';
@@ -206,23 +207,39 @@ async function lastInFile(chain: number, folder: string, deps: ChainsDeps): Prom
   return undefined;
 }
 
-/** A tail that a kill left unsynced is made durable before anything counts on it. */
+/**
+ * A tail that a kill left unsynced is made durable before anything counts on it. Its bytes are written again, because pages of which an fsync failed count as
+ * clean: another fsync would say success and write nothing.
+ */
 async function syncFiles(folder: string, last: EntryRow | undefined): Promise<void> {
   const names = chainFilesIn(await readFolder(folder)).filter(({ file }) => last === undefined || file >= last.file);
   if (names.length === 0) return;
-  try {
-    for (const name of names) {
-      const file = await open(chainFile(folder, name), 'r');
-      try {
-        await file.sync();
-      } finally {
-        await file.close();
-      }
-    }
-  } catch (error) {
-    throw toEdgeError(error, `syncing the chain in ${folder}`);
+  for (const name of names) {
+    const isLast = last !== undefined && name.file === last.file;
+    await writeAgain(chainFile(folder, name), isLast ? last.itemEnd : 0);
   }
   await syncFolder(folder);
+}
+
+async function writeAgain(path: string, from: number): Promise<void> {
+  try {
+    const file = await open(path, 'r+');
+    try {
+      const { size } = await file.stat();
+      const buffer = Buffer.allocUnsafe(Math.max(0, Math.min(MIB, size - from)));
+      for (let at = from; at < size; ) {
+        const { bytesRead } = await file.read(buffer, 0, Math.min(buffer.length, size - at), at);
+        if (bytesRead === 0) break;
+        await writeFully(file, buffer.subarray(0, bytesRead), at);
+        at += bytesRead;
+      }
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    throw toEdgeError(error, `making ${path} durable`);
+  }
 }
 
 async function unlinkFile(path: string): Promise<void> {

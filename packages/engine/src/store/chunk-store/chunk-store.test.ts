@@ -16,7 +16,6 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { armFailpoints } from '../../core/failpoint.ts';
 import { MIB } from '../../core/limits.ts';
 import type { SealedChunk } from '../../core/ports/chunk-store.ts';
-import { ownerFixture } from '../../testing/owner-fixture.ts';
 import {
   FIXTURE_VAULT,
   madeChunk,
@@ -357,13 +356,17 @@ describe.skipIf(process.getuid?.() !== 0)('a full disk', () => {
       expect(() => {
         for (let i = 0; i < 50; i++) small.index.kv.set(`k${i}`, 'x'.repeat(4000));
       }).toThrow(expect.objectContaining({ code: 'E_NO_SPACE' }));
-      const record = ownerFixture('full').record().bytes;
-      await expect(small.logs.append(record)).rejects.toMatchObject({ code: 'E_NO_SPACE' });
+      const record = { type: 'pin', snapshot: 'aa'.repeat(32), reason: 'x'.repeat(200) } as const;
+      const full = async () => {
+        for (let i = 0; i < 50; i++) await small.chain.append(record);
+      };
+      await expect(full()).rejects.toMatchObject({ code: 'E_NO_SPACE' });
       rmSync(ballast);
-      expect(await small.logs.append(record)).toBe(true);
+      const { seq } = await small.chain.append(record);
       small.close();
       small = await openStore(join(mount, 'home'));
-      expect(small.logs.agents()).toHaveLength(1);
+      expect(small.chain.position()?.seq).toBe(seq);
+      expect(small.chains.agents()).toHaveLength(1);
       small.close();
     } finally {
       execFileSync('umount', ['-l', mount]);
