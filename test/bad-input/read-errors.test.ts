@@ -113,6 +113,19 @@ describe.skipIf(reason !== undefined)(`the disk cannot read${reason === undefine
     allRestore();
   }, 300_000);
 
+  test('a scrub asks the medium: the kernel forgets each part of a pack before it is read', () => {
+    const [pack] = packs();
+    const traced = (args: readonly string[]): string[] => {
+      run(args, ['-P', pack!, '-e', 'trace=fadvise64,pread64,read']);
+      return readFileSync(at('trace'), 'utf8')
+        .split('\n')
+        .flatMap((line) => /(fadvise64|pread64|read)\(/.exec(line)?.[1] ?? []);
+    };
+    const scrub = traced(['scrub', '--all']);
+    expect(scrub).toContain('fadvise64');
+    expect(scrub.indexOf('fadvise64')).toBeLessThan(scrub.findIndex((call) => call !== 'fadvise64'));
+  }, 120_000);
+
   test('a restore whose sync fails is not a success, keeps its marker, and goes on the next time', () => {
     const target = at('unsynced');
     const failed = run(['restore', 'latest', '--target', target], ['-e', 'inject=syncfs:error=EIO:when=1']);

@@ -442,6 +442,16 @@ describe('P5', () => {
       expect((await run(policy({ cold: undefined, copies: 2, sites: 2 }))).dropped.chunks).toBe(1);
     });
 
+    it('counts as kept, not as dropped, what a running session relies on', async () => {
+      await snapshot(fixture.dir('', [file('a'), file('b')]));
+      addHolder({ id: 'cc'.repeat(16) });
+      const session = store.index.chunks.beginSession('sync');
+      store.index.chunks.claim(session, dataIds().slice(0, 1));
+      const report = await run(policy({ cold: undefined }));
+      expect([report.kept.chunks, report.dropped.chunks]).toEqual([1, 1]);
+      store.index.chunks.endSession(session);
+    });
+
     it('does not take a receipt for a copy', async () => {
       await snapshot(fixture.dir('', [file('a')]));
       store.index.placements.addPlacements(holderId, dataIds(), 1n);

@@ -15,7 +15,7 @@ import type { Db } from './database.ts';
 import { type FrameTable, frameTable, type NumberedFrame } from './frame-table.ts';
 import { holdLookup } from './hold-lookup.ts';
 import { keyValueTable } from './key-value.ts';
-import { GOOD, markTable, reasonOfState } from './mark-table.ts';
+import { GOOD, type MarkTable, markTable, reasonOfState } from './mark-table.ts';
 import { type NumberedPack, type PackTable, packTable } from './pack-table.ts';
 
 /** Beyond the port: what the drivers of the own disk and of the bucket need. */
@@ -232,7 +232,7 @@ export function chunkIndex(
         for (const id of ids) noteRead.run(id, atNs);
       }),
     lastRead: (id) => lastRead.get(id),
-    counts: () => ({ ...packs.totals(), chunks: frames.chunks(), badCopies: marks.copies() }),
+    counts: () => ({ ...packs.totals(), chunks: frames.chunks(), badCopies: lacking(marks) }),
     doomedPacks: () => packs.doomed(),
     packUnlinked: (name) => packs.undoom(name),
     noteIdentified: (copies, store = '') => {
@@ -299,6 +299,11 @@ function locationOf(copy: NumberedFrame, pack: NumberedPack): ChunkLocation {
     packClass: pack.packClass,
     createdNs: pack.createdNs,
   };
+}
+
+/** What lost a good copy and has none in the same store now; of a pack whose chunks nobody knows, one. */
+function lacking(marks: MarkTable): number {
+  return marks.isEmpty() ? 0 : marks.losses().reduce((sum, { chunks, packs }) => sum + Math.max(chunks, packs), 0);
 }
 
 function isGivenUp(state: number): boolean {

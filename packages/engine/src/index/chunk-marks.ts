@@ -46,7 +46,9 @@ export function chunkMarks(deps: ChunkMarksDeps): ChunkMarks {
   const copyOf = (id: Uint8Array, pack: NumberedPack): NumberedFrame | undefined =>
     frames.allCopies(id).find((copy) => copy.pack === pack.pack);
   const append = (added: readonly MarkNote[]): void => {
-    if (added.length > 0) notes.append(added);
+    if (added.length === 0) return;
+    notes.append(added);
+    noted = undefined;
   };
 
   interface Change {
@@ -201,7 +203,6 @@ export function chunkMarks(deps: ChunkMarksDeps): ChunkMarks {
     },
     endNotes: (kind, { name, store }) => {
       append([{ kind, store, pack: name, atNs: clock.nowNs() }]);
-      noted = undefined;
     },
     restoreNoted: () => {
       for (const { store, pack: name, whole } of notes.read().values()) {

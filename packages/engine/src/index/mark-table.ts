@@ -37,7 +37,6 @@ export interface MarkTable {
   packMark(name: PackName, store: StoreName): number | undefined;
   markedPacks(): MarkedPack[];
   isEmpty(): boolean;
-  copies(): number;
   losses(): StoreLoss[];
 }
 
@@ -92,11 +91,6 @@ export function markTable(db: Db): MarkTable {
   const isMarked = db
     .prepare<[], number>('SELECT EXISTS (SELECT 1 FROM copy_marks) OR EXISTS (SELECT 1 FROM pack_marks)')
     .pluck();
-  const copies = db
-    .prepare<[], number>(
-      `SELECT (SELECT count(*) FROM copy_marks) + coalesce((SELECT sum(p.frames) FROM pack_marks m JOIN packs p ON p.name = m.name AND p.store = m.store), 0)`,
-    )
-    .pluck();
   const lostChunks = db.prepare<[], RawLoss>(LOST_CHUNKS);
   const lostPacks = db.prepare<[], RawPackLoss>(LOST_PACKS);
 
@@ -111,7 +105,6 @@ export function markTable(db: Db): MarkTable {
     packMark: (name, store) => packMark.get(fromHex(name, 32), store),
     markedPacks: () => markedPacks.all().map(({ name, store, state }) => ({ name: toHex(name), store, state })),
     isEmpty: () => isMarked.get() === 0,
-    copies: () => copies.get()!,
     losses: () => joined(lostChunks.all(), lostPacks.all()),
   };
 }

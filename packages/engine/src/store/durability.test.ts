@@ -133,3 +133,21 @@ test('an end of a chain that a kill left unsynced is synced before the index has
   expect(synced).toBe(true);
   expect(store.chain.position()?.seq).toBe(1);
 });
+
+test('a pack that a kill left without rows is synced, file and folders, before rows name it', async () => {
+  await storeChunks(store, [madeChunk(100)]);
+  const pack = store.index.chunks.packs()[0]!;
+  store.index.chunks.forgetPack(pack.name);
+  store.close();
+  const from = tracker().events.length;
+  let atRows: string[] | undefined;
+  const disarm = armFailpoints((name) => {
+    if (name === 'index.pack-adding') atRows = tracker().events.slice(from);
+  });
+  store = await openStore(join(folder.path, 'home'));
+  disarm();
+  expect(store.index.chunks.packs()).toHaveLength(1);
+  expect(atRows).toEqual(
+    expect.arrayContaining([`sync ${pack.name}.pack`, `sync-folder ${pack.name.slice(0, 2)}`, 'sync-folder packs']),
+  );
+});

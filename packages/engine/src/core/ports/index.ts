@@ -173,6 +173,7 @@ export interface ChunkIndex {
   /** Last time a chunk was read for a user's single read (not bulk restores, scrubs, drills). */
   noteReads(ids: readonly ChunkId[], atNs: bigint): void;
   lastRead(id: ChunkId): bigint | undefined;
+  /** `badCopies`: what `losses` counts. */
   counts(): { packs: number; chunks: number; bytes: number; badCopies: number };
 }
 
