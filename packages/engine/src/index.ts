@@ -55,7 +55,6 @@ export type {
 } from './core/ports/peer.ts';
 export type { Progress, ReportProgress, ReportWarning, Warning } from './core/ports/progress.ts';
 export type { MissReason, SealedAddress, SealedFrame, SealedMiss, SealedSource } from './core/ports/sealed-source.ts';
-export type { Position } from './core/position.ts';
 export { endRelearning, isRelearned, knowsAllReceipts, noteRelearned, relearningSince } from './core/relearn.ts';
 export { applyDemote } from './demote/apply-demote.ts';
 export type {
