@@ -35,7 +35,6 @@ export {
   CHUNK_SEALED_BYTES_MAX,
   FREE_SPACE_FLOOR_BYTES,
   PEER_ITEMS_MAX,
-  RECORD_BYTES_MAX,
 } from './core/limits.ts';
 export type { ChunkStore } from './core/ports/chunk-store.ts';
 export type { KeyValue, SnapshotRow, SnapshotSummary } from './core/ports/index.ts';
@@ -135,11 +134,7 @@ export {
   type VaultBaseKeys,
   type VaultKeys,
 } from './keys/vault-keys.ts';
-export { nextEnvelope } from './log/next-envelope.ts';
 export { numberRoots } from './log/number-roots.ts';
-export { encodeRecord, openRecord } from './log/record.ts';
-export type { Head } from './log/record-body.ts';
-export { decodeSegment } from './log/segment.ts';
 export type { ChainRepair } from './log-repair/chain-repair-types.ts';
 export { mendOtherChains } from './log-repair/mend-other-chains.ts';
 export { type ChainSource, repairOwnChain } from './log-repair/repair-own-chain.ts';

@@ -23,8 +23,6 @@ export const TREE_PAGE_BYTES_MAX = 4 * MIB;
 export const TREE_DEPTH_MAX = 10_000;
 /** Bytes of one name. Linux allows 255; other systems up to 1024. */
 export const NAME_BYTES_MAX = 1024;
-/** Bytes of one record: a checkpoint of a large agent is the longest. */
-export const RECORD_BYTES_MAX = 16 * MIB;
 /** Chunk ids, or frames, in one request between peers. */
 export const PEER_ITEMS_MAX = 4096;
 /** A free-space floor below which capture stops (P7): the reserve for demote, gc and rebuild. */

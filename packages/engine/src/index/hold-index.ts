@@ -68,6 +68,7 @@ export function holdIndex(db: Db, deps: HoldIndexDeps): HoldIndexTable {
   const first = db
     .prepare<[number], number>('SELECT seq FROM holds WHERE shard_ref = ? AND state <> 0 ORDER BY seq LIMIT 1')
     .pluck();
+  const anyUnsatisfied = db.prepare<[], number>('SELECT 1 FROM holds WHERE state <> 0 LIMIT 1').pluck();
   const unsatisfied = db.prepare<[number, number, number], RawHold>(
     'SELECT shard_ref, seq, position, state FROM holds WHERE shard_ref = ? AND state <> 0 AND seq > ? ORDER BY seq LIMIT ?',
   );
@@ -200,6 +201,8 @@ export function holdIndex(db: Db, deps: HoldIndexDeps): HoldIndexTable {
     clear: (chain, shard) => transaction(() => shards.clear(chain, shard)),
 
     gained: (gained: Iterable<GainedFrame>) => {
+      // The usual case of a capture: nothing waits for a frame.
+      if (anyUnsatisfied.get() === undefined) return;
       for (const frame of gained) {
         const key = key48(frame.id);
         const rows = ofAny.all(key);
