@@ -390,15 +390,24 @@ describe('the peer protocol over real TLS', () => {
     const service = memoryService();
     let running = 0;
     let most = 0;
+    // Nobody is answered before one was refused.
+    const refusedOne = Promise.withResolvers<void>();
     service.state = async () => {
       most = Math.max(most, ++running);
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      await refusedOne.promise;
       running--;
       return { positions: [], branches: [], slots: [] };
     };
     const { port } = await startServer(service);
     const results = await Promise.allSettled(
-      Array.from({ length: 10 }, () => linkTo(port)).flatMap((link) => Array.from({ length: 5 }, () => link.state())),
+      Array.from({ length: 10 }, () => linkTo(port)).flatMap((link) =>
+        Array.from({ length: 5 }, () =>
+          link.state().catch((error: unknown) => {
+            refusedOne.resolve();
+            throw error;
+          }),
+        ),
+      ),
     );
     expect(most).toBeLessThanOrEqual(16);
     const refused = results

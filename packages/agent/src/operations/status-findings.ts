@@ -1,5 +1,5 @@
 /** What in a status needs somebody's attention. */
-import type { StatusData, StatusHolds, StatusLacks, StatusRoot, StatusTarget } from './status.ts';
+import type { StatusData, StatusHolds, StatusLacks, StatusLoss, StatusRoot, StatusTarget } from './status.ts';
 
 export interface StatusFinding {
   readonly code: string;
@@ -40,11 +40,12 @@ export function findingsOf(status: Omit<StatusData, 'findings'>, nowNs: bigint):
       `the bucket ${target.name} is only a cold tier: it holds no complete snapshot, so it alone cannot bring everything back`,
     );
   }
-  if (store.bad_copies > 0)
-    add(
-      'damaged_copies',
-      `${store.bad_copies} copies in this agent's store are damaged or missing: edgestore scrub --all`,
-    );
+  for (const loss of status.losses) findings.push(problemOfLoss(loss));
+  for (const { name, frames, brake_since } of status.releases.filter((one) => one.brake_since !== null))
+    add('brake', `${name} released ${frames} chunks here at once: they stay, and wait for an answer`, {
+      ...(brake_since === null ? {} : { since: brake_since }),
+      next: 'nothing of them is deleted; see docs/invariants.md, "Releases"',
+    });
   if (store.below_floor) add('no_space', 'free space is below the floor: nothing new is stored until there is more');
   if (status.relearning_since !== null) {
     add(
@@ -110,6 +111,20 @@ function problemsOfTarget(target: StatusTarget, nowNs: bigint): StatusFinding[] 
       });
   }
   return findings;
+}
+
+const LOSS_TEXT = { damaged: 'are damaged', absent: 'are gone', unreadable: 'cannot be read' } as const;
+
+function problemOfLoss({ store, reason, chunks, nowhere, packs, since, why }: StatusLoss): StatusFinding {
+  const place = store === 'local' ? "this agent's disk" : `the store ${store}`;
+  const what = chunks > 0 ? `${chunks} chunks` : `${packs} packs`;
+  const others = nowhere === 0 ? 'of each this agent has another copy' : `${nowhere} have no other copy of this agent`;
+  return {
+    code: reason === 'absent' ? 'lost_copies' : reason === 'damaged' ? 'damaged_copies' : 'unreadable_copies',
+    message: `${what} in ${place} ${LOSS_TEXT[reason]} (${why})${chunks > 0 ? `; ${others}` : ''}`,
+    since,
+    next: 'edgestore scrub --all names the files, --repair fetches copies from other stores; edgestore sync stores again what files still have',
+  };
 }
 
 function problemOfHolds(holds: StatusHolds): StatusFinding {

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import {
   formatTimeNs,
   holdFindings,
+  readClock,
   relearningSince,
   type SnapshotSummary,
   type TargetStatus,
@@ -10,7 +11,7 @@ import {
 } from '@edgestore/engine';
 import { z } from 'zod';
 import type { RootConfig } from '../config/config.ts';
-import { replicationOf } from '../home/effective-policy.ts';
+import { ownerPolicy, replicationOf } from '../home/effective-policy.ts';
 import { openedOf } from './opened.ts';
 import { defineOperation, type OperationContext } from './operation.ts';
 import { findingsOf, type StatusFinding } from './status-findings.ts';
@@ -64,6 +65,18 @@ export interface StatusLacks {
   readonly unreadable: number;
 }
 
+export interface StatusLoss {
+  /** `local`, or a store's name. */
+  readonly store: string;
+  readonly reason: 'damaged' | 'absent' | 'unreadable';
+  readonly chunks: number;
+  /** Of these, chunks of which no store of this agent has a good copy. */
+  readonly nowhere: number;
+  readonly packs: number;
+  readonly since: string;
+  readonly why: string;
+}
+
 /** What is held here for an owner, or for this agent itself, and is not here. */
 export interface StatusHolds extends StatusLacks {
   readonly agent: string;
@@ -106,6 +119,15 @@ export interface StatusData {
   readonly peers: readonly { readonly name: string; readonly site: string; readonly role: string }[];
   /** Since when the index is being completed from peers and buckets after it was built anew from this disk; null when it is complete. */
   readonly relearning_since: string | null;
+  /** Copies in this agent's own stores that went, are damaged or cannot be read, until they are whole again. */
+  readonly losses: readonly StatusLoss[];
+  /** Of other agents' releases: frames within their grace, and since when the brake stops the clock. */
+  readonly releases: readonly {
+    readonly name: string;
+    readonly frames: number;
+    readonly bytes: number;
+    readonly brake_since: string | null;
+  }[];
   readonly findings: readonly StatusFinding[];
 }
 
@@ -164,12 +186,29 @@ export const status = defineOperation<Input, StatusData>({
       put_back: proof === undefined ? null : { since: formatTimeNs(proof.sinceNs), shown_by: proof.shownBy },
       peers: members.map(({ name, site, role }) => ({ name, site, role })),
       relearning_since: relearningSince(index.kv) ?? null,
+      losses: index.chunks.losses().map(({ store, reason, chunks, nowhere, packs, sinceNs, why }) => ({
+        store: store === '' ? 'local' : store,
+        reason,
+        chunks,
+        nowhere,
+        packs,
+        since: formatTimeNs(sinceNs),
+        why,
+      })),
+      releases: index.released.owners().map((owner) => {
+        const { frames, bytes } = index.released.totals(owner);
+        const { brakeSinceNs } = readClock(owner, index.kv, context.home.runningTime.nowNs());
+        const brake_since = brakeSinceNs === undefined ? null : formatTimeNs(brakeSinceNs);
+        return { name: nameOf(owner), frames, bytes, brake_since };
+      }),
     };
     const data = { ...partial, findings: findingsOf(partial, engine.clock.nowNs()) };
     return { data, exitCode: check && data.findings.length > 0 ? 20 : 0 };
   },
 });
 
+/** Own chunks that are not here are looked up one by one, when there are not more. */
+const AWAY_IDS_MAX = 4096;
 /** Whoever asks for a status waits no longer than this for targets that are away. */
 const ASK_MS_MAX = 5000;
 
@@ -191,15 +230,40 @@ async function askTargets({ home, signal }: OperationContext): Promise<Map<strin
   return problems;
 }
 
-function holdsHere({ home }: OperationContext): ReturnType<typeof holdFindings> {
-  const { engine, heard, runningTime } = home;
+function holdsHere(context: OperationContext): ReturnType<typeof holdFindings> {
+  const { engine, heard, runningTime } = context.home;
   return holdFindings(engine.chains.agents(), {
     chains: engine.chains,
     kv: engine.index.kv,
     heard,
     running: runningTime,
     nowNs: () => engine.clock.nowNs(),
-  }).filter(({ owner, lost, unreadable }) => owner !== engine.identity.agentId || lost + unreadable > 0);
+  }).filter(({ owner, lost, unreadable }) => {
+    if (owner !== engine.identity.agentId) return true;
+    return lost + unreadable > 0 && !isAway(context);
+  });
+}
+
+/**
+ * Own chunks that are not here but at as many stores as the policy says are away, as on a recovered machine, and no finding (docs/chain.md 10.1). A pack that
+ * went is one all the same: it is among the losses.
+ */
+function isAway({ home }: OperationContext): boolean {
+  const { engine, replicator, config } = home;
+  const { copies } = ownerPolicy(config);
+  const end = engine.chain.position()?.seq ?? 0;
+  const whole = replicator
+    .status()
+    .filter(({ scope, acknowledged }) => scope === 'all' && (acknowledged?.seq ?? 0) >= end).length;
+  if (copies > 0 && whole >= copies) return true;
+  for (const { shard, lost, unreadable } of engine.chains.shards(engine.identity.agentId)) {
+    if (lost + unreadable === 0) continue;
+    const list = engine.chains.unsatisfiedList(engine.identity.agentId, shard, AWAY_IDS_MAX);
+    if (list === undefined || copies === 0) return false;
+    const missing = list.filter(({ reason }) => reason !== 'wanted').map(({ id }) => id);
+    if (replicator.placed.targetsOf(missing).some((targets) => targets.length < copies)) return false;
+  }
+  return true;
 }
 
 async function statusOfRoot(

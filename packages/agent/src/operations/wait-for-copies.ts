@@ -34,7 +34,9 @@ export async function waitForCopies(
   const startMs = engine.clock.monotonicMs();
   const looking = setInterval(() => {
     const open = openTargets(replicator.status());
-    const state = open.map((target) => `${target.name}: ${target.lastError ?? 'sending'}`).join('; ');
+    const state = open
+      .map(({ name, isRunning, lastError }) => `${name}: ${isRunning ? "sending" : (lastError ?? "waiting")}`)
+      .join("; ");
     context.progress({
       phase: 'replicate',
       ...bytesOf(replicator.status(), storedBytes),

@@ -64,8 +64,8 @@ afterEach(() => {
 /** A lone machine. */
 const ALONE: ScrubPlaces = {
   isOwn: () => true,
-  isWholeElsewhere: () => false,
-  hasReceipt: () => false,
+  isWholeElsewhere: async () => false,
+  isPlaced: () => false,
   others: [],
 };
 
@@ -273,11 +273,11 @@ describe('a pack that is gone since the data dir was opened', () => {
     expect(report.files.every(({ state }) => state === 'lost')).toBe(true);
   });
 
-  test('is no loss where a peer gave receipts, has the snapshot as a whole, or says that it has the chunks', async () => {
+  test('is no loss where a peer stated to have it, has the snapshot as a whole, or says that it has the chunks', async () => {
     const has = await fixture.source('peers');
     for (const places of [
-      { hasReceipt: () => true },
-      { isWholeElsewhere: () => true },
+      { isPlaced: () => true },
+      { isWholeElsewhere: async () => true },
       { others: peer(true, (ids, signal) => has.locate(ids, signal)) },
     ]) {
       const report = await scrub({ mode: 'all', repair: false }, deps([], [], places));
@@ -292,7 +292,7 @@ describe('a pack that is gone since the data dir was opened', () => {
     expect(unnamed.unknown).toMatchObject({ chunks: 3, places: ['dc-a'] });
     const known = await scrub({ mode: 'all', repair: false }, deps([], [], { others: peer(false, isAway) }));
     expect(known).toMatchObject({ lost: { chunks: 3 }, unknown: { chunks: 0, places: [] } });
-    // What another agent's snapshot needs, no receipt given to this one tells.
+    // What another agent's snapshot needs, no answer to this one tells.
     const others = { isOwn: () => false, others: peer(false, isAway) };
     expect(await scrub({ mode: 'all', repair: false }, deps([], [], others))).toMatchObject({ unknown: { chunks: 3 } });
     const asked = { others: peer(true, async (ids) => ids.map(() => undefined)) };
