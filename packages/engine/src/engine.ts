@@ -5,6 +5,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { verifyHead } from './chain/entry-head.ts';
+import { openCheckpointPart } from './chain/record-checkpoint.ts';
 import { openRecordEntry } from './chain/record-entry.ts';
 import { createOpener, type Opener } from './codec/open.ts';
 import { loadSodium, type Sodium } from './codec/sodium.ts';
@@ -147,6 +148,8 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
           releases: index.releases,
           openRecord: ({ head, body }) =>
             body === undefined ? undefined : openRecordEntry(sodium, { head, body }, keys),
+          openCheckpoint: ({ head, body }) =>
+            body === undefined ? undefined : openCheckpointPart(sodium, { head, body }, keys),
           onProblem: (problem) => warn({ code: 'W_DAMAGED', message: problem.message }),
           signPublicKey: signers,
           openCard: (body) => verifyCard(sodium, body, descriptor.adminPublicKey),

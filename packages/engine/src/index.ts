@@ -17,6 +17,8 @@ export { FORMS_MAX, type Form } from './chain/forms.ts';
 export type { Position } from './chain/position.ts';
 export type { Backing } from './chain/statement.ts';
 export { loadSodium, type Sodium } from './codec/sodium.ts';
+export { type CollectReport, collectReleased, DEFAULT_COLLECT_POLICY } from './collect/collect-released.ts';
+export { readClock } from './collect/grace-clock.ts';
 export { asBuffer, ByteReader, ByteWriter, bytesEqual, concatBytes } from './core/bytes.ts';
 export { type Clock, formatTimeNs, type RandomBytes } from './core/clock.ts';
 export {
@@ -76,8 +78,6 @@ export {
 } from './demote/tier-status.ts';
 export { type Engine, type EngineOptions, openEngine } from './engine.ts';
 export { makeFolders } from './files/make-folders.ts';
-export { type CollectReport, collectReleased, DEFAULT_COLLECT_POLICY } from './collect/collect-released.ts';
-export { readClock } from './collect/grace-clock.ts';
 export { type CheckedHolds, checkHolds } from './hold/check-holds.ts';
 export { createHeard, type Heard } from './hold/heard.ts';
 export { type HoldFinding, holdFindings } from './hold/hold-findings.ts';

@@ -21,12 +21,15 @@ afterEach(() => {
 
 async function check(): Promise<CheckedHolds[]> {
   const out: CheckedHolds[] = [];
-  for await (const shard of checkHolds(owner.agent, { chains: at.store.chains, chunks: at.store.index.chunks })) out.push(shard);
+  for await (const shard of checkHolds(owner.agent, { chains: at.store.chains, chunks: at.store.index.chunks }))
+    out.push(shard);
   return out;
 }
 
 test('chain, hold index and frames agree, also with releases, several forms and chunks that did not come', async () => {
-  const chunks = Array.from({ length: 40 }, (_, i) => owner.chunk(`chunk ${i}`, i % 5 === 0 ? ChunkKind.tree : ChunkKind.data));
+  const chunks = Array.from({ length: 40 }, (_, i) =>
+    owner.chunk(`chunk ${i}`, i % 5 === 0 ? ChunkKind.tree : ChunkKind.data),
+  );
   owner.add(1, chunks.map(formOf));
   owner.release(
     1,
@@ -60,6 +63,7 @@ test('an index that calls a chunk satisfied which has no frame is told, with the
     unsatisfied: () => [],
   };
   const out: CheckedHolds[] = [];
-  for await (const shard of checkHolds(owner.agent, { chains: blinded, chunks: at.store.index.chunks })) out.push(shard);
+  for await (const shard of checkHolds(owner.agent, { chains: blinded, chunks: at.store.index.chunks }))
+    out.push(shard);
   expect(out.map(({ wrong }) => wrong.map(toHex))).toEqual([[toHex(chunk.id)]]);
 });

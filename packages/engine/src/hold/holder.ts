@@ -104,8 +104,7 @@ export function createHolder(deps: HolderDeps): Holder {
         deps.heard?.(owner.agent);
         return position;
       }),
-    takeBodies: (owner, bodies) =>
-      inTurn(owner, () => chains.takeBodies(owner, bodies)),
+    takeBodies: (owner, bodies) => inTurn(owner, () => chains.takeBodies(owner, bodies)),
     missingBodies: (owner, shard, limit) => chains.missingBodies(owner, shard, limit),
     wanted: async (owner, { shard, afterSeq, entriesMax }) => {
       const page = (): readonly FormsOfEntry[] =>

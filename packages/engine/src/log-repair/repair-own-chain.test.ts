@@ -177,6 +177,11 @@ describe.each([
     const part = openCheckpointPart(sodium, entries.at(-1)!, fixtureKeys());
     expect(part.snapshots.map(({ seq, damaged: mark }) => mark === seq > base!.seq)).not.toContain(false);
     expect((await store.chain.append({ type: 'unpin', snapshot: 'ab'.repeat(32) })).incarnation).toBe(2);
+    const rows = store.index.log.snapshots({ agent: FIXTURE_SELF });
+    expect(rows.map(({ id }) => id).sort()).toEqual(
+      [...(done?.kept ?? []), ...(done?.behind ?? [])].map(({ id }) => id).sort(),
+    );
+    expect(rows.map(({ seq, damaged: mark }) => mark === seq > base!.seq)).not.toContain(false);
   });
 });
 

@@ -12,6 +12,7 @@ import type { EdgeError } from '../core/errors.ts';
 import { armFailpoints } from '../core/failpoint.ts';
 import { type ChunkKind, packClassOf, toHex } from '../core/ids.ts';
 import type { ObjectStore } from '../core/ports/object-store.ts';
+import { openEngine } from '../engine.ts';
 import { type Card, encodeCard, verifyCard } from '../keys/card.ts';
 import { publicKeyOf } from '../keys/ed25519.ts';
 import { wrapGeneration } from '../keys/key-generation.ts';
@@ -30,6 +31,7 @@ import { createMemoryObjectStore } from '../store/objects/memory.ts';
 import { fixtureDescriptor } from '../testing/descriptor-fixture.ts';
 import { makePack } from '../testing/make-pack.ts';
 import { createMemoryChain, type MemoryChain } from '../testing/memory-chain.ts';
+import { realClock } from '../testing/real-clock.ts';
 import { createSeededRandom } from '../testing/seeded-random.ts';
 import { temporaryFolder } from '../testing/store-fixture.ts';
 import { createTreeFixture, type TreeFixture } from '../testing/tree-fixture.ts';
@@ -248,6 +250,17 @@ async function readBack(agent: string, at = 'data', branch?: string): Promise<Ch
 
 const linksOf = (entries: readonly ChainItem[]) => entries.map(({ head }) => head.link);
 
+const open = (at = 'data') =>
+  openEngine({
+    dataDir: dataDirAt(join(folder.path, at)),
+    vaultKey,
+    clock: realClock,
+    random,
+    workers: 1,
+    level: 1,
+    warn,
+  });
+
 describe('recover from a bucket', () => {
   it('gives head, settings, snapshots, and the chain with its takeover and a record checkpoint', async () => {
     const agent = shop();
@@ -278,6 +291,16 @@ describe('recover from a bucket', () => {
       agent.entries.slice(3).map(({ head }) => [head.link, 1, false]),
     );
     expect(part.settings?.roots[0]).toMatchObject({ name: 'test', shard: 1 });
+
+    const engine = await open();
+    expect(engine.index.log.snapshots().map(({ id, branch, damaged }) => [id, branch, damaged])).toEqual(
+      agent.entries.slice(3).map(({ head }) => [head.link, false, false]),
+    );
+    expect(engine.chain.shardOf('test')).toBe(1);
+    expect(engine.chains.shards(agent.agentId)).toMatchObject([{ shard: 1, held: fixture.chunks.size, applied: 7 }]);
+    const next = await engine.chain.append({ type: 'pin', snapshot: recovered.snapshots[0]!.id, reason: 'test' });
+    expect(next).toMatchObject({ incarnation: 2, seq: 8 });
+    await engine.close();
   });
 
   it('finds the only vault when the sheet names none, and asks when there are several', async () => {
@@ -415,6 +438,13 @@ describe('a fork', () => {
       await apply(recovered, undefined, at);
       expect(linksOf(await readBack(agent.agentId, at)).slice(0, -2)).toEqual(linksOf(chosen.entries));
       expect(linksOf(await readBack(agent.agentId, at, tip))).toEqual(linksOf(other.entries.slice(5)));
+      const engine = await open(at);
+      const rows = new Map(engine.index.log.snapshots().map(({ id, branch }) => [id, branch]));
+      expect(rows.size).toBe(5);
+      for (const id of linksOf(other.entries.slice(5))) expect(rows.get(id)).toBe(true);
+      for (const id of linksOf(chosen.entries.slice(5))) expect(rows.get(id)).toBe(false);
+      expect(engine.chains.branches(agent.agentId)).toMatchObject([{ tip: other.position(), base: { seq: 5 } }]);
+      await engine.close();
     }
     await expect(plan([store], { branch: 'zz' })).rejects.toMatchObject({ code: 'E_NOT_FOUND', exitCode: 2 });
   });
@@ -574,6 +604,9 @@ describe('a chain that lost entries', () => {
     await apply(recovered);
     const part = openCheckpointPart(sodium, (await readBack(agent.agentId)).at(-1) as WholeEntry, fixture.keys);
     expect(part.snapshots).toMatchObject([{ id: agent.position()?.link, damaged: true, shard: 1 }]);
+    const engine = await open();
+    expect(engine.index.log.snapshots()).toMatchObject([{ id: agent.position()?.link, damaged: true, branch: false }]);
+    await engine.close();
   });
 
   it('at its beginning begins anew, and its roots get new shards', async () => {

@@ -3,6 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { openCheckpointPart } from '../chain/record-checkpoint.ts';
 import { openRecordEntry } from '../chain/record-entry.ts';
 import type { Sodium } from '../codec/sodium.ts';
 import { loadSodium } from '../codec/sodium.ts';
@@ -125,6 +126,10 @@ export async function openStore(path: string, options: StoreOptions = {}): Promi
           shardOf: (root) =>
             index.log.settingsOf(self)?.roots.find(({ name }) => name === root)?.shard ?? shardOfName(root),
           releases: index.releases,
+          openCheckpoint: ({ head, body }) =>
+            options.isBlind === true || body === undefined
+              ? undefined
+              : openCheckpointPart(sodium, { head, body }, keys),
           openRecord: ({ head, body }) =>
             options.isBlind === true || body === undefined ? undefined : openRecordEntry(sodium, { head, body }, keys),
           onProblem: () => {},

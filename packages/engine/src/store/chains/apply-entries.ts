@@ -1,6 +1,7 @@
 /** Brings entries that are durable in the files into the index: the hold state, snapshots and marks are functions of them (docs/chain.md 1.6). */
 import { decodeHead, EntryKind, isHoldKind, requireBody } from '../../chain/entry-head.ts';
 import { decodeAdd, decodeRelease } from '../../chain/forms.ts';
+import type { CheckpointPart } from '../../chain/record-checkpoint.ts';
 import { decodeDropBranch } from '../../chain/record-entry.ts';
 import type { UnsatisfiedReason } from '../../chain/statement.ts';
 import { type EdgeError, isEdgeError } from '../../core/errors.ts';
@@ -13,6 +14,8 @@ export interface ApplyDeps {
   readonly bodies: BodyBytes;
   /** Opens a record whose signature was verified; undefined where this agent has no key. */
   readonly openRecord: (entry: PlacedEntry) => RecordBody | undefined;
+  /** Opens a part of a record checkpoint, in the same way. */
+  readonly openCheckpoint: (entry: PlacedEntry) => CheckpointPart | undefined;
   /** A record that could not be opened, a body that could not be read. */
   readonly onProblem: (problem: EdgeError) => void;
 }
@@ -52,6 +55,7 @@ export function applyEntries(
       if (shard !== 0) index.holds.noteShard(chain, shard);
       if (waits) applyFirst(chain, shard, new Map([[seq, entry.body]]), missing, deps, 1);
       else if (kind === EntryKind.record) applyRecord(row, entry, deps);
+      else if (kind === EntryKind.recordCheckpoint) applyCheckpoint(row, entry, deps);
       else if (kind === EntryKind.dropBranch && entry.body !== undefined)
         dropped.push(...dropBranches(chain, decodeDropBranch(entry.body), deps));
     }
@@ -76,9 +80,11 @@ export function applyRecordsAgain(
     if (rows.length === 0) return;
     for (const row of rows) {
       if (row.shard !== 0) deps.index.holds.noteShard(chain, row.shard);
-      if (row.kind !== EntryKind.record) continue;
+      if (row.kind !== EntryKind.record && row.kind !== EntryKind.recordCheckpoint) continue;
       const entry = read(row);
-      if (entry !== undefined) applyRecord(row, entry, deps);
+      if (entry === undefined) continue;
+      if (row.kind === EntryKind.record) applyRecord(row, entry, deps);
+      else applyCheckpoint(row, entry, deps);
     }
     after = rows.at(-1)!.seq;
   }
@@ -145,6 +151,27 @@ function applyRecord(row: EntryRow, entry: PlacedEntry, deps: ApplyDeps): void {
   try {
     const body = deps.openRecord(entry);
     if (body !== undefined) deps.index.log.applyRecord(row, body);
+  } catch (error) {
+    if (!isEdgeError(error, ...UNUSABLE)) throw error;
+    deps.onProblem(error);
+  }
+}
+
+/**
+ * What a checkpoint says beyond the records that are here: snapshots whose own entries are gone, with their marks. A part says nothing that the records
+ * before it did not, so parts are applied one by one.
+ */
+function applyCheckpoint(row: EntryRow, entry: PlacedEntry, deps: ApplyDeps): void {
+  const { log } = deps.index;
+  try {
+    const part = deps.openCheckpoint(entry);
+    for (const { id: link, incarnation, seq, shard, damaged, body } of part?.snapshots ?? []) {
+      const place = { chain: row.chain, incarnation, seq, shard, link };
+      log.applyRecord(place, body);
+      if (damaged) log.applyRecord(place, { type: 'damaged', snapshots: [link] });
+    }
+    for (const { snapshot, reason } of part?.pins ?? []) log.applyRecord(row, { type: 'pin', snapshot, reason });
+    if (part?.settings !== undefined) log.applyRecord(row, { type: 'settings', settings: part.settings });
   } catch (error) {
     if (!isEdgeError(error, ...UNUSABLE)) throw error;
     deps.onProblem(error);
