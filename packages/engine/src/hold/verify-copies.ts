@@ -1,4 +1,4 @@
-/** Proof of copies without moving them (P5): each chunk is re-read from the local packs and hashed with the caller's nonce. */
+/** Proof of copies without moving them (P5): each chunk is re-read from the medium below the local packs, not from memory, and hashed with the caller's nonce. */
 import type { ClassedChunk } from '../codec/opens-to-its-id.ts';
 import type { Sodium } from '../codec/sodium.ts';
 import { type ChunkId, type HexId, toHex } from '../core/ids.ts';
@@ -10,7 +10,7 @@ import type { HashPlaintexts } from './hash-plaintexts.ts';
 
 export interface VerifyDeps {
   readonly sodium: Sodium;
-  readonly chunks: Pick<ChunkStore, 'locate' | 'fetch'>;
+  readonly chunks: Pick<ChunkStore, 'locate' | 'verify'>;
   readonly index: { readonly chunks: Pick<ChunkIndex, 'locate'> };
   /** Undefined on a blind holder. */
   readonly hashPlaintexts: HashPlaintexts | undefined;
@@ -38,7 +38,7 @@ async function sealedHashes(
 ): Promise<(Uint8Array | undefined)[]> {
   const addresses = (await deps.chunks.locate(ids, signal)).filter((address) => address !== undefined);
   const hashes = new Map<string, Uint8Array>();
-  for await (const outcome of deps.chunks.fetch(addresses, signal)) {
+  for await (const outcome of deps.chunks.verify(addresses, signal)) {
     if ('sealed' in outcome)
       hashes.set(toHex(outcome.address.id), deps.sodium.crypto_generichash(32, outcome.sealed, nonce));
   }
@@ -67,7 +67,7 @@ async function plainHashes(
     deps.index.chunks.locate(ids).flatMap((copies) => copies.map((copy) => [toHex(copy.id), copy.packClass] as const)),
   );
   const addresses = (await deps.chunks.locate(ids, signal)).filter((address) => address !== undefined);
-  for await (const outcome of deps.chunks.fetch(addresses, signal)) {
+  for await (const outcome of deps.chunks.verify(addresses, signal)) {
     if (!('sealed' in outcome)) continue;
     const { id, keyId } = outcome.address;
     group.push({ id, keyId, packClass: classOf.get(toHex(id)) ?? 'data', sealed: outcome.sealed });
