@@ -16,7 +16,10 @@ interface Finding {
 }
 interface Status {
   readonly findings: readonly Finding[];
-  readonly targets: readonly { readonly lacks: Readonly<Record<string, number>> | null; readonly asked: string | null }[];
+  readonly targets: readonly {
+    readonly lacks: Readonly<Record<string, number>> | null;
+    readonly asked: string | null;
+  }[];
   readonly holds: readonly { readonly own: boolean; readonly lost: number }[];
 }
 
@@ -55,7 +58,9 @@ async function exitOf(site: Site, args: readonly string[]): Promise<number | und
 }
 
 const sync = (exitCodes: readonly number[] = [0]) =>
-  onSite<{ roots: readonly { snapshot: string; durability: string }[] }>(owner, ['sync', '--wait', 'sites=1'], { exitCodes });
+  onSite<{ roots: readonly { snapshot: string; durability: string }[] }>(owner, ['sync', '--wait', 'sites=1'], {
+    exitCodes,
+  });
 const check = (site: Site, exitCode: number) => onSite<Status>(site, ['status', '--check'], { exitCodes: [exitCode] });
 
 function packsOf(site: Site): string[] {

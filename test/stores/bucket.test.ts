@@ -33,7 +33,7 @@ describe('a bucket', () => {
     const disk = temporaryFolder();
     const opened = await openStore(disk.path);
     const { chunks } = opened.index;
-    const bucket = openBucket({ name: 'cold', store, vault, life }, { index: chunks });
+    const bucket = openBucket({ name: 'cold', store, vault, life }, { index: chunks, kv: opened.index.kv });
     const packs = [20, 1, 300].map((count) =>
       makePack(
         vault,

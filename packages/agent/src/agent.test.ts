@@ -274,7 +274,9 @@ describe('agents over real HTTPS', () => {
       () =>
         shop.home.replicator
           .status()
-          .every((target) => target.pending === 0 && target.acknowledged?.seq === shop.home.engine.chain.position()!.seq),
+          .every(
+            (target) => target.pending === 0 && target.acknowledged?.seq === shop.home.engine.chain.position()!.seq,
+          ),
       'the change at the holders',
     );
   });

@@ -2,13 +2,14 @@
  * Measures the bytes of the index a held chunk (docs/chain.md 12: at most 40): node scripts/measure-hold-bytes.ts [CHUNKS]
  * Every form is a chunk of its own; no frame is here, so the index of what is not satisfied has a row for each as well in the second figure.
  */
+
+import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { randomBytes } from 'node:crypto';
 import { FORMS_MAX, type Form } from '../src/chain/forms.ts';
-import { openIndex } from '../src/index/open-index.ts';
 import { openDatabase } from '../src/index/database.ts';
+import { openIndex } from '../src/index/open-index.ts';
 import { realClock } from '../src/testing/real-clock.ts';
 
 const chunks = Number(process.argv[2] ?? 1_000_000);

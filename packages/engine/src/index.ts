@@ -11,6 +11,7 @@ export { openTreeReader, type TreeReader } from './browse/tree-reader.ts';
 export { whereIs } from './browse/where-is.ts';
 export { capture } from './capture/capture.ts';
 export type { CaptureReport, MaxDelete } from './capture/capture-types.ts';
+export { damagedRanges, verifyFiles } from './store/chains/verify-files.ts';
 export { decodeChainSegment } from './chain/chain-segment.ts';
 export { decodeHead, ENTRY_BODY_BYTES_MAX, EntryKind, HEAD_BYTES, isHoldKind } from './chain/entry-head.ts';
 export { FORMS_MAX, type Form } from './chain/forms.ts';
@@ -136,7 +137,7 @@ export {
 } from './keys/vault-keys.ts';
 export { numberRoots } from './log/number-roots.ts';
 export type { ChainRepair } from './log-repair/chain-repair-types.ts';
-export { mendOtherChains } from './log-repair/mend-other-chains.ts';
+export { type CheckedChain, mendOtherChains } from './log-repair/mend-other-chains.ts';
 export { type ChainSource, repairOwnChain } from './log-repair/repair-own-chain.ts';
 export { decodeFrameHeader, encodeFrameHeader, type FrameHeader } from './pack/frame-header.ts';
 export { FRAME_HEADER_BYTES } from './pack/layout.ts';

@@ -182,12 +182,13 @@ export function createPeerLink(deps: PeerLinkDeps): PeerLink {
 /** Entries of a chain, page by page. `get` answers the body for a path. */
 export async function* fetchEntries(
   owner: string,
-  options: { readonly afterSeq: number; readonly bodies: EntryBodies },
+  options: { readonly afterSeq: number; readonly bodies: EntryBodies; readonly branch?: string },
   get: (path: string) => Promise<Uint8Array>,
 ): AsyncGenerator<ChainEntry> {
   let after = options.afterSeq;
   for (;;) {
-    const path = `/peer/1/entries?owner=${owner}&after=${after}&bodies=${options.bodies}`;
+    const branch = options.branch === undefined ? '' : `&branch=${options.branch}`;
+    const path = `/peer/1/entries?owner=${owner}&after=${after}&bodies=${options.bodies}${branch}`;
     const page = decodeEntries(await get(path));
     if (page.length === 0) return;
     for (const entry of page) {

@@ -139,7 +139,9 @@ async function statement({ message, response, query }: PeerRequest, service: Pee
 async function entries({ response, query }: PeerRequest, service: PeerService): Promise<void> {
   const bodies = query.get('bodies') ?? 'records';
   if (!isEntryBodies(bodies)) throw new EdgeError('E_USAGE', 'bodies is not all, records or none');
-  const page = { afterSeq: wholeNumber(query, 'after'), bodies, bytesMax: PAGE_BYTES };
+  const branch = query.get('branch') ?? undefined;
+  if (branch !== undefined && !/^[0-9a-f]{64}$/.test(branch)) throw new EdgeError('E_USAGE', 'branch is not a link');
+  const page = { afterSeq: wholeNumber(query, 'after'), bodies, bytesMax: PAGE_BYTES, branch };
   sendBytes(response, encodeEntries(await service.entries(ownerOf(query), page)));
 }
 

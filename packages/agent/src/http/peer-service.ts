@@ -36,7 +36,13 @@ export interface PeerService {
   /** Some entries after the seq, in order, at most about `bytesMax`; none at the end. */
   entries(
     owner: AgentId,
-    options: { readonly afterSeq: number; readonly bodies: EntryBodies; readonly bytesMax: number },
+    options: {
+      readonly afterSeq: number;
+      readonly bodies: EntryBodies;
+      readonly bytesMax: number;
+      /** The tip of a branch whose entries are wanted; undefined for the chain that is followed. */
+      readonly branch?: string | undefined;
+    },
   ): Promise<readonly ChainEntry[]>;
   locate(
     ids: readonly ChunkId[],

@@ -89,10 +89,12 @@ export function serveHome(
       onHeld();
       return count;
     },
-    async entries(owner, { afterSeq, bodies, bytesMax }) {
+    async entries(owner, { afterSeq, bodies, bytesMax, branch }) {
       const out: ChainEntry[] = [];
       let bytes = 0;
-      for await (const entry of chains.entries(owner, { afterSeq })) {
+      const all = branch === undefined ? chains.entries(owner, { afterSeq }) : chains.branchEntries(owner, branch);
+      for await (const entry of all) {
+        if (entry.head.header.seq <= afterSeq) continue;
         const isWanted = bodies === 'all' || (bodies === 'records' && !isHoldKind(entry.head.header.kind));
         const shown = isWanted ? entry : { head: entry.head, body: undefined };
         bytes += shown.head.bytes.length + (shown.body?.length ?? 0);

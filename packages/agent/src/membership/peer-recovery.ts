@@ -15,7 +15,7 @@ import {
   type VaultBaseKeys,
   verifyCard,
 } from '@edgestore/engine';
-import { ENTRIES_BYTES_MAX } from '../http/chain-wire.ts';
+import { decodeState, ENTRIES_BYTES_MAX, STATE_BYTES_MAX } from '../http/chain-wire.ts';
 import { openPeerConnection, type PeerConnection, parseAddress } from '../http/peer-connection.ts';
 import { createPeerSource, fetchEntries } from '../http/peer-link.ts';
 import { decodeParts, decodeSlots } from '../http/peer-wire.ts';
@@ -115,10 +115,17 @@ function recoveryOf(
     cards: async () => held.cards,
     has: async (ids, signal) =>
       Uint8Array.from(await source.locate(ids, signal), (address) => (address === undefined ? 0 : 1)),
-    entries: (agent, signal) =>
-      fetchEntries(agent, { afterSeq: 0, bodies: 'all' }, (path) =>
-        connection.bytes({ method: 'GET', path, limit: ENTRIES_BYTES_MAX, signal }),
-      ),
+    async *entries(agent, signal) {
+      const get = (path: string) => connection.bytes({ method: 'GET', path, limit: ENTRIES_BYTES_MAX, signal });
+      yield* fetchEntries(agent, { afterSeq: 0, bodies: 'all' }, get);
+      const { branches } = decodeState(
+        await connection.bytes({ method: 'GET', path: '/peer/1/state', limit: STATE_BYTES_MAX, signal }),
+      );
+      for (const { agent: owner, tip, base } of branches) {
+        if (owner === agent)
+          yield* fetchEntries(agent, { afterSeq: base?.seq ?? 0, bodies: 'all', branch: tip.link }, get);
+      }
+    },
     close: () => connection.close(),
   };
 }

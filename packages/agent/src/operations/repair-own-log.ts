@@ -45,6 +45,7 @@ export async function repairOwnLog({
     adminSeed: await home.adminSeed(),
     random: engine.random,
     chains,
+    giveUpTail: () => engine.chain.giveUpTail(),
     index,
     sources: chainSources(home),
     signPublicKey: (agent, incarnation) => peers.cards.signPublicKey(agent, incarnation),
@@ -57,7 +58,7 @@ export async function repairOwnLog({
 
 function outcomeOf(repair: ChainRepair): OperationOutcome<ScrubData> {
   const log = dataOf(repair);
-  const exitCode = repair.how === 'whole' ? 0 : log.lost.length > 0 ? 7 : 20;
+  const exitCode = log.lost.length > 0 ? 7 : repair.how === 'whole' ? 0 : 20;
   return { data: { ...NOTHING_READ, log }, exitCode };
 }
 
@@ -85,6 +86,7 @@ const NOTHING_READ: ScrubData = {
   unknown: { chunks: 0, unread: 0, places: [] },
   unread: [],
   repaired: 0,
+  chains: [],
   dry_run: false,
   duration_s: 0,
 };

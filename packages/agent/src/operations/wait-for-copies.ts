@@ -35,8 +35,8 @@ export async function waitForCopies(
   const looking = setInterval(() => {
     const open = openTargets(replicator.status());
     const state = open
-      .map(({ name, isRunning, lastError }) => `${name}: ${isRunning ? "sending" : (lastError ?? "waiting")}`)
-      .join("; ");
+      .map(({ name, isRunning, lastError }) => `${name}: ${isRunning ? 'sending' : (lastError ?? 'waiting')}`)
+      .join('; ');
     context.progress({
       phase: 'replicate',
       ...bytesOf(replicator.status(), storedBytes),

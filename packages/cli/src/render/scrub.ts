@@ -22,7 +22,17 @@ export function renderScrub(data: ScrubData, { colours, verbose }: TextContext):
       `${colours.yellow('unknown')}  ${formatCount(unknown.chunks)} chunks have no known copy, ${formatCount(unknown.unread)} listings could not be read; not reached: ${unknown.places.map((one) => printable(one)).join(', ') || 'nobody'}. Nothing counts as lost until they were asked.`,
     );
   }
-  if (data.findings.length + lost.chunks === 0) {
+  for (const chain of data.chains) {
+    const whose = chain.own ? 'the own chain' : `the chain of ${printable(chain.name ?? shortId(chain.agent))}`;
+    const mended =
+      chain.repaired === 0
+        ? ''
+        : `, ${formatCount(chain.repaired)} mended from ${chain.from.map((one) => printable(one)).join(', ')}`;
+    const state = chain.damaged > 0 ? colours.red('damaged') : colours.yellow('mended');
+    lines.push(`${state}  ${whose}: ${formatCount(chain.damaged)} ranges cannot be read${mended}`);
+    for (const message of chain.messages) lines.push(`  ${printable(message)}`);
+  }
+  if (data.findings.length + lost.chunks + data.chains.length === 0) {
     if (unknown.chunks + unknown.unread > 0) return lines;
     return [...lines, colours.green('No damage found.')];
   }

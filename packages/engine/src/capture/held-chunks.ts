@@ -34,23 +34,14 @@ export class HeldChunks {
 
   /** Of a pack that is durable now. A chunk that was stored again while it is held needs no entry: its form is listed when a store wants it (2.11). */
   async addPack(packClass: PackClass, frames: Iterable<FrameRow>): Promise<void> {
-    let some: FrameRow[] = [];
-    const add = async (): Promise<void> => {
-      const { chain, chains, self, shard } = this.#deps;
-      const held = chains.isHeld(
-        self,
-        shard,
-        some.map(({ id }) => id),
-      );
-      const forms = some.flatMap((frame, i) => (held[i] === 1 ? [] : [formOf(frame, packClass)]));
-      some = [];
-      if (forms.length > 0) await chain.add(shard, forms);
-    };
+    let forms: Form[] = [];
     for (const frame of frames) {
-      some.push(frame);
-      if (some.length >= FORMS_AT_ONCE) await add();
+      forms.push(formOf(frame, packClass));
+      if (forms.length < FORMS_AT_ONCE) continue;
+      await this.#deps.chain.add(this.#deps.shard, forms);
+      forms = [];
     }
-    await add();
+    if (forms.length > 0) await this.#deps.chain.add(this.#deps.shard, forms);
   }
 
   /** Of chunks that are here, or cold. */

@@ -57,6 +57,9 @@ export function holdIndex(db: Db, deps: HoldIndexDeps): HoldIndexTable {
   const ofShard = db.prepare<[number, number], RawHold>(
     'SELECT shard_ref, seq, position, state FROM holds WHERE key48 = ? AND shard_ref = ? ORDER BY seq, position',
   );
+  const hasKey = db
+    .prepare<[number, number], number>('SELECT 1 FROM holds WHERE key48 = ? AND shard_ref = ? LIMIT 1')
+    .pluck();
   const ofAny = db.prepare<[number], RawHold>(
     'SELECT shard_ref, seq, position, state FROM holds WHERE key48 = ? ORDER BY shard_ref, seq, position',
   );
@@ -117,8 +120,8 @@ export function holdIndex(db: Db, deps: HoldIndexDeps): HoldIndexTable {
       const counts = shards.counts(ref);
       for (const [position, form] of forms.entries()) {
         const key = key48(form.id);
-        const rows = ofShard.all(key, ref);
-        const held = rows.length === 0 ? NONE : heldOf(chain, rows, form.id);
+        // Nearly every form is of a new chunk: then no row has its key.
+        const held = hasKey.get(key, ref) === undefined ? NONE : heldOf(chain, ofShard.all(key, ref), form.id);
         if (held.rows.length === 0) {
           const state = isSatisfied(form.id, [form]) ? SATISFIED : CODES[missing];
           insert.run(key, ref, seq, position, state);
@@ -174,8 +177,8 @@ export function holdIndex(db: Db, deps: HoldIndexDeps): HoldIndexTable {
       const ref = shards.find(chain, shard);
       if (ref === undefined) return out;
       for (const [i, id] of ids.entries()) {
-        const rows = ofShard.all(key48(id), ref);
-        if (rows.length > 0 && heldOf(chain, rows, id).rows.length > 0) out[i] = 1;
+        const key = key48(id);
+        if (hasKey.get(key, ref) !== undefined && heldOf(chain, ofShard.all(key, ref), id).rows.length > 0) out[i] = 1;
       }
       return out;
     },

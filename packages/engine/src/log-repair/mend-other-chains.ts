@@ -1,6 +1,6 @@
-/** What `scrub` does with chains of other owners: their files are read as a whole, and mended from the owner or any other store (H3 of docs/faults.md). */
+/** What `scrub --repair` does with chains of other owners: their files are read as a whole, and mended from the owner or any other store (H3 of docs/faults.md). */
 import type { AgentId } from '../core/ids.ts';
-import { type DamagedRange, verifyFiles } from '../store/chains/verify-files.ts';
+import type { DamagedRange } from '../store/chains/verify-files.ts';
 import { type MendChainDeps, mendChain } from './mend-chain.ts';
 
 export interface CheckedChain {
@@ -10,20 +10,12 @@ export interface CheckedChain {
   readonly from: readonly string[];
 }
 
-/** Every chain that is kept here but the own one. Without `repair` nothing is changed but the marks of damage. */
-export async function mendOtherChains(
-  input: { readonly self: AgentId; readonly repair: boolean },
-  deps: MendChainDeps,
-): Promise<CheckedChain[]> {
+/** Every chain that is kept here but the own one. */
+export async function mendOtherChains(input: { readonly self: AgentId }, deps: MendChainDeps): Promise<CheckedChain[]> {
   const checked: CheckedChain[] = [];
   for (const agent of deps.chains.agents()) {
     if (agent === input.self) continue;
-    if (input.repair) {
-      checked.push({ agent, ...(await mendChain(agent, deps)) });
-    } else {
-      const found = await verifyFiles(deps.chains.followed(agent), deps.signal);
-      checked.push({ agent, found, left: found, from: [] });
-    }
+    checked.push({ agent, ...(await mendChain(agent, deps)) });
   }
   return checked;
 }

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { EntryKind } from '../chain/entry-head.ts';
@@ -109,6 +109,7 @@ const repair = (sources: readonly ChainSource[], more: { adminSeed?: Uint8Array 
     adminSeed: more.adminSeed,
     random,
     chains: store.chains,
+    giveUpTail: () => store.chain.giveUpTail(),
     index: store.index,
     sources,
     signPublicKey: (agent, incarnation) =>
@@ -210,6 +211,33 @@ describe('an own chain that is gone', () => {
   });
 });
 
+describe('a file that ends before the index', () => {
+  beforeEach(async () => {
+    store.close();
+    const last = files().at(-1)!;
+    truncateSync(last, statSync(last).size - 10);
+    store = await open();
+    await expect(store.chain.append({ type: 'unpin', snapshot: 'ab'.repeat(32) })).rejects.toMatchObject({
+      exitCode: 9,
+    });
+  });
+
+  it('gets its end back from a store that has it', async () => {
+    expect(await repair([source(copy.slice(0, 9)), source()])).toMatchObject({ how: 'whole', entries: 13, lost: [] });
+    expect((await store.chain.append({ type: 'unpin', snapshot: 'ab'.repeat(32) })).seq).toBe(14);
+  });
+
+  it('stays as it is where all were asked and none has more: what is lost is named', async () => {
+    const done = await repair([source(copy.slice(0, 9))]);
+    expect(done).toMatchObject({ how: 'whole', entries: 12, lost: [{ timeNs: 6n }] });
+    expect((await store.chain.append({ type: 'unpin', snapshot: 'ab'.repeat(32) })).seq).toBe(13);
+  });
+
+  it('becomes a new incarnation where one was not asked', async () => {
+    expect(await repair([source(copy.slice(0, 9)), down])).toMatchObject({ how: 'cut' });
+  });
+});
+
 it('a chain of another owner is mended from any store, without the index going wrong', async () => {
   const other = await open('holder', {
     self: 'ee'.repeat(16),
@@ -234,10 +262,10 @@ it('a chain of another owner is mended from any store, without the index going w
     signPublicKey: () => card.signPublicKey,
     warn: () => {},
   };
-  const input = { self: 'ee'.repeat(16), repair: false };
+  const input = { self: 'ee'.repeat(16) };
   expect(await mendOtherChains(input, { ...deps, sources: [] })).toMatchObject([{ left: [{}] }]);
   expect(holder.chains.problems().length).toBe(1);
-  const checked = await mendOtherChains({ ...input, repair: true }, { ...deps, sources: [down, source()] });
+  const checked = await mendOtherChains(input, { ...deps, sources: [down, source()] });
   expect(checked).toMatchObject([{ agent: FIXTURE_SELF, left: [], from: ['peer'] }]);
   expect(holder.chains.problems()).toEqual([]);
   expect(holder.chains.shards(FIXTURE_SELF)).toMatchObject([{ shard: SHARD, held: 6, applied: 13 }]);

@@ -15,6 +15,8 @@ import { type MendChainDeps, withEntries } from './mend-chain.ts';
 export type { ChainSource } from './chain-repair-types.ts';
 
 export interface RepairOwnChainDeps extends MendChainDeps, Omit<CutChainDeps, 'chains' | 'index'> {
+  /** Every store was asked and none has the tail: the index goes back to the file. */
+  readonly giveUpTail: () => Promise<void>;
   readonly index: CutChainDeps['index'] & { readonly log: Pick<LogIndex, 'summaries'> };
 }
 
@@ -33,6 +35,11 @@ export async function repairOwnChain(deps: RepairOwnChainDeps): Promise<ChainRep
   if (found.length === 0 && isEndKnown(deps)) return undefined;
   const known = knownSnapshots(deps);
   const first = await mendRanges(found, deps);
+  if (first.left.length > 0 && first.unasked.length === 0 && isMissingTail(first.left, deps)) {
+    // Nobody was told of the tail: its numbers can be used again.
+    await deps.giveUpTail();
+    return whole([...known.values()], first.from, deps);
+  }
   // An end of which not even the index knows more is taken as the stores have it, if all of them were asked.
   const end = first.left.length > 0 || isEndKnown(deps) ? undefined : await takeEnd(deps);
   const from = [...new Set([...first.from, ...(end?.from ?? [])])];
@@ -41,16 +48,7 @@ export async function repairOwnChain(deps: RepairOwnChainDeps): Promise<ChainRep
   const isWhole = left.length === 0 && isEndKnown(deps) && (end === undefined || end.isSure);
   const base = baseOf(left, deps);
   if (isWhole && position !== undefined) {
-    const remaining = new Set(summaries(deps).map(({ id }) => id));
-    return {
-      how: 'whole',
-      entries: position.seq,
-      from,
-      aside: '',
-      kept: summaries(deps).map(described),
-      behind: [],
-      lost: [...known.values()].filter(({ id }) => !remaining.has(id)).map(described),
-    };
+    return whole([...known.values()], from, deps);
   }
   return await cutChain({ base, from, known: [...known.values()] }, deps);
 }
@@ -62,18 +60,40 @@ function isEndKnown({ chains, identity }: RepairOwnChainDeps): boolean {
   return isOpen && position !== undefined && position.incarnation >= identity.incarnation;
 }
 
+/** Only what the index knows behind the end of the file is missing. */
+function isMissingTail(left: readonly DamagedRange[], { chains, identity }: RepairOwnChainDeps): boolean {
+  const { missingTail } = chains.followed(identity.agentId);
+  return missingTail !== undefined && left.length === 1 && left[0]!.firstSeq === (missingTail.have?.seq ?? 0) + 1;
+}
+
+function whole(known: readonly SnapshotSummary[], from: readonly string[], deps: RepairOwnChainDeps): ChainRepair {
+  const kept = summaries(deps);
+  const remaining = new Set(kept.map(({ id }) => id));
+  return {
+    how: 'whole',
+    entries: deps.chains.position(deps.identity.agentId)?.seq ?? 0,
+    from,
+    aside: '',
+    kept: kept.map(described),
+    behind: [],
+    lost: known.filter(({ id }) => !remaining.has(id)).map(described),
+  };
+}
+
 interface Mended {
   readonly left: readonly DamagedRange[];
   readonly from: readonly string[];
+  readonly unasked: readonly string[];
 }
 
 async function mendRanges(found: readonly DamagedRange[], deps: RepairOwnChainDeps): Promise<Mended> {
-  if (found.length === 0) return { left: [], from: [] };
+  if (found.length === 0) return { left: [], from: [], unasked: [] };
   const self = deps.identity.agentId;
   const chain = deps.chains.followed(self);
-  return await withEntries(self, found, deps, async ({ entryOf, from }) => ({
+  return await withEntries(self, found, deps, async ({ entryOf, from, unasked }) => ({
     left: await mendedOr(found, () => mendFiles(chain, found, entryOf)),
     from,
+    unasked,
   }));
 }
 
@@ -87,7 +107,7 @@ async function takeEnd(deps: RepairOwnChainDeps): Promise<Mended & { readonly is
     const rest = [{ firstSeq: end, lastSeq: end, message: 'its end is damaged' }];
     const left = end === 0 ? [] : await mendFiles(chain, rest, entryOf);
     if (left.length === 0) await takeBeyond(lastSeq, entryOf, deps);
-    return { left, from, isSure: unasked.length === 0 && lastSeq > end };
+    return { left, from, unasked, isSure: unasked.length === 0 && lastSeq > end };
   });
 }
 

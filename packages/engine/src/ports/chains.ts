@@ -110,10 +110,11 @@ export interface OwnChain {
   /** The shard of a root; E_NOT_FOUND when settings have none yet. */
   shardOf(root: string): number | undefined;
   /**
-   * Has forms held in the shard from the next durable moment on. What is held already with that form changes nothing. Resolves when the forms are in the
-   * file or in memory (at most 4096), not when they are durable.
+   * Has forms held in the shard from the next durable moment on. Of an id that is held already nothing changes: with `listsFurther` a form that is not
+   * listed is put behind the others, which is for a store that wants the chunk and cannot be sent a listed form (2.11). Resolves when the forms are in
+   * the file or in memory (at most 4096), not when they are durable.
    */
-  add(shard: number, forms: readonly Form[]): Promise<void>;
+  add(shard: number, forms: readonly Form[], options?: { readonly listsFurther?: boolean }): Promise<void>;
   /** Everything added so far is durable and applied to the index when it resolves. */
   sync(): Promise<void>;
   /** Appends a sealed record of the shard; it and everything before it is durable and applied when it resolves (2.1). The link is a snapshot's id. */

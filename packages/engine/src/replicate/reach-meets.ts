@@ -18,10 +18,13 @@ export interface ReachDeps {
 /** Pairs of snapshot and list of which the answer is kept. */
 const KEPT_MAX = 256;
 
-export interface ReachMeets {
-  /** `listKey` names the list, such as its digest. A tree that cannot be read may reach anything: true. */
-  (snapshot: SnapshotRow, list: UnsatisfiedList, listKey: string, signal?: AbortSignal): Promise<boolean>;
-}
+/** `listKey` names the list, such as its digest. A tree that cannot be read may reach anything: true. */
+export type ReachMeets = (
+  snapshot: SnapshotRow,
+  list: UnsatisfiedList,
+  listKey: string,
+  signal?: AbortSignal,
+) => Promise<boolean>;
 
 export function createReachMeets(deps: ReachDeps): ReachMeets {
   const kept = new Map<string, boolean>();

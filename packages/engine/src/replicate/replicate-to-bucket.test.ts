@@ -47,7 +47,7 @@ function machine(chain: MemoryChain, store: ObjectStore, scope: 'all' | 'meta' =
   const clock = createFakeClock();
   const db: Db = openDatabase(join(folder, 'index.sqlite'), chain.keys.vaultId, clock).db;
   const placesOf = (id: Uint8Array) =>
-    chain.entries.flatMap(({ head, body }) =>
+    chain.entries.flatMap(({ head }) =>
       head.header.kind !== EntryKind.add
         ? []
         : chain.chains

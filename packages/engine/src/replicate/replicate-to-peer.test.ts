@@ -7,10 +7,12 @@ import { loadSodium } from '../codec/sodium.ts';
 import { EdgeError } from '../core/errors.ts';
 import type { SealedChunk } from '../core/ports/chunk-store.ts';
 import type { PeerLink } from '../core/ports/peer.ts';
+import { verifyCard } from '../keys/card.ts';
 import { publicKeyOf } from '../keys/ed25519.ts';
 import { openPutBack } from '../store/put-back.ts';
 import { type HolderFixture, type LinkStep, openHolderFixture } from '../testing/holder-fixture.ts';
 import { chunkSealer, formOf } from '../testing/owner-fixture.ts';
+import { createMemoryChain, type MemoryChain } from '../testing/memory-chain.ts';
 import { realClock } from '../testing/real-clock.ts';
 import { createSeededRandom } from '../testing/seeded-random.ts';
 import {
@@ -327,4 +329,56 @@ test('a machine that was put back learns it from a holder, and sends nothing to 
   // Captures go on, and the holder has what the later machine sent.
   await capture(1);
   expect(at.store.chains.position(FIXTURE_SELF)!.seq).toBe(4);
+});
+
+describe('after a takeover', () => {
+  const adminSeed = new Uint8Array(32).fill(77);
+  let chain: MemoryChain;
+
+  beforeEach(async () => {
+    chain = createMemoryChain({ keys: fixtureKeys(), adminSeed, random });
+    at.close();
+    at = await openHolderFixture(join(folder.path, 'takeovers'), {
+      ownerKey: publicKeyOf(sodium, chain.signSeed),
+      openCard: (body) => verifyCard(sodium, body, publicKeyOf(sodium, adminSeed)),
+    });
+  });
+
+  const passOf = (of: MemoryChain): Promise<ReplicateReport> =>
+    replicateToPeer(at.member, at.link, {
+      ...deps,
+      self: { agentId: of.agentId, incarnation: of.incarnation, signSeed: of.signSeed },
+      chains: of.chains,
+      chain: of.own,
+    });
+  const record = (of: MemoryChain): unknown => of.record({ type: 'unpin', snapshot: 'aa'.repeat(32) });
+
+  test('a holder at the base goes on, and refuses the machine that was replaced', async () => {
+    for (let i = 0; i < 3; i++) record(chain);
+    await passOf(chain);
+    const next = chain.image();
+    next.incarnation = 2;
+    next.takeover();
+    record(next);
+    await passOf(next);
+    expect(at.store.chains.position(next.agentId)).toEqual(next.position());
+    expect(at.store.chains.branches()).toEqual([]);
+    record(chain);
+    await expect(passOf(chain)).rejects.toMatchObject({ code: 'E_ROLLBACK' });
+    expect(deps.putBack.get()).toBeUndefined();
+  });
+
+  test('a holder beyond the base is met at the last entry that both have: its end becomes a branch', async () => {
+    for (let i = 0; i < 3; i++) record(chain);
+    const base = chain.image();
+    for (let i = 0; i < 4; i++) record(chain);
+    await passOf(chain);
+    const tip = chain.position()!;
+    base.incarnation = 2;
+    base.takeover();
+    record(base);
+    await passOf(base);
+    expect(at.store.chains.position(base.agentId)).toEqual(base.position());
+    expect(at.store.chains.branches(base.agentId)).toMatchObject([{ tip, base: { seq: 4 } }]);
+  });
 });

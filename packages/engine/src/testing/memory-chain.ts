@@ -158,8 +158,9 @@ function makeChain(
       unsatisfied: () => [],
       unsatisfiedList: () => [],
       forms: (_, seq, positions) => {
-        const body = at(seq)?.body ?? new Uint8Array(0);
-        const forms = decodeAdd(body);
+        const entry = at(seq);
+        if (entry?.head.header.kind !== EntryKind.add) return [];
+        const forms = decodeAdd(entry.body);
         return positions === undefined ? forms : positions.map((position) => forms[position]!);
       },
       heldForms: (_, ids) => {

@@ -134,9 +134,19 @@ export class ChainStore implements Chains {
     if (counts.wanted + counts.lost + counts.unreadable > idsMax) return undefined;
     const list: { id: ChunkId; reason: UnsatisfiedReason }[] = [];
     const rows = this.#deps.index.holds.unsatisfied(chain.chain, shard, 0, Number.MAX_SAFE_INTEGER);
-    for (const { seq, position, reason } of rows) {
-      const [form] = this.forms(agent, seq, [position]);
-      if (form !== undefined) list.push({ id: form.id, reason });
+    // Rows of one entry lie together: its body is read once.
+    for (let from = 0; from < rows.length; ) {
+      const { seq } = rows[from]!;
+      let to = from;
+      while (to < rows.length && rows[to]!.seq === seq) to++;
+      const group = rows.slice(from, to);
+      const forms = this.forms(
+        agent,
+        seq,
+        group.map(({ position }) => position),
+      );
+      for (const [i, form] of forms.entries()) list.push({ id: form.id, reason: group[i]!.reason });
+      from = to;
     }
     return list.sort((a, b) => Buffer.compare(a.id, b.id));
   }

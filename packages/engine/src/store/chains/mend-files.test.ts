@@ -108,7 +108,7 @@ it('does not take entries that another writer signed, or others than were here',
   flip(filesOf()[2]!, 30);
   store = await reopened();
   const damaged = await verifyFiles(own());
-  const [{ firstSeq }] = damaged as [{ firstSeq: number }];
+  const { firstSeq } = damaged[0]!;
   const other = await openStore(join(folder.path, 'other'), { fileBytes: 1500 });
   await other.chain.appendClear(EntryKind.takeover, Buffer.from('card'));
   for (let i = 0; i < 24; i++) await other.chain.append({ type: 'unpin', snapshot: 'cd'.repeat(32) });

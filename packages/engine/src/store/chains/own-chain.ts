@@ -75,7 +75,7 @@ export class OwnChainWriter implements OwnChain {
     return this.#deps.shardOf(root);
   }
 
-  add(shard: number, forms: readonly Form[]): Promise<void> {
+  add(shard: number, forms: readonly Form[], options: { readonly listsFurther?: boolean } = {}): Promise<void> {
     return this.#turn(async () => {
       const row = this.#chain.row;
       const { holds } = this.#deps.index;
@@ -84,6 +84,8 @@ export class OwnChainWriter implements OwnChain {
       for (const [i, form] of forms.entries()) {
         const key = keyOf(shard, form.id);
         const before = this.#onTheWay.get(key);
+        const isKnown = before !== undefined || held[i] === 1;
+        if (isKnown && options.listsFurther !== true) continue;
         if (before?.some((one) => isSameForm(one, form)) === true) continue;
         if (held[i] === 1 && this.#isListed(row!.chain, shard, form)) continue;
         this.#onTheWay.set(key, [...(before ?? []), form]);
