@@ -34,7 +34,7 @@ const MAY_IMPORT = {
   ...Object.fromEntries(FLOWS.map((name) => [name, ['core', 'ports', ...PURE, ...DRIVERS, 'browse']])),
 };
 /** Types of the ports describe trees and records, which are plain data. */
-const TYPE_ONLY = { core: ['log', 'tree', 'keys'], ports: ['chain', 'log', 'tree', 'keys'] };
+const TYPE_ONLY = { core: ['chain', 'log', 'ports', 'tree', 'keys'], ports: ['chain', 'log', 'tree', 'keys'] };
 /** Outside world that pure code may not reach. `node:crypto` and `node:zlib` are deterministic functions there. */
 const WORLD =
   /^(node:)?(fs|net|tls|http|https|child_process|worker_threads|os|process|dgram)(\/|$)|^(better-sqlite3|koffi|@aws-sdk\/)/;

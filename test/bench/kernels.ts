@@ -7,7 +7,7 @@ import { createSealer } from '../../packages/engine/src/codec/seal.ts';
 import { loadSodium } from '../../packages/engine/src/codec/sodium.ts';
 import { nativeZstd } from '../../packages/engine/src/codec/zstd.ts';
 import { ChunkKind } from '../../packages/engine/src/core/ids.ts';
-import { deriveVaultKeys } from '../../packages/engine/src/keys/vault-keys.ts';
+import { fixtureVaultKeys } from '../../packages/engine/src/testing/vault-keys-fixture.ts';
 
 export interface KernelRate {
   readonly kernel: string;
@@ -20,7 +20,7 @@ const SAMPLE_S = 1;
 /** Measures each kernel for about a second on text-like bytes, after a warm-up. */
 export async function measureKernels(): Promise<KernelRate[]> {
   const sodium = await loadSodium();
-  const keys = deriveVaultKeys(sodium, '00'.repeat(16), new Uint8Array(32).fill(7));
+  const keys = fixtureVaultKeys(sodium, '00'.repeat(16), new Uint8Array(32).fill(7));
   const text = textLike(32 * 1024 * 1024);
   const large = text.subarray(0, 512 * 1024);
   const small = text.subarray(0, 4 * 1024);

@@ -76,33 +76,48 @@ export const MUTANTS = [
     tests: [ORDER],
   },
   {
-    name: 'no fsync of an append to a log',
-    edits: [
-      [
-        `${store}/append-file.ts`,
-        "failpoint('append.written');\n    await file.sync();",
-        "failpoint('append.written');",
-      ],
-    ],
-    tests: [ORDER],
+    name: 'no fsync of an append to a chain',
+    edits: [[`${store}/chains/chain-file.ts`, '      await this.#handle.sync();\n', '']],
+    tests: [ORDER, `${store}/durability.test.ts`],
   },
   {
-    name: 'no fsync of the folder of a new log',
-    edits: [
-      [`${store}/append-file.ts`, '      await syncFolder(dirname(path));\n', '      void [syncFolder, dirname];\n'],
-    ],
-    tests: [ORDER],
+    name: 'no fsync of the folder of a new chain file',
+    edits: [[`${store}/chains/chain-file.ts`, 'if (this.#isNew) await syncFolder(this.folder);', '']],
+    tests: [`${store}/durability.test.ts`],
   },
   {
-    name: 'the receipt is given before the frames are durable',
+    name: 'an adopted tail of a chain is not fsynced',
+    edits: [[`${store}/chains/open-chains.ts`, '      await file.sync();\n    } finally {', '    } finally {']],
+    tests: [`${store}/durability.test.ts`],
+  },
+  {
+    name: 'the index has an entry before the chain file is durable',
     edits: [
       [
-        `${store}/holder.ts`,
-        '        await receiveFrames(opened.batch.entries, frames, deps, signal);\n',
-        '        const storing = receiveFrames(opened.batch.entries, frames, deps, signal);\n        storing.catch(() => {});\n        if (storing instanceof Promise) return receiptFor(opened, deps);\n',
+        `${store}/chains/followed-chain.ts`,
+        "    await this.#file.sync();\n    failpoint('chain.durable');\n",
+        "    failpoint('chain.durable');\n    setTimeout(() => void this.#file.sync(), 30);\n",
       ],
     ],
-    tests: [`${store}/holder.test.ts`],
+    tests: [`${store}/durability.test.ts`],
+  },
+  {
+    name: 'a failed append is followed by another one',
+    edits: [
+      [`${store}/chains/followed-chain.ts`, 'if (this.#file.failure !== undefined) {', 'if (Math.random() > 2) {'],
+    ],
+    tests: [`${store}/chains/own-chain.test.ts`],
+  },
+  {
+    name: 'the epoch is raised after the mark',
+    edits: [
+      [
+        'packages/engine/src/index/hold-index.ts',
+        "if (reason !== 'wanted') deps.noteLoss();",
+        "if (reason !== 'wanted') setTimeout(deps.noteLoss, 1);",
+      ],
+    ],
+    tests: [`${store}/chains/chain-store.test.ts`],
   },
   {
     name: 'old packs are unlinked before the rows are swapped',

@@ -1,7 +1,7 @@
 import { crashTests } from './crash-tests.ts';
-import { damagedIndexScene, doomedPacksScene, rebuildScene, tornLogScene } from './scenes/rebuild.ts';
+import { damagedIndexScene, doomedPacksScene, rebuildScene, tornChainScene } from './scenes/rebuild.ts';
 
 crashTests('rebuild', rebuildScene);
 crashTests('damaged index', damagedIndexScene);
 crashTests('doomed packs', doomedPacksScene);
-crashTests('torn log', tornLogScene);
+crashTests('torn chain', tornChainScene);

@@ -128,8 +128,8 @@ describe('the looking itself', () => {
     '1 fsync(6</d/packs/aa>) = 0',
     `1 pwrite64(7</d/index.sqlite-wal>, ${named}, 32, 0) = 32`,
     '1 fsync(7</d/index.sqlite-wal>) = 0',
-    '2 pwrite64(8</d/log/a/1.log>, "r", 1, 300) = 1',
-    '2 fsync(8</d/log/a/1.log>) = 0',
+    '2 pwrite64(8</d/chains/a/1.chain>, "r", 1, 300) = 1',
+    '2 fsync(8</d/chains/a/1.chain>) = 0',
     '1 write(1<pipe:[5]>, "{\\"snapshot\\":\\"abc123\\"}", 22) = 22',
   ];
   const look = (lines: readonly string[]) =>
@@ -154,7 +154,7 @@ describe('the looking itself', () => {
     ['record before the index is durable', moved(5, 8), 'a record was appended before'],
     [
       'no fsync of the folder of a new log',
-      [...good.slice(0, 6), '2 pwrite64(8</d/log/a/1.log>, "r", 1, 0) = 1', ...good.slice(7)],
+      [...good.slice(0, 6), '2 pwrite64(8</d/chains/a/1.chain>, "r", 1, 0) = 1', ...good.slice(7)],
       'which is new',
     ],
     ['no fsync of the append', without(7), 'was not fsynced after the append'],

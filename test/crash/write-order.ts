@@ -28,7 +28,7 @@ export function writeOrder(input: WriteOrderInput): WriteOrder {
   const syncs = ours.filter(({ name }) => name === 'fsync' || name === 'fdatasync');
   const writes = inside.filter(({ name }) => /write/.test(name));
   const renames = inside.filter(({ name }) => name.startsWith('rename'));
-  const appends = writes.filter(({ path }) => /\/(log|holds)\/.*\.log$/.test(path));
+  const appends = writes.filter(({ path }) => /\/chains\/.*\.(chain|bodies)$/.test(path));
   const indexWrites = writes.filter(({ path }) => /\/index\.sqlite(-wal)?$/.test(path));
   const unlinkedPacks = inside.filter(({ name, path }) => name.startsWith('unlink') && PACK.test(path));
   const acknowledged = input.calls.find((call) => call.fd === 1 && call.data.includes(input.acknowledgement));

@@ -27,7 +27,19 @@ try {
   makeTree(tree);
   const manifest = formatManifest(manifestOf(tree, { owners: false }));
   await edgestoreJson(sync);
-  const formats = new Set(['vault.edge', 'key', 'admin.edge', 'slots', 'agent', 'cards', 'packs', 'log']);
+  const formats = new Set([
+    'vault.edge',
+    'vault.seen',
+    'key',
+    'admin.edge',
+    'slots',
+    'agent',
+    'cards',
+    'packs',
+    'chains',
+    'store.id',
+    'epoch',
+  ]);
   const isFormat = (path: string) => path === data || formats.has(path.slice(data.length + 1).split('/')[0] ?? '');
   cpSync(data, GOLDEN_VAULT, { recursive: true, filter: isFormat });
   writeFileSync(GOLDEN_MANIFEST, manifest);

@@ -8,8 +8,7 @@ import argparse, array, base64, ctypes, hashlib, hmac, mmap, os, pathlib, stat, 
 class VaultError(Exception): pass
 def need(holds, code, what):
     if not holds: raise VaultError(f"{code}: {what}")
-def sha256(data):
-    return hashlib.sha256(data).digest()
+def sha256(data): return hashlib.sha256(data).digest()
 def slices(data, size):
     need(len(data) % size == 0, "E_FORMAT", "rows of another length")
     return [data[at:at + size] for at in range(0, len(data), size)]
@@ -55,7 +54,9 @@ def add(p, q):
     return (b - a) * (d - c) % P, (d + c) * (b + a) % P, (d - c) * (d + c) % P, (b - a) * (b + a) % P
 def times(scalar, point):
     total = (0, 1, 1, 0)
-    for bit in bin(scalar)[2:]: total = add(add(total, total), point if bit == "1" else (0, 1, 1, 0))
+    for bit in bin(scalar)[2:]:
+        total = add(total, total)
+        if bit == "1": total = add(total, point)
     return total
 def point(data):
     y, odd = int.from_bytes(data, "little") % 2**255, data[31] >> 7
@@ -96,13 +97,12 @@ def item(data, at, depth):
             need(type(value) is str or value >= 0, "E_NEWER_FORMAT", f"the critical key {value}")
             last = data[start:at]
     return (dict(zip(values[::2], values[1::2])) if kind == 5 else values), at
-def clear(path, magic, trailer, features=None):  # The CBOR, the bytes that are vouched for, and the trailer that does so.
-    data = path.read_bytes()
-    need(data[:8] == magic and len(data) > 14 + trailer, "E_FORMAT", f"{path.name}: not what it should be")
-    need(data[8:10] == b"\1\0", "E_NEWER_FORMAT", f"{path.name}: its version")
-    need(14 + int.from_bytes(data[10:14], "little") + trailer == len(data) <= 65536, "E_FORMAT", f"{path.name}: its length")
+def clear(data, what, magic, trailer, features=None):  # The CBOR, the bytes that are vouched for, and the trailer that does so.
+    need(data[:8] == magic and len(data) > 14 + trailer, "E_FORMAT", f"{what}: not what it should be")
+    need(data[8:10] == b"\1\0", "E_NEWER_FORMAT", f"{what}: its version")
+    need(14 + int.from_bytes(data[10:14], "little") + trailer == len(data) <= 65696, "E_FORMAT", f"{what}: its length")
     fields = cbor(data[14:-trailer])
-    need(not fields.get(features), "E_NEWER_FORMAT", f"{path.name}: features {fields.get(features)}")
+    need(not fields.get(features), "E_NEWER_FORMAT", f"{what}: features {fields.get(features)}")
     return fields, data[:-trailer], data[-trailer:]
 
 # ---- sealed-chunk.md: what was sealed comes here only after its tag was verified.
@@ -127,29 +127,31 @@ def unpack(body, limit, what):
     return data
 
 # ---- data-dir.md, keys.md, vault.md, pack.md: from the key file to the keys, from an id to a chunk.
-def mac(key, message, **parameters):
-    return hashlib.blake2b(message, digest_size=32, key=key, **parameters).digest()
-def derive(key, context, number):
-    return mac(key, b"", salt=struct.pack("<QQ", number, 0), person=context)
+def mac(key, message, **parameters): return hashlib.blake2b(message, digest_size=32, key=key, **parameters).digest()
+def derive(key, context, number): return mac(key, b"", salt=struct.pack("<QQ", number, 0), person=context)
 class Vault:
     def __init__(self, path):
-        self.path, (fields, signed, trailer) = path, clear(path / "vault.edge", b"EDGEVALT", 96, 2)
+        self.path, (fields, signed, trailer) = path, clear((path / "vault.edge").read_bytes(), "vault.edge", b"EDGEVALT", 96, 2)
         self.id, self.admin, key, slots = fields[0], fields[5], None, [slot.read_bytes() for slot in path.glob("slots/*.slot")]
         start, secret, check = (path / "key").read_text("ascii").strip().split(":")
         need(start == "edgestore-key-1" and len(secret) == 43, "E_FORMAT", "key: not a key file")
         need(sha256(f"{start}:{secret}".encode()).hex()[:8] == check, "E_INTEGRITY", "key: damaged")
         for slot in slots:
-            if slot[:12] == b"EDGESLOT\1\0\2\0" and sha256(slot[:204]) == slot[204:] and slot[28:44] == self.id:
-                master = mac(base64.urlsafe_b64decode(secret + "="), b"edgestore slot v1\0\2" + slot[84:100])
-                if hmac.compare_digest(derive(master, b"edgeslot", 2), slot[100:132]):
-                    key = unseal(derive(master, b"edgeslot", 1), slot[132:156], slot[156:204], slot[:132], "the slot")
-        damaged = any(sha256(slot[:204]) != slot[204:] for slot in slots)
-        need(key, "E_INTEGRITY" if damaged else "E_WRONG_KEY", "no slot opens with the key file; damaged ones: " + str(damaged))
+            if slot[:11] == b"EDGESLOT\1\0\2" and sha256(slot[:276]) == slot[276:] and slot[28:44] == self.id:
+                master = mac(base64.urlsafe_b64decode(secret + "="), b"edgestore slot v1\0\2" + slot[92:108])
+                if hmac.compare_digest(derive(master, b"edgeslot", 2), slot[108:140]):
+                    key, opened = unseal(derive(master, b"edgeslot", 1), slot[140:164], slot[164:212], slot[:140], "the slot"), slot
+        damaged = any(sha256(slot[:276]) != slot[276:] for slot in slots)
+        need(key, "E_INTEGRITY" if damaged else "E_WRONG_KEY", "no slot opens with the key file")
         need(hmac.compare_digest(mac(derive(key, b"edgemac_", 1), signed), trailer[:32]), "E_INTEGRITY", "vault.edge: its MAC")
         verify(self.admin, b"edgestore vault v1", signed + trailer[:32], trailer[32:], "vault.edge")
+        if opened[11] == 1: verify(self.admin, b"edgestore slot v1", opened[:212], opened[212:276], "the slot")
         need(fields[1] == 1, "E_NEWER_FORMAT", "a vault of a newer version")
-        self.id_key, self.rows = derive(key, b"edge-id_", 1), {}
-        self.sealing, self.record = ({row[0]: derive(key, context, row[0]) for row in fields[4]} for context in (b"edgeseal", b"edgelog_"))
+        self.id_key, self.rows, self.sealing, self.record, wrap = derive(key, b"edge-id_", 1), {}, {}, {}, derive(key, b"edgewrap", 1)
+        for id, wrapped in ((row[0], row[2]) for row in fields[4]):
+            bound = b"edgestore generation v1\0" + self.id + struct.pack("<I", id)
+            secret = unseal(wrap, wrapped[:24], wrapped[24:], bound, f"generation {id}")
+            self.sealing[id], self.record[id] = derive(secret, b"edgeseal", id), derive(secret, b"edgelog_", id)
         for path in sorted(path.glob("packs/[0-9a-f][0-9a-f]/*.pack")):
             self.read_pack(path.name, mmap.mmap(os.open(path, os.O_RDONLY), 0, access=mmap.ACCESS_READ))
     def read_pack(self, name, pack):
@@ -174,52 +176,66 @@ class Vault:
         need(hmac.digest(self.id_key, sha256(bytes([kind]) + plain), "sha256") == id, "E_INTEGRITY", f"{what} is another")
         need(length in (None, len(plain)), "E_FORMAT", f"{what} is not as long as its reference says")
         return plain
-    def chunks(self, kind, references):
-        return (self.chunk(kind, row[:32], int.from_bytes(row[32:], "little")) for row in slices(references, 36))
+    def chunks(self, kind, references): return (self.chunk(kind, row[:32], int.from_bytes(row[32:], "little")) for row in slices(references, 36))
 
-# ---- card.md, log-segment.md, record.md: the log, to snapshots, as (not of a branch, incarnation, number, id, body).
-def whole(data, at):  # The length of the record that stands here, or 0.
-    size = int.from_bytes(data[at:at + 4], "little")
-    fits = 215 <= size <= min(len(data) - at - 4, 1 << 24) and data[at + 4:at + 12] == b"EDGEREC1"
-    return size if fits and int.from_bytes(data[at + 102:at + 106], "little") + 166 == size else 0
-def read_log(vault):
-    identity, signed, digest = clear(vault.path / "agent/identity.edge", b"EDGEAGNT", 32)
+# ---- card.md, chain-segment.md, chain.md, record.md: the chain, to snapshots, as (on the trail, incarnation, seq, id, body, damaged).
+def whole(data, at):  # The length of the item that stands here, or 0.
+    size, body = (int.from_bytes(data[place:place + 4], "little") for place in (at, at + 107))
+    return size if data[at + 4:at + 12] == b"EDGECHN1" and size in (203, 203 + body) and size <= min(len(data) - at - 4, 16777419) else 0
+def read_items(path):
+    data, at, items = path.read_bytes(), 0, []
+    while size := whole(data, at):
+        items.append(data[at + 4:at + 4 + size])
+        at += 4 + size
+    damaged = any(whole(data, start) for start in range(at, len(data)) if data.startswith(b"EDGECHN1", start + 4))
+    need(not damaged, "E_INTEGRITY", f"{path.name}: damaged at {at}")
+    if at < len(data): print(f"{path.name}: left out a torn end of {len(data) - at} bytes", file=sys.stderr)
+    return items
+def own_agent(vault):
+    identity, signed, digest = clear((vault.path / "agent/identity.edge").read_bytes(), "agent/identity.edge", b"EDGEAGNT", 32)
     need(sha256(signed) == digest, "E_INTEGRITY", "agent/identity.edge is damaged")
-    records = {}
-    for path in sorted(vault.path.glob(f"log/{identity[0].hex()}/*.log")):
-        data, at, whose = path.read_bytes(), 0, [vault.id, identity[0], int(path.name[:8], 16)]
-        card, signed, signature = clear(vault.path / f"cards/{whose[1].hex()}-{whose[2]}.card", b"EDGECARD", 64, 11)
-        verify(vault.admin, b"edgestore card v1", signed, signature, "the agent's card")
-        need(whose == [card[0], card[1], card[2]], "E_FORMAT", "a card of another agent or vault")
-        while size := whole(data, at):
-            read_record(vault, whose, card[6], data[at + 4:at + 4 + size], records)
-            at += 4 + size
-        damaged = any(whole(data, start) for start in range(at, len(data)) if data.startswith(b"EDGEREC1", start + 4))
-        need(not damaged, "E_INTEGRITY", f"{path.name}: damaged at {at}")
-        if at < len(data): print(f"{path.name}: left out a torn end of {len(data) - at} bytes", file=sys.stderr)
-    snapshots, bases = {}, [(life, body[2]) for life, _, _, body in records.values() if body[0] == 6 and 2 in body]
-    branch = lambda life, number, *_: any(life < later and [life, number] > base[:2] for later, base in bases)
-    for life, number, id, body in records.values():
-        if body[0] == 1: snapshots[id] = life, number, id, body
-        elif branch(life, number): continue
-        elif body[0] == 2: snapshots.pop(body[1], None)
-        elif body[0] == 7:
-            snapshots = {id: row for id, row in snapshots.items() if branch(*row) or [*row[:2]] > body[1][:2]}
-            snapshots.update({id: (life, number, id, body) for id, life, number, body in body[2]})
-    return [(not branch(*row), *row) for row in snapshots.values()]
-def read_record(vault, whose, public, record, records):
-    version, critical, _, *found, number, previous, key_id, _ = struct.unpack_from("<HII16s16sIQ32sII", record, 8)
-    life, id, what, last = whose[2], sha256(record), f"record {whose[2]}/{number}", next(reversed(records), None)
-    need(version == 1 and critical == 0, "E_NEWER_FORMAT", f"{what}: version or features")
-    verify(public, b"edgestore record v1", record[:-64], record[-64:], what)
-    body = cbor(unpack(unseal(vault.record.get(key_id), record[102:126], record[126:-64], record[:102], what), 64 << 20, what))
-    need(1 <= body[0] <= 7, "E_NEWER_FORMAT", f"{what}: type {body[0]}")
-    base = body.get(2, [life, 0, bytes(32)]) if body[0] == 6 else [life, number - 1, previous]
-    follows = base[1:] == [number - 1, previous] and records.get((base[0], base[1]), (0, 0, previous))[2] == previous
-    next_one = not records or (life > last[0] if body[0] == 6 else last == (life, number - 1))
-    need(next_one and whose == found, "E_INTEGRITY", f"{what}: not the next of this log")
-    need(follows, "E_FORK", f"{what}: does not continue the log")
-    records[life, number] = life, number, id, body
+    return identity[0]
+def read_entries(vault, agent):  # Link to (incarnation, seq, previous link, kind, shard, body), in the order of seqs; branches are among them.
+    paths, entries, lives, places = sorted(vault.path.glob(f"chains/{agent.hex()}/**/*.chain")), {}, {}, {}
+    order = lambda item: (item[54:62][::-1], item[50:54][::-1])
+    for item in sorted((item for path in paths for item in read_items(path)), key=order):
+        head, body = item[:203], item[203:]
+        version, critical, _, *found, life, number, previous, kind, shard, key_id, size, digest = struct.unpack_from("<HII16s16sIQ32sBIII32s", head, 8)
+        id, what, before, base = sha256(previous + sha256(head)), f"entry {life}/{number}", entries.get(previous, (0, 0)), None
+        if kind == 7:
+            card, signed, signature = clear(body, f"{what}: its card", b"EDGECARD", 64, 11)
+            verify(vault.admin, b"edgestore card v1", signed, signature, f"{what}: its card")
+            need([card[0], card[1], card[2]] == [vault.id, agent, life], "E_INTEGRITY", f"{what}: the card of another agent or vault")
+            base, known = card[9] and tuple(card[9][field] for field in range(3)), lives.setdefault(life, (card[6], id))
+            need(known[1] == id, "E_FORK", f"{what}: another takeover of its incarnation")
+        need(life in lives, "E_INTEGRITY", f"{what}: before its takeover")
+        verify(lives[life][0], b"edgestore entry v1", head[:139], head[139:], what)
+        need(version == 1 and critical == 0 and kind in (1, 2, 3, 5, 7, 8, 9), "E_NEWER_FORMAT", f"{what}: version, features or kind")
+        need(len(body) == size and sha256(body) == digest or not body and kind in (2, 3, 5), "E_INTEGRITY", f"{what}: its body")
+        need(places.setdefault((life, number), id) == id, "E_FORK", f"{what}: another one with its number")
+        first = kind == 7 and not base and number == 1 and previous == bytes(32)
+        follows = before[:2] == (life, number - 1) if kind != 7 else base == (*before[:2], previous) and base[0] < life
+        need(found == [vault.id, agent] and (first or follows and before[1] == number - 1), "E_INTEGRITY", f"{what}: not the next of this chain")
+        if kind in (1, 9): body = cbor(unpack(unseal(vault.record.get(key_id), body[:24], body[24:], head[:107], what), 64 << 20, what))
+        need(kind != 1 or 1 <= body[0] <= 6, "E_NEWER_FORMAT", f"{what}: its type")
+        entries[id] = life, number, previous, kind, shard, body
+    return entries
+def read_snapshots(entries):
+    trail, snapshots, damaged, parts, at = set(), {}, set(), [], max(entries, key=lambda id: entries[id][:2], default=None)
+    while at in entries:
+        trail.add(at)
+        at = entries[at][2]
+    for id, (life, number, _, kind, _, body) in entries.items():
+        if kind == 1 and body[0] == 1: snapshots[id] = id in trail, life, number, id, body
+        if kind == 1 and body[0] == 6: damaged.update(body[1] if id in trail else set(body[1]) - trail)
+        if id not in trail: continue
+        if kind == 1 and body[0] == 2: snapshots.pop(body[1], None)
+        parts = (parts if body[0] == len(parts) + 1 else [])[:body[0] - 1] + [body] if kind == 9 else []
+        if not parts or not len(parts) == body[0] == body[1]: continue
+        snapshots = {id: row for id, row in snapshots.items() if not row[0]}
+        for id, life, number, _, bad, body in (row for part in parts for row in part[2]):
+            snapshots[id], damaged = (True, life, number, id, body), damaged | ({id} if bad else set())
+    return [(*row, row[3] in damaged) for row in snapshots.values()]
 
 # ---- tree.md: into the target. Each name is checked, nothing is followed, and nothing that is there already is written to.
 class Restore:
@@ -279,10 +295,11 @@ def main():
     parser.add_argument("--root", help="name of the root")
     asked = parser.parse_args()
     vault = Vault(asked.data_dir.resolve())
-    found = [row for row in read_log(vault) if row[3].hex().startswith(asked.snapshot) and asked.root in (None, row[4][1])]
+    found = [row for row in read_snapshots(read_entries(vault, own_agent(vault))) if row[3].hex().startswith(asked.snapshot) and asked.root in (None, row[4][1])]
     roots = sorted({row[4][1] for row in found})
     need(len(found) == 1 or found and not asked.snapshot and len(roots) == 1, "E_USAGE", f"{len(found)} snapshots, of the roots {roots}")
-    *_, id, body = max(found)
+    *_, id, body, damaged = max(found)
+    if damaged: print("this snapshot is damaged: something that it reaches was given up", file=sys.stderr)
     asked.target.mkdir(0o700, parents=True, exist_ok=True)
     os.chdir(asked.target)
     need(not os.listdir(), "E_USAGE", "the target is not empty")

@@ -33,14 +33,14 @@ describe('a bucket', () => {
     const disk = temporaryFolder();
     const opened = await openStore(disk.path);
     const { chunks } = opened.index;
-    const bucket = openBucket({ name: 'cold', store, vault, life }, { index: chunks });
+    const bucket = openBucket({ name: 'cold', store, vault, life }, { index: chunks, kv: opened.index.kv });
     const packs = [20, 1, 300].map((count) =>
       makePack(
         vault,
         Array.from({ length: count }, () => makeSealedChunk(random(40_000))),
       ),
     );
-    for (const pack of packs) await bucket.packs.put(pack.name, pack.body);
+    for (const pack of packs) await bucket.packs.put({ name: pack.name, packClass: 'data' }, pack.body);
     expect(counts.calls).toMatchObject({ put: 3, stat: 3, get: 0 });
 
     expect(await learnPacks(bucket, life.agent, { index: chunks, nowNs: 1n })).toEqual({
@@ -67,8 +67,8 @@ describe('a bucket', () => {
     expect(counts.calls.get).toBeLessThanOrEqual(4);
 
     const [spoilt, gone] = packs;
-    await store.put(packKeyOf(vault, { ...life, name: spoilt?.name ?? '' }), random(10_000));
-    await store.delete(packKeyOf(vault, { ...life, name: gone?.name ?? '' }));
+    await store.put(packKeyOf(vault, { ...life, packClass: 'data', name: spoilt?.name ?? '' }), random(10_000));
+    await store.delete(packKeyOf(vault, { ...life, packClass: 'data', name: gone?.name ?? '' }));
     const misses: string[] = [];
     for await (const answer of bucket.source.fetch(addresses)) if ('reason' in answer) misses.push(answer.reason);
     expect(misses.filter((reason) => reason === 'damaged').length).toBe(20);

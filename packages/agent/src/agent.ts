@@ -16,6 +16,7 @@ import { recordSettings } from './operations/record-settings.ts';
 import { loadOperation, parseInput } from './operations/registry.ts';
 import { createAgentEvents } from './work/agent-events.ts';
 import { startCaptureWorker } from './work/capture-worker.ts';
+import { collectReleases } from './work/collect-releases.ts';
 import { createJobBoard } from './work/job-board.ts';
 import { startReplicationWorker } from './work/replication-worker.ts';
 import type { RunningAgent } from './work/running-agent.ts';
@@ -39,6 +40,8 @@ const GRACE_MS = 3000;
 const JOBS_GRACE_MS = 1500;
 const STOP_MS_MAX = 8000;
 const INTRODUCE_MS = 5 * 60_000;
+/** What other agents released is collected so often; a frame waits for its grace and for so many collections. */
+const COLLECT_MS = 3_600_000;
 const TIER_MS = 3_600_000;
 const MERGE_MS = 15 * 60_000;
 
@@ -66,6 +69,7 @@ export async function startAgent(
   let replicationWorker: BackgroundWorker | undefined;
   let introductions: BackgroundWorker | undefined;
   let isFirstTierLook = true;
+  let isFirstCollect = true;
   let isStopping = false;
   let requestStop = (): void => {};
   const stopRequested = new Promise<void>((resolve) => {
@@ -193,7 +197,22 @@ export async function startAgent(
         return undefined;
       },
     });
-    const upkeep = [introductions, tiers, merge];
+    const collect = startWorker({
+      name: 'collect',
+      clock,
+      onError,
+      work: async (signal) => {
+        // Not at the start, when everything else wants the disk. The running time is noted then, too.
+        if (isFirstCollect) isFirstCollect = false;
+        else {
+          const { deleted, bytesFreed, braked } = await collectReleases(home, signal);
+          if (deleted > 0 || braked.length > 0)
+            log.info({ deleted, bytesFreed, braked }, 'collected what other agents released');
+        }
+        return COLLECT_MS;
+      },
+    });
+    const upkeep = [introductions, tiers, merge, collect];
     started.push({ stop: async () => void (await Promise.all(upkeep.map((worker) => worker.stop()))) });
     return upkeep;
   }

@@ -4,30 +4,43 @@
  */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { verifyHead } from './chain/entry-head.ts';
+import { openCheckpointPart } from './chain/record-checkpoint.ts';
+import { openRecordEntry } from './chain/record-entry.ts';
 import { createOpener, type Opener } from './codec/open.ts';
 import { loadSodium, type Sodium } from './codec/sodium.ts';
 import type { Clock, RandomBytes } from './core/clock.ts';
 import { EdgeError, errnoOf, isEdgeError, toEdgeError } from './core/errors.ts';
+import type { AgentId } from './core/ids.ts';
+import { FREE_SPACE_FLOOR_BYTES } from './core/limits.ts';
 import type { ChunkStore } from './core/ports/chunk-store.ts';
 import type { ReportProgress, ReportWarning, Warning } from './core/ports/progress.ts';
 import type { WorkerPool } from './core/ports/worker-pool.ts';
+import { identifyWith } from './hold/identify-frames.ts';
 import { type Index, openIndex } from './index/open-index.ts';
 import { verifyCard } from './keys/card.ts';
 import { publicKeyOf } from './keys/ed25519.ts';
 import { type AgentIdentity, decodeIdentity } from './keys/identity.ts';
-import { openVaultDescriptor, type VaultDescriptor } from './keys/vault-descriptor.ts';
+import type { VaultDescriptor } from './keys/vault-descriptor.ts';
 import type { VaultKeys } from './keys/vault-keys.ts';
-import { openRecord, readEnvelope, verifyRecord } from './log/record.ts';
 import type { RecordBody } from './log/record-body.ts';
+import type { ChainRepair } from './log-repair/chain-repair-types.ts';
+import { finishLogRepair } from './log-repair/place-cut-chain.ts';
 import { sharedZstd } from './pipeline/shared-zstd.ts';
 import type { PipelineTasks } from './pipeline/tasks.ts';
 import { createWorkerPool } from './pipeline/worker-pool.ts';
-import { finishLogRepair, type LogRepair } from './scrub/place-repaired-log.ts';
+import type { ChainEntry } from './ports/chains.ts';
+import type { ChainStore } from './store/chains/chain-store.ts';
+import { openChainStore } from './store/chains/open-chain-store.ts';
+import type { OwnChainWriter } from './store/chains/own-chain.ts';
+import { chainBytes } from './store/chains/read-chain-bytes.ts';
+import { freeSpaceAt } from './store/chunk-store/free-space.ts';
 import { openChunkStore } from './store/chunk-store/open-chunk-store.ts';
 import { cleanDataDir, type DataDir, readFolder, requireDataDir } from './store/data-dir.ts';
-import { type LogStore, openLogStore } from './store/log-store.ts';
-import { createOwnLog, type OwnLog } from './store/own-log.ts';
+import { openDescriptorFile } from './store/descriptor-file.ts';
+import { openMarksFile } from './store/marks-file.ts';
 import { type RebuildReport, reconcileIndex } from './store/rebuild.ts';
+import { type OpenedIdentity, openStoreIdentity } from './store/store-identity.ts';
 
 export interface EngineOptions {
   readonly dataDir: DataDir;
@@ -59,32 +72,30 @@ export interface Engine {
   readonly opener: Opener;
   readonly index: Index;
   readonly chunks: ChunkStore;
-  /** All logs on this disk. */
-  readonly logs: LogStore;
-  /** This agent's own log. */
-  readonly log: OwnLog;
-  /** Verifies a record's signature by its author's card, then opens it. */
-  readonly openRecord: (record: Uint8Array) => RecordBody;
+  /** All chains on this disk. */
+  readonly chains: ChainStore;
+  /** This agent's own chain. */
+  readonly chain: OwnChainWriter;
+  readonly identityOfStore: OpenedIdentity;
+  /** Verifies an entry's signature by its author's card, then opens the record in it. */
+  readonly openRecord: (entry: ChainEntry) => RecordBody;
   readonly pool: WorkerPool<PipelineTasks>;
   /** What opening had to put right. */
   readonly reconciled: RebuildReport;
   /** A repair of the own log that had been cut off and was finished now; only for whoever repairs, others were warned. */
-  readonly finishedRepair: LogRepair | undefined;
+  readonly finishedRepair: ChainRepair | undefined;
   close(): Promise<void>;
 }
 
 /**
- * Opens the vault, the agent's identity, the logs and the index, and puts right what a crash left. E_NO_VAULT, E_WRONG_KEY, E_INTEGRITY for
- * damaged files, E_NEWER_FORMAT. An index that is missing or of no use is built again here.
+ * Opens the vault, the agent's identity, the chains and the index, and puts right what a crash left. E_NO_VAULT, E_WRONG_KEY, E_INTEGRITY for
+ * damaged files, E_ROLLBACK for a descriptor that was put back, E_NEWER_FORMAT. An index that is missing or of no use is built again here.
  */
 export async function openEngine(options: EngineOptions): Promise<Engine> {
   const { dataDir, clock, random, warn } = options;
   await requireDataDir(dataDir);
   const sodium = await loadSodium();
-  const vaultBytes = await readRequired(dataDir.vaultFile, 'the vault descriptor');
-  const { descriptor, keys } = namingFile(dataDir.vaultFile, () =>
-    openVaultDescriptor(sodium, vaultBytes, options.vaultKey),
-  );
+  const { descriptor, keys, bytes: vaultBytes } = await openDescriptorFile(dataDir, options.vaultKey, { sodium, warn });
   const finished = await finishLogRepair(dataDir);
   if (finished !== undefined && options.toleratesOwnDamage !== true) warn(finishedRepair(finished));
   const identity = decodeIdentity(await readRequired(dataDir.identityFile, "the agent's identity"));
@@ -94,7 +105,17 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     size: options.workers,
     config: { keys, chunker: descriptor.chunker, level: options.level },
   });
-  const index = openIndex(dataDir.indexFile, { clock, vault: keys.vaultId });
+  const identityOfStore = openStoreIdentity(dataDir, random);
+  const bytes = chainBytes(dataDir.chainsDir);
+  const marks = openMarksFile(dataDir.marksFile);
+  if (marks.problem !== undefined) warn({ code: 'W_DAMAGED', message: marks.problem.message });
+  const index = openIndex(dataDir.indexFile, {
+    clock,
+    notes: marks,
+    vault: keys.vaultId,
+    bodies: bytes,
+    noteLoss: identityOfStore.noteLoss,
+  });
   try {
     if (index.quarantined !== undefined) {
       const { path, why } = index.quarantined;
@@ -103,32 +124,51 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
         message: `the index could not be used (${why}); it was moved to ${path} and is built again`,
       });
     }
-    const self = identity.agentId;
-    const toleratesOwnDamage = options.toleratesOwnDamage === true;
-    const knownHeads = index.isBuilt() ? index.log.heads() : [];
-    const logs = await openLogStore(dataDir.logDir, { knownHeads, self, toleratesOwnDamage });
-    for (const problem of logs.problems) warn({ code: 'W_LOG_DAMAGED', message: problem.message });
-    for (const { path, bytes } of logs.moved) {
-      warn({
-        code: 'W_LOG_TORN',
-        message: `an unfinished record of ${bytes} bytes at the end of a log was moved to ${path}`,
-      });
-    }
-    const chunks = openChunkStore({ packDir: dataDir.packDir, index: index.chunks, vault: keys.vaultId, clock });
-    const openRecord = await recordOpener(sodium, keys, descriptor, identity, dataDir);
-    const reconciled = await reconcileIndex({
+    const chunks = openChunkStore({ packDir: dataDir.packDir, index: index.chunks, vault: keys.vaultId, clock, warn });
+    const signers = await readSigners(sodium, descriptor, identity, dataDir);
+    const { chains, own, report } = await reconcileIndex({
       dataDir,
       index,
-      log: logs,
-      ...(toleratesOwnDamage ? {} : { self }),
       vault: keys.vaultId,
       clock,
-      openRecord,
+      identify: identifyWith(opener),
+      openChains: (isRebuilt) =>
+        openChainStore({
+          isRebuilt,
+          chainsDir: dataDir.chainsDir,
+          index,
+          bytes,
+          vault: keys.vaultId,
+          sodium,
+          clock,
+          keys,
+          identity,
+          random,
+          shardOf: (root) => index.log.settingsOf(identity.agentId)?.roots.find(({ name }) => name === root)?.shard,
+          releases: index.releases,
+          openRecord: ({ head, body }) =>
+            body === undefined ? undefined : openRecordEntry(sodium, { head, body }, keys),
+          openCheckpoint: ({ head, body }) =>
+            body === undefined ? undefined : openCheckpointPart(sodium, { head, body }, keys),
+          onProblem: (problem) => warn({ code: 'W_DAMAGED', message: problem.message }),
+          signPublicKey: signers,
+          openCard: (body) => verifyCard(sodium, body, descriptor.adminPublicKey),
+          raiseEpoch: () => void identityOfStore.raiseEpoch(),
+          freeSpace: async () => {
+            const { freeBytes } = await freeSpaceAt(dataDir.path, FREE_SPACE_FLOOR_BYTES);
+            return { freeBytes, floorBytes: FREE_SPACE_FLOOR_BYTES };
+          },
+        }),
       ...(options.progress === undefined ? {} : { progress: options.progress }),
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     });
-    for (const problem of reconciled.problems) warn({ code: 'W_DAMAGED', message: problem.message });
-    const log = createOwnLog({ sodium, keys, identity, random, logs, index: index.log });
+    for (const problem of report.problems) warn({ code: 'W_DAMAGED', message: problem.message });
+    for (const { path, bytes: length } of report.moved)
+      warn({
+        code: 'W_LOG_TORN',
+        message: `an unfinished entry of ${length} bytes at the end of a chain was moved to ${path}`,
+      });
+    const openRecord = recordOpener(sodium, keys, signers);
     return {
       dataDir,
       clock,
@@ -142,12 +182,14 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       openRecord,
       index,
       chunks,
-      logs,
-      log,
+      chains,
+      chain: own,
+      identityOfStore,
       pool,
-      reconciled,
-      finishedRepair: toleratesOwnDamage ? finished : undefined,
+      reconciled: report,
+      finishedRepair: options.toleratesOwnDamage === true ? finished : undefined,
       close: async () => {
+        await chains.close();
         await pool.close();
         index.close();
       },
@@ -159,14 +201,13 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   }
 }
 
-/** Cards are read once: agents that join later bring theirs through the membership, which opens records by itself. */
-async function recordOpener(
+/** Log keys by the cards here. They are read once: an agent that joins later brings its key through the membership. */
+async function readSigners(
   sodium: Sodium,
-  keys: VaultKeys,
   vault: VaultDescriptor,
   identity: AgentIdentity,
   dataDir: DataDir,
-): Promise<Engine['openRecord']> {
+): Promise<(agent: AgentId, incarnation: number) => Uint8Array | undefined> {
   const signers = new Map<string, Uint8Array>();
   for (const name of await readFolder(dataDir.cardsDir)) {
     if (!name.endsWith('.card')) continue;
@@ -176,30 +217,36 @@ async function recordOpener(
     signers.set(`${card.agentId}-${card.incarnation}`, card.signPublicKey);
   }
   signers.set(`${identity.agentId}-${identity.incarnation}`, publicKeyOf(sodium, identity.signSeed));
-  return (record) => {
-    const { agent, incarnation, seq } = readEnvelope(record);
-    const signer = signers.get(`${agent}-${incarnation}`);
+  return (agent, incarnation) => signers.get(`${agent}-${incarnation}`);
+}
+
+function recordOpener(
+  sodium: Sodium,
+  keys: VaultKeys,
+  signers: (agent: AgentId, incarnation: number) => Uint8Array | undefined,
+): Engine['openRecord'] {
+  return ({ head, body }) => {
+    const { agent, incarnation, seq } = head.header;
+    const signer = signers(agent, incarnation);
+    const place = `${incarnation}/${seq} of agent ${agent.slice(0, 8)}`;
     if (signer === undefined) {
-      throw new EdgeError(
-        'E_INTEGRITY',
-        `record ${incarnation}/${seq} of agent ${agent.slice(0, 8)} has no card to verify it with`,
-        {
-          hint: 'Bring the file back into the data dir’s cards folder, or run a command that reaches a peer.',
-          context: { agent, incarnation, seq },
-        },
-      );
+      throw new EdgeError('E_INTEGRITY', `entry ${place} has no card to verify it with`, {
+        hint: 'Bring the file back into the data dir’s cards folder, or run a command that reaches a peer.',
+        context: { agent, incarnation, seq },
+      });
     }
-    verifyRecord(sodium, record, signer);
-    return openRecord(sodium, record, keys);
+    if (body === undefined) throw new EdgeError('E_INTEGRITY', `entry ${place} is here without its body`);
+    verifyHead(sodium, head, signer);
+    return openRecordEntry(sodium, { head, body }, keys);
   };
 }
 
-function finishedRepair({ how, aside, lost }: LogRepair): Warning {
+function finishedRepair({ how, aside, lost }: ChainRepair): Warning {
   const names = lost.map(({ id, root }) => `${id.slice(0, 8)} of ${root}`).join(', ');
   const outcome = how === 'whole' ? 'it is whole' : lost.length === 0 ? 'no snapshot is lost' : `lost: ${names}`;
   return {
     code: 'W_LOG_REPAIRED',
-    message: `a repair of the log of this agent, which was cut off, was finished: ${outcome}; the damaged files are kept in ${aside}`,
+    message: `a repair of the chain of this agent, which was cut off, was finished: ${outcome}; the damaged files are kept in ${aside}`,
   };
 }
 

@@ -30,6 +30,8 @@ export async function bucketScene(): Promise<Scene> {
     arrange: async () => {
       vault.edit();
       await vault.sync();
+      // A prefix whose id alone is gone gets another one, before anything else is put.
+      for (const name of readdirSync(bucket)) rmSync(join(bucket, name, 'store.id'), { force: true });
     },
     run: (kill) =>
       runAndKill({

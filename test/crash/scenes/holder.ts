@@ -150,7 +150,7 @@ async function runKillingHolder(pair: Pair, kill: Kill): Promise<KilledRun> {
     firstWrite ??= lastWrite;
     if (kill.afterMs !== undefined) timer ??= setTimeout(() => void holder.kill(), kill.afterMs);
   };
-  const watchers = [pair.holderDir, ...['packs/.tmp', 'holds', 'log'].map((name) => join(pair.holderDir, name))].map(
+  const watchers = [pair.holderDir, ...['packs/.tmp', 'chains'].map((name) => join(pair.holderDir, name))].map(
     (folder) => {
       mkdirSync(folder, { recursive: true });
       return watch(folder, onChange);
@@ -203,7 +203,7 @@ export async function ownerScene(): Promise<Scene> {
   };
 }
 
-/** The holder has lost its index: the holds come out of its logs again, before it drops or gives anything. */
+/** The holder has lost its index: the holds come out of its chains again, before it drops or gives anything. */
 export async function holderRebuildScene(): Promise<Scene> {
   const pair = new Pair();
   await pair.make();

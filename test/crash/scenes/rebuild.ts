@@ -1,4 +1,4 @@
-/** Starts that have something to put right first: no index, a damaged one, packs that are doomed, an unfinished end of the log. */
+/** Starts that have something to put right first: no index, a damaged one, packs that are doomed, an unfinished end of the chain. */
 import { appendFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { runAndKill } from '../kill.ts';
@@ -39,14 +39,14 @@ export async function doomedPacksScene(): Promise<Scene> {
   return startScene(vault, 'removing doomed packs', () => vault.backTo('half merged'));
 }
 
-/** A record's append was cut off by a power loss: its beginning is at the end of the log. */
-export async function tornLogScene(): Promise<Scene> {
+/** An entry's append was cut off by a power loss: its beginning is at the end of the chain. */
+export async function tornChainScene(): Promise<Scene> {
   const vault = await vaultOfSeveralSyncs();
-  return startScene(vault, 'cutting the log', () => {
+  return startScene(vault, 'cutting the chain', () => {
     const torn = Buffer.alloc(70);
     torn.writeUInt32LE(5000);
-    torn.write('EDGEREC1', 4);
-    appendFileSync(onlyFileBelow(join(vault.dataDir, 'log')), torn);
+    torn.write('EDGECHN1', 4);
+    appendFileSync(onlyFileBelow(join(vault.dataDir, 'chains')), torn);
   });
 }
 
@@ -60,7 +60,7 @@ async function vaultOfSeveralSyncs(): Promise<Vault> {
   return vault;
 }
 
-/** `status` is the first command after `spoil`; the sync at the end shows that the log can be written to as before. */
+/** `status` is the first command after `spoil`; the sync at the end shows that the chain can be written to as before. */
 function startScene(vault: Vault, what: string, spoil: () => void): Scene {
   return {
     arrange: async () => spoil(),
@@ -86,8 +86,8 @@ export function removeIndex(vault: Vault): void {
 
 export function onlyFileBelow(folder: string): string {
   const [file, ...others] = readdirSync(folder, { recursive: true, withFileTypes: true }).filter(
-    (entry) => entry.isFile() && entry.name.endsWith('.log'),
+    (entry) => entry.isFile() && entry.name.endsWith('.chain'),
   );
-  if (file === undefined || others.length > 0) throw new Error(`not one log file below ${folder}`);
+  if (file === undefined || others.length > 0) throw new Error(`not one chain file below ${folder}`);
   return join(file.parentPath, file.name);
 }

@@ -1,4 +1,6 @@
 /** What one configuration file may say: the main file and each file of `conf.d` alike. Strict: an unknown key is an error. */
+
+import { storageClassProblem } from '@edgestore/engine';
 import { z } from 'zod';
 import { ageInNs, durationInMs, maxDelete, rateInBytes, sizeInBytes } from './units.ts';
 
@@ -72,7 +74,13 @@ const store = z.strictObject({
     .optional(),
   region: z.string().optional(),
   path_style: z.boolean().optional(),
-  storage_class: z.string().optional(),
+  storage_class: z
+    .string()
+    .superRefine((value, ctx) => {
+      const problem = storageClassProblem(value);
+      if (problem !== undefined) ctx.addIssue({ code: 'custom', message: problem });
+    })
+    .optional(),
   lock: z.string().optional(),
 });
 

@@ -5,23 +5,31 @@
 import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import {
+  type Backing,
   type Clock,
+  createHeard,
   createRateLimiter,
   createReplicator,
+  createRunningTime,
   createStoreCounts,
   type DataDir,
   dataDirAt,
   type Engine,
   endRelearning,
   formatTimeNs,
+  type Heard,
+  locationOf,
   lockDataDir,
   noteRelearned,
   openAdminSeed,
   openEngine,
+  openPutBack,
+  type PutBack,
   type RandomBytes,
   type Replicator,
   type ReportProgress,
   type ReportWarning,
+  type RunningTime,
   requireDataDir,
   type SealedSource,
   type StoreCounts,
@@ -30,15 +38,19 @@ import {
 import type { Config } from '../config/config.ts';
 import { type LoadConfigInput, type LoadedConfig, loadConfig } from '../config/load-config.ts';
 import { showConfig } from '../config/show-config.ts';
+import { type DescriptorMemory, openDescriptorMemory } from '../membership/descriptor-memory.ts';
 import type { InviterDeps } from '../membership/invite-peer.ts';
 import { openInvites } from '../membership/invites.ts';
-import { publishedSlots } from '../membership/removed-slots.ts';
+import { judgeVaultFiles } from '../membership/judge-vault-files.ts';
 import { openRoster, type Roster } from '../membership/roster.ts';
+import { openSlotStore, type SlotStore } from '../membership/slot-store.ts';
+import { createVaultSharing } from '../membership/vault-sharing.ts';
 import { type Withdrawn, withdrawSlots } from '../membership/withdraw-slots.ts';
 import { PROGRAM } from '../program.ts';
 import type { RunningAgent } from '../work/running-agent.ts';
 import { createTurns, type Turns } from '../work/turns.ts';
 import { advertisedAddresses } from './advertised-addresses.ts';
+import { backingOf } from './backing.ts';
 import { coldStoresOf, ownerPolicy } from './effective-policy.ts';
 import { type OpenStore, openStores } from './open-stores.ts';
 import { relearnStores } from './relearn-stores.ts';
@@ -59,7 +71,17 @@ export interface AgentHome {
   /** Where sealed chunks can be read, cheapest first: own disk, peers, buckets. */
   readonly sources: readonly SealedSource[];
   readonly replicator: Replicator;
+  /** Whether this machine was put back to an older state. */
+  readonly putBack: PutBack;
+  /** Time that this store has been running, over all its processes. */
+  readonly runningTime: RunningTime;
+  /** When each owner of holds here was heard of last. */
+  readonly heard: Heard;
+  /** Buckets that chunks which are held here may lie in alone. */
+  backing(owner: string): readonly Backing[];
   readonly inviter: InviterDeps;
+  readonly slots: SlotStore;
+  readonly descriptors: DescriptorMemory;
   /** Set in the agent's own process, once it runs. */
   readonly running: RunningAgent | undefined;
   /** Where others reach this agent, as far as the configuration says. */
@@ -161,6 +183,8 @@ async function assembleHome(
     openStores(config.stores, engine, { clock, random, limits, countsOf });
   let stores = storesOf(loaded.config);
   const { adminPublicKey } = vault;
+  const descriptors = openDescriptorMemory(engine, vaultKey, { warn });
+  const slots = await openSlotStore({ dataDir, sodium, vault: vault.vaultId, adminPublicKey, warn });
   const peers = await openRoster({
     dataDir,
     sodium,
@@ -171,6 +195,7 @@ async function assembleHome(
     peers: loaded.config.peers,
     program: PROGRAM,
     limits,
+    sharing: createVaultSharing(descriptors, slots),
     warn,
   });
   opened.push(peers);
@@ -182,10 +207,16 @@ async function assembleHome(
     ...peers.members().flatMap((member) => peers.link(member.agent)?.source ?? []),
     ...[...stores.values()].map((store) => store.source),
   ];
-  const slots = () => publishedSlots(dataDir);
+  const published = async () => slots.published().map(({ slot, bytes }) => ({ slotId: slot.slotId, bytes }));
   const cards = () =>
     peers.cards.all().map(({ card, bytes }) => ({ agent: card.agentId, incarnation: card.incarnation, bytes }));
   const adminSeed = () => readAdminSeed(engine);
+  const putBack = await openPutBack(dataDir.putBackFile, identity);
+  const runningTime = createRunningTime(index.kv, clock);
+  const heard = createHeard(index.kv, runningTime);
+  /** Objects in buckets that were looked into and are none of this agent's. */
+  const passedOver = new Map<string, Set<string>>();
+  opened.push({ close: () => runningTime.note() });
   const replicator = createReplicator({
     clock,
     random,
@@ -194,17 +225,38 @@ async function assembleHome(
     vault: vault.vaultId,
     self: identity,
     index,
-    log: engine.logs,
+    chains: engine.chains,
+    chain: engine.chain,
+    putBack,
     get sources() {
       return sources();
     },
-    files: { descriptor: async () => engine.vaultBytes, slots, cards: async () => cards() },
+    files: {
+      descriptor: async () => descriptors.current().bytes,
+      slots: published,
+      cards: async () => cards(),
+      removals: async () => slots.removals().map(({ removal, bytes }) => ({ slotId: removal.slotId, bytes })),
+      mayReplace: judgeVaultFiles({ descriptors, slots, cards: peers.cards, warn }),
+    },
     peers,
     policy: () => ownerPolicy(loaded.config),
     coldStores: () => coldStoresOf(loaded.config),
     bucket: async ({ store, target, scope }) => {
-      const { packs, vault: files } = stores.get(store)!;
-      return { store, target, scope, packs, vault: files };
+      const { config, objects, packs, vault: files } = stores.get(store)!;
+      const seen = passedOver.get(target) ?? new Set<string>();
+      passedOver.set(target, seen);
+      return {
+        store,
+        target,
+        scope,
+        objects,
+        packs,
+        vault: files,
+        location: (storeId) => locationOf(config, storeId),
+        adminPublicKey,
+        passedOver: seen,
+        warn,
+      };
     },
     onPassed: ({ target }) => {
       noteRelearned(index.kv, target);
@@ -216,6 +268,7 @@ async function assembleHome(
     endRelearning(index.kv, [...stores.keys(), ...holders.map(({ target }) => target)]);
   }
   endRelearningOf();
+  const toldOfRemovals = new Map<string, string>();
   const listeners: (() => void)[] = [];
   let running: RunningAgent | undefined;
   let boundPort: number | undefined;
@@ -238,6 +291,10 @@ async function assembleHome(
       return sources();
     },
     replicator,
+    putBack,
+    runningTime,
+    heard,
+    backing: (owner) => backingOf(owner, loaded.config, engine),
     inviter: {
       sodium,
       clock,
@@ -249,8 +306,8 @@ async function assembleHome(
       invites: openInvites(dataDir),
       adminSeed,
       vaultKey: async () => vaultKey,
-      vaultDescriptor: async () => engine.vaultBytes,
-      slots: async () => (await slots()).map((slot) => slot.bytes),
+      vaultDescriptor: async () => descriptors.current().bytes,
+      slots: async () => slots.published().map(({ bytes }) => bytes),
     },
     get running() {
       return running;
@@ -259,7 +316,9 @@ async function assembleHome(
       return advertisedAddresses(loaded.config.agent, boundPort);
     },
     adminSeed,
-    withdrawSlots: (signal) => withdrawSlots({ dataDir, kv: index.kv, peers, stores }, signal),
+    slots,
+    descriptors,
+    withdrawSlots: (signal) => withdrawSlots({ slots, peers, stores, told: toldOfRemovals }, signal),
     async reload() {
       const next = loadConfig(input.place);
       const nextStores = storesOf(next.config);

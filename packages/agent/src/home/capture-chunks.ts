@@ -14,7 +14,7 @@ export function captureChunks(own: ChunkStore, sources: readonly SealedSource[])
 
   return {
     freeSpace: () => own.freeSpace(),
-    openWriter: () => own.openWriter(),
+    openWriter: (options) => own.openWriter(options),
     async locate(ids, signal) {
       const found = await own.locate(ids, signal);
       for (const source of others) {

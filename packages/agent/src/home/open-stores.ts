@@ -3,16 +3,16 @@ import {
   type BucketPacks,
   type BucketVault,
   type Clock,
-  createBucketSource,
-  EdgeError,
+  createIndexedSource,
   type Engine,
-  type KeyValue,
+  knownStoreId,
   type ObjectStore,
   openBucketPacks,
   openBucketVault,
   openObjectStore,
   type RandomBytes,
   type RateLimiter,
+  requireKnownStore,
   type SealedSource,
 } from '@edgestore/engine';
 import type { StoreConfig } from '../config/config.ts';
@@ -24,6 +24,8 @@ export interface OpenStore {
   readonly objects: ObjectStore;
   readonly packs: BucketPacks;
   readonly vault: BucketVault;
+  /** Throws unless it is the place that this vault was put into, asked now. */
+  readonly requireIdentity: (signal?: AbortSignal) => Promise<void>;
   /** Sealed chunks there, as far as the index knows them. */
   readonly source: SealedSource;
 }
@@ -55,42 +57,23 @@ export function openStores(
       { clock: deps.clock, random: deps.random, limits: deps.limits, counts: deps.countsOf(name) },
     );
     const vault = openBucketVault(objects, keys.vaultId);
-    const packs = refusingStrangers(
-      openBucketPacks({ store: objects, vault: keys.vaultId, life }),
-      name,
-      vault,
-      index.kv,
-    );
-    const source = createBucketSource({
-      packs,
-      locate: (ids) => index.chunks.locate(ids).map((copies) => copies.find((copy) => copy.store === name)),
-      markBad: (id, pack, why) => index.chunks.markBad(id, pack, why, name),
+    const check = { name, store: objects, vault: keys.vaultId };
+    const requireIdentity = (signal?: AbortSignal) => requireKnownStore(check, index.kv, signal);
+    const packs = refusingStrangers(openBucketPacks({ store: objects, vault: keys.vaultId, life }), async (signal) => {
+      if (knownStoreId(index.kv, name) !== undefined) await requireIdentity(signal);
     });
-    out.set(name, { name, config, objects, packs, vault, source });
+    const source = createIndexedSource({ name, packs, requireIdentity }, index.chunks);
+    out.set(name, { name, config, objects, packs, vault, requireIdentity, source });
   }
   return out;
 }
 
 /**
- * A store that had this vault's descriptor and has none now is not the same store: an archive that is not mounted, an emptied or mistaken bucket. What
- * is put there would count as a copy. Asked once in the life of a home, before the first pack.
+ * Another store than the one that was known is not written to: an archive that is not mounted, an emptied or mistaken bucket. What is put there would count as
+ * a copy. Asked once in the life of a home, before the first pack; a replication job asks each time.
  */
-function refusingStrangers(packs: BucketPacks, name: string, vault: BucketVault, kv: KeyValue): BucketPacks {
+function refusingStrangers(packs: BucketPacks, ask: (signal: AbortSignal | undefined) => Promise<void>): BucketPacks {
   let asked: Promise<void> | undefined;
-  async function ask(signal: AbortSignal | undefined): Promise<void> {
-    const wasThere = [`store:${name}`, `store-meta:${name}`].some(
-      (target) => kv.get(`bucket.files.${target}`) !== undefined,
-    );
-    if (!wasThere || (await vault.descriptor(signal)) !== undefined) return;
-    throw new EdgeError(
-      'E_NO_BUCKET',
-      `${vault.label} held this vault before and holds nothing of it now; nothing was put there`,
-      {
-        hint: `Mount it, or correct [stores.${name}]. For a store that is meant to be new, use a new name.`,
-        context: { store: name },
-      },
-    );
-  }
   return {
     ...packs,
     put: async (pack, body, signal) => {

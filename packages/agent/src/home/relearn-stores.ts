@@ -1,7 +1,6 @@
 /** After an index was built from the disk alone: asks the buckets what lies there, so that nothing that was moved counts as lost. */
 import {
   type AgentId,
-  EdgeError,
   type Engine,
   isRelearned,
   learnPacks,
@@ -27,11 +26,8 @@ export async function relearnStores(
     if (isRelearned(index.kv, name)) continue;
     const { label } = store.objects;
     try {
-      // An archive that is not mounted looks like an empty one.
-      if ((await store.vault.descriptor(deps.signal)) === undefined)
-        throw new EdgeError('E_NO_BUCKET', 'it holds nothing of this vault: not mounted, or not used yet');
       const learned = await learnPacks(
-        { name, label, packs: store.packs },
+        { name, label, packs: store.packs, requireIdentity: store.requireIdentity },
         agent,
         {
           index: index.chunks,

@@ -2,22 +2,24 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { decodeCard, EdgeError, type Engine } from '@edgestore/engine';
+import { EdgeError, type Engine, verifyCard } from '@edgestore/engine';
 
 /**
  * An agent is made with its first record, and so is each new life of it. When even that is gone, and the index with it, nothing else tells that there
  * were snapshots: going on would use the same numbers again, which others refuse as a fork. Only a reader may have none.
  */
 export async function requireOwnLog({
-  log,
+  chain,
   dataDir,
   identity,
-}: Pick<Engine, 'log' | 'dataDir' | 'identity'>): Promise<void> {
-  const head = log.head();
+  sodium,
+  vault,
+}: Pick<Engine, 'chain' | 'dataDir' | 'identity' | 'sodium' | 'vault'>): Promise<void> {
+  const head = chain.position();
   if (head !== undefined && head.incarnation >= identity.incarnation) return;
   const card = dataDir.cardFile(identity.agentId, identity.incarnation);
-  if (existsSync(card) && decodeCard(await readFile(card)).role === 'reader') return;
-  const folder = join(dataDir.logDir, identity.agentId);
+  if (existsSync(card) && verifyCard(sodium, await readFile(card), vault.adminPublicKey).role === 'reader') return;
+  const folder = join(dataDir.chainsDir, identity.agentId);
   const what =
     head === undefined ? 'the log of this agent is' : `records of life ${identity.incarnation} of this agent are`;
   throw new EdgeError('E_INTEGRITY', `${what} missing: ${folder}`, {

@@ -9,17 +9,19 @@ import {
   FRAME_HEADER_BYTES,
   type FrameHeader,
   formatError,
+  type MissReason,
 } from '@edgestore/engine';
 import { createByteStream } from './byte-stream.ts';
 
 const TAG_END = 0;
 const TAG_FRAME = 1;
 const TAG_MISS = 2;
-const REASONS = { absent: 1, damaged: 2 } as const;
+const REASONS = { absent: 1, damaged: 2, unreadable: 3 } as const;
+const REASON_BY_CODE = new Map(Object.entries(REASONS).map(([reason, code]) => [code, reason as MissReason]));
 
 export type FrameItem =
   | { readonly type: 'frame'; readonly header: FrameHeader; readonly sealed: Uint8Array }
-  | { readonly type: 'miss'; readonly id: Uint8Array; readonly reason: 'absent' | 'damaged' };
+  | { readonly type: 'miss'; readonly id: Uint8Array; readonly reason: MissReason };
 
 /** The pieces to send for one item; the sealed bytes are not copied. */
 export function encodeFrameItem(item: FrameItem): Uint8Array[] {
@@ -43,7 +45,7 @@ export async function* decodeFrameStream(pieces: AsyncIterable<Uint8Array>, limi
       yield { type: 'frame', header, sealed: await stream.take(header.sealedBytes) };
     } else if (tag === TAG_MISS) {
       const bytes = await stream.take(33);
-      const reason = bytes[0] === REASONS.absent ? 'absent' : bytes[0] === REASONS.damaged ? 'damaged' : undefined;
+      const reason = REASON_BY_CODE.get(bytes[0] as 1 | 2 | 3);
       if (reason === undefined) throw formatError('frame stream', `reason ${bytes[0]} is unknown`);
       yield { type: 'miss', id: bytes.subarray(1), reason };
     } else {

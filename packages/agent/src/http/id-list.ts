@@ -1,8 +1,8 @@
 /** Lists of chunk ids and of answers about them, as the peer protocol sends them. */
-import { ByteReader, ByteWriter, formatError, HOLD_BATCH_ENTRIES_MAX } from '@edgestore/engine';
+import { ByteReader, ByteWriter, formatError, PEER_ITEMS_MAX } from '@edgestore/engine';
 
 /** Ids in one request. */
-export const IDS_MAX = HOLD_BATCH_ENTRIES_MAX;
+export const IDS_MAX = PEER_ITEMS_MAX;
 export const ID_LIST_BYTES_MAX = 4 + IDS_MAX * 32;
 
 /** u32 count ‖ 32 bytes each. */

@@ -2,17 +2,17 @@
 import {
   ByteReader,
   CHUNK_SEALED_BYTES_MAX,
+  type ChainEntry,
   type ChunkId,
   EdgeError,
-  fromHex,
-  type Head,
+  type EntryBodies,
+  HEAD_BYTES,
   isEdgeError,
   type Member,
   type OutgoingFrame,
   type PeerLink,
+  type Position,
   type RateLimiter,
-  RECORD_BYTES_MAX,
-  type RecordPlace,
   type SealedAddress,
   type SealedFrame,
   type SealedMiss,
@@ -20,28 +20,33 @@ import {
   toHex,
 } from '@edgestore/engine';
 import { withIdleDeadline } from './bounded-body.ts';
+import {
+  ANSWER_BYTES_MAX,
+  decodeAnswer,
+  decodeEntries,
+  decodePosition,
+  decodeSeqs,
+  decodeState,
+  decodeWanted,
+  ENTRIES_BYTES_MAX,
+  encodeBodies,
+  encodeEntries,
+  encodeQuestion,
+  POSITION_BYTES,
+  pagesOf,
+  SEQS_BYTES_MAX,
+  STATE_BYTES_MAX,
+  WANTED_BYTES_MAX,
+} from './chain-wire.ts';
 import { decodeFrameStream, encodeFrameEnd, encodeFrameItem } from './frame-stream.ts';
 import { encodeIds, IDS_MAX } from './id-list.ts';
 import type { PeerConnection } from './peer-connection.ts';
-import {
-  decodeHoldReply,
-  decodeLocations,
-  decodeParts,
-  decodeState,
-  decodeVerifyReply,
-  encodeParts,
-  encodeVerifyRequest,
-  HOLD_BATCH_BYTES_MAX,
-  RECEIPT_BYTES_MAX,
-  RECORDS_BYTES_MAX,
-  readHead,
-  STATE_BYTES_MAX,
-} from './peer-wire.ts';
+import { decodeLocations, decodeVerifyReply, encodeParts, encodeVerifyRequest } from './peer-wire.ts';
 
 /** Frames of one fetch, in bytes: a request that is broken off loses no more than this. */
 const FETCH_BYTES_MAX = 64 * 1024 * 1024;
-/** Merging, fsync and identification on a slow disk may take a while before the receipt comes. */
-const RECEIPT_IDLE_MS = 10 * 60_000;
+/** Fsync and identification on a slow disk may take a while before the answer comes. */
+const STORED_IDLE_MS = 10 * 60_000;
 
 /** Rates that sealed chunks are sent and read at. */
 export interface PeerLimits {
@@ -92,44 +97,69 @@ export function createPeerLink(deps: PeerLinkDeps): PeerLink {
     },
     source: createPeerSource(connection, greeted, deps.limits?.download),
 
-    hold: async (batch, signal) => {
-      if (batch.length > HOLD_BATCH_BYTES_MAX) throw new EdgeError('E_LIMIT', `a hold batch of ${batch.length} bytes`);
-      return decodeHoldReply(await call('POST', '/peer/1/hold', 4 * IDS_MAX + RECEIPT_BYTES_MAX + 8, batch, signal));
-    },
-
-    sendFrames: (op, frames, signal) =>
-      greeted(signal, () =>
-        connection.bytes({
-          method: 'POST',
-          path: `/peer/1/frames?op=${op}`,
-          limit: RECEIPT_BYTES_MAX,
-          body: piecesOf(frames, deps.limits?.upload, signal),
-          idleMs: RECEIPT_IDLE_MS,
-          signal,
-        }),
+    statement: async ({ owner, ...question }, signal) =>
+      decodeAnswer(
+        await call('POST', `/peer/1/statement?owner=${owner}`, ANSWER_BYTES_MAX, encodeQuestion(question), signal),
       ),
 
-    state: async (signal) => decodeState(await call('GET', '/peer/1/state', STATE_BYTES_MAX, undefined, signal)),
-
-    records: (agent, after, signal) =>
-      fetchRecords(agent, after, (path) => call('GET', path, RECORDS_BYTES_MAX, undefined, signal)),
-
-    sendRecords: async (records, signal) => {
-      let head: Head | undefined;
-      for (const part of groupsOf(records, RECORDS_BYTES_MAX - 64)) {
-        const reader = new ByteReader(
-          await call('POST', '/peer/1/records', 1024, encodeParts(part), signal),
-          'record reply',
+    sendEntries: async (owner, entries, signal) => {
+      let position: Position | undefined;
+      for (const page of pagesOf(entries, ({ body }) => HEAD_BYTES + (body?.length ?? 0)))
+        position = decodePosition(
+          await call('POST', `/peer/1/entries?owner=${owner}`, POSITION_BYTES, encodeEntries(page), signal),
         );
-        head = readHead(reader).head;
-        reader.end();
-      }
-      if (head === undefined) throw new EdgeError('E_USAGE', 'there is no record to send');
-      return head;
+      if (position === undefined) throw new EdgeError('E_USAGE', 'there is no entry to send');
+      return position;
     },
 
-    removeSlots: async (slotIds, signal) =>
-      void (await call('POST', '/peer/1/slots/removed', 16, encodeParts(slotIds.map((id) => fromHex(id, 16))), signal)),
+    entries: (owner, options, signal) =>
+      fetchEntries(owner, options, (path) => call('GET', path, ENTRIES_BYTES_MAX, undefined, signal)),
+
+    missingBodies: async (owner, shard, limit, signal) =>
+      decodeSeqs(
+        await call(
+          'GET',
+          `/peer/1/bodies?owner=${owner}&shard=${shard}&limit=${limit}`,
+          SEQS_BYTES_MAX,
+          undefined,
+          signal,
+        ),
+      ),
+
+    sendBodies: async (owner, bodies, signal) => {
+      for (const page of pagesOf(bodies, ({ body }) => 8 + body.length))
+        await call('POST', `/peer/1/bodies?owner=${owner}`, 16, encodeBodies(page), signal);
+    },
+
+    wanted: async (owner, { shard, afterSeq, entriesMax }, signal) =>
+      decodeWanted(
+        await call(
+          'GET',
+          `/peer/1/wanted?owner=${owner}&shard=${shard}&after=${afterSeq}&entries=${entriesMax}`,
+          WANTED_BYTES_MAX,
+          undefined,
+          signal,
+        ),
+      ),
+
+    sendFrames: async (owner, frames, signal) => {
+      const answer = await greeted(signal, () =>
+        connection.bytes({
+          method: 'POST',
+          path: `/peer/1/frames?owner=${owner}`,
+          limit: 4,
+          body: piecesOf(frames, deps.limits?.upload, signal),
+          idleMs: STORED_IDLE_MS,
+          signal,
+        }),
+      );
+      const reader = new ByteReader(answer, 'stored frames');
+      const count = reader.u32();
+      reader.end();
+      return count;
+    },
+
+    state: async (signal) => decodeState(await call('GET', '/peer/1/state', STATE_BYTES_MAX, undefined, signal)),
 
     sendSlots: async (slots, signal) => void (await call('POST', '/peer/1/slots', 16, encodeParts(slots), signal)),
 
@@ -149,37 +179,25 @@ export function createPeerLink(deps: PeerLinkDeps): PeerLink {
   };
 }
 
-/** Records of a log, page by page. `get` answers the body for a path. */
-export async function* fetchRecords(
-  agent: string,
-  after: RecordPlace | undefined,
+/** Entries of a chain, page by page. `get` answers the body for a path. */
+export async function* fetchEntries(
+  owner: string,
+  options: { readonly afterSeq: number; readonly bodies: EntryBodies; readonly branch?: string },
   get: (path: string) => Promise<Uint8Array>,
-): AsyncGenerator<Uint8Array> {
-  let place = after;
+): AsyncGenerator<ChainEntry> {
+  let after = options.afterSeq;
   for (;;) {
-    const from = place === undefined ? '' : `&incarnation=${place.incarnation}&seq=${place.seq}`;
-    const records = decodeParts(await get(`/peer/1/records?agent=${agent}${from}`), 'records', RECORD_BYTES_MAX);
-    if (records.length === 0) return;
-    for (const record of records) {
-      const next = placeOf(record);
+    const branch = options.branch === undefined ? '' : `&branch=${options.branch}`;
+    const path = `/peer/1/entries?owner=${owner}&after=${after}&bodies=${options.bodies}${branch}`;
+    const page = decodeEntries(await get(path));
+    if (page.length === 0) return;
+    for (const entry of page) {
       // A peer that repeats itself would keep us for ever.
-      if (place !== undefined && compare(next, place) <= 0)
-        throw new EdgeError('E_FORMAT', 'a peer sent records out of order');
-      place = next;
-      yield record;
+      if (entry.head.header.seq !== after + 1) throw new EdgeError('E_FORMAT', 'a peer sent entries out of order');
+      after = entry.head.header.seq;
+      yield entry;
     }
   }
-}
-
-/** (incarnation, seq) lie at fixed offsets of the clear envelope (docs/formats/record.md). */
-function placeOf(record: Uint8Array): RecordPlace {
-  const reader = new ByteReader(record, 'record');
-  reader.bytes(8 + 2 + 4 + 4 + 16 + 16);
-  return { incarnation: reader.u32(), seq: reader.u64() };
-}
-
-function compare(a: RecordPlace, b: RecordPlace): number {
-  return a.incarnation - b.incarnation || a.seq - b.seq;
 }
 
 type Greeted = <T>(signal: AbortSignal | undefined, run: () => Promise<T>) => Promise<T>;
@@ -276,21 +294,6 @@ function* groupAddresses(addresses: readonly SealedAddress[]): Generator<SealedA
     }
     group.push(address);
     bytes += size;
-  }
-  if (group.length > 0) yield group;
-}
-
-function* groupsOf(parts: readonly Uint8Array[], bytesMax: number): Generator<Uint8Array[]> {
-  let group: Uint8Array[] = [];
-  let bytes = 4;
-  for (const part of parts) {
-    if (group.length > 0 && bytes + part.length + 4 > bytesMax) {
-      yield group;
-      group = [];
-      bytes = 4;
-    }
-    group.push(part);
-    bytes += part.length + 4;
   }
   if (group.length > 0) yield group;
 }

@@ -1,26 +1,34 @@
 /** The endpoints of the peer protocol: who may call each, how long a body may be, and what answers. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { ByteWriter, EdgeError, HOLD_BATCH_ENTRIES_MAX, type Member, RECORD_BYTES_MAX } from '@edgestore/engine';
+import { type AgentId, ByteWriter, EdgeError, type EntryBodies, type Member, PEER_ITEMS_MAX } from '@edgestore/engine';
 import { readBody, readJson, withIdleDeadline } from './bounded-body.ts';
+import {
+  decodeBodies,
+  decodeEntries,
+  decodeQuestion,
+  ENTRIES_BYTES_MAX,
+  encodeAnswer,
+  encodeEntries,
+  encodeSeqs,
+  encodeState,
+  encodeWanted,
+  PAGE_BYTES,
+  QUESTION_BYTES_MAX,
+  SEQS_MAX,
+  WANTED_ENTRIES_MAX,
+  writePosition,
+} from './chain-wire.ts';
 import { decodeFrameStream, encodeFrameEnd, encodeFrameItem, type FrameItem } from './frame-stream.ts';
 import { acceptHello, encodeHello, HELLO_BYTES_MAX } from './hello.ts';
 import { decodeIds, ID_LIST_BYTES_MAX } from './id-list.ts';
 import type { PeerService } from './peer-service.ts';
 import {
-  decodeParts,
-  decodeSlotIds,
   decodeSlots,
   decodeVerifyRequest,
-  encodeHoldReply,
   encodeLocations,
   encodeParts,
-  encodeState,
   encodeVerifyReply,
-  HOLD_BATCH_BYTES_MAX,
-  RECORDS_BYTES_MAX,
-  SLOT_IDS_BYTES_MAX,
   SLOTS_BYTES_MAX,
-  writeHead,
 } from './peer-wire.ts';
 import { sendBytes, sendStream } from './respond.ts';
 
@@ -46,8 +54,6 @@ export interface PeerRoute {
 
 /** A join request is a name, keys and addresses. */
 const JOIN_BYTES_MAX = 64 * 1024;
-/** Records that one answer holds, in bytes, before the next page. */
-const RECORDS_PAGE_BYTES = 4 * 1024 * 1024;
 
 export const PEER_ROUTES: ReadonlyMap<string, PeerRoute> = new Map<string, PeerRoute>([
   ['POST /peer/hello', { access: 'anyone', run: hello }],
@@ -68,17 +74,12 @@ export const PEER_ROUTES: ReadonlyMap<string, PeerRoute> = new Map<string, PeerR
     { access: 'anyone', run: async ({ response, pin }, service) => sendBytes(response, service.challenge(pin)) },
   ],
   ['POST /peer/1/recover', { access: 'anyone', run: recover }],
-  [
-    'POST /peer/1/hold',
-    {
-      access: 'member',
-      run: async ({ message, response, member }, service) =>
-        sendBytes(
-          response,
-          encodeHoldReply(await service.hold(member!, await readBody(message, HOLD_BATCH_BYTES_MAX))),
-        ),
-    },
-  ],
+  ['POST /peer/1/statement', { access: 'reader', run: statement }],
+  ['GET /peer/1/entries', { access: 'reader', run: entries }],
+  ['POST /peer/1/entries', { access: 'member', run: takeEntries }],
+  ['GET /peer/1/bodies', { access: 'member', run: missingBodies }],
+  ['POST /peer/1/bodies', { access: 'member', run: takeBodies }],
+  ['GET /peer/1/wanted', { access: 'member', run: wanted }],
   ['POST /peer/1/frames', { access: 'member', run: frames }],
   [
     'POST /peer/1/locate',
@@ -95,30 +96,14 @@ export const PEER_ROUTES: ReadonlyMap<string, PeerRoute> = new Map<string, PeerR
   ['POST /peer/1/verify', { access: 'reader', run: verify }],
   [
     'GET /peer/1/state',
-    {
-      access: 'reader',
-      run: async ({ response, member }, service) =>
-        sendBytes(response, encodeState(await service.state(member?.agent))),
-    },
+    { access: 'reader', run: async ({ response }, service) => sendBytes(response, encodeState(await service.state())) },
   ],
-  ['GET /peer/1/records', { access: 'reader', run: records }],
-  ['POST /peer/1/records', { access: 'member', run: addRecords }],
   [
     'POST /peer/1/slots',
     {
       access: 'member',
       run: async ({ message, response }, service) => {
         await service.addSlots(decodeSlots(await readBody(message, SLOTS_BYTES_MAX)));
-        sendBytes(response, new Uint8Array(0));
-      },
-    },
-  ],
-  [
-    'POST /peer/1/slots/removed',
-    {
-      access: 'member',
-      run: async ({ message, response }, service) => {
-        await service.removeSlots(decodeSlotIds(await readBody(message, SLOT_IDS_BYTES_MAX)));
         sendBytes(response, new Uint8Array(0));
       },
     },
@@ -140,13 +125,56 @@ async function hello({ message, response, member, pin }: PeerRequest, service: P
 
 async function recover({ message, response, pin }: PeerRequest, service: PeerService): Promise<void> {
   const answer = await service.recover(await readBody(message, 1024), pin);
-  sendBytes(response, encodeParts([answer.vault, encodeParts(answer.slots), encodeParts(answer.cards)]));
+  sendBytes(
+    response,
+    encodeParts([answer.vault, encodeParts(answer.slots), encodeParts(answer.cards), encodeParts(answer.removals)]),
+  );
+}
+
+async function statement({ message, response, query }: PeerRequest, service: PeerService): Promise<void> {
+  const question = decodeQuestion(await readBody(message, QUESTION_BYTES_MAX));
+  sendBytes(response, encodeAnswer(await service.statement({ ...question, owner: ownerOf(query) })));
+}
+
+async function entries({ response, query }: PeerRequest, service: PeerService): Promise<void> {
+  const bodies = query.get('bodies') ?? 'records';
+  if (!isEntryBodies(bodies)) throw new EdgeError('E_USAGE', 'bodies is not all, records or none');
+  const branch = query.get('branch') ?? undefined;
+  if (branch !== undefined && !/^[0-9a-f]{64}$/.test(branch)) throw new EdgeError('E_USAGE', 'branch is not a link');
+  const page = { afterSeq: wholeNumber(query, 'after'), bodies, bytesMax: PAGE_BYTES, branch };
+  sendBytes(response, encodeEntries(await service.entries(ownerOf(query), page)));
+}
+
+async function takeEntries({ message, response, member, query }: PeerRequest, service: PeerService): Promise<void> {
+  const given = decodeEntries(await readBody(message, ENTRIES_BYTES_MAX));
+  if (given.length === 0) throw new EdgeError('E_USAGE', 'there is no entry in the request');
+  const position = await service.takeEntries(member!, ownerOf(query), given);
+  sendBytes(response, writePosition(new ByteWriter(), position).finish());
+}
+
+async function missingBodies({ response, query }: PeerRequest, service: PeerService): Promise<void> {
+  const limit = Math.min(SEQS_MAX, wholeNumber(query, 'limit'));
+  sendBytes(response, encodeSeqs(await service.missingBodies(ownerOf(query), wholeNumber(query, 'shard'), limit)));
+}
+
+async function takeBodies({ message, response, member, query }: PeerRequest, service: PeerService): Promise<void> {
+  await service.takeBodies(member!, ownerOf(query), decodeBodies(await readBody(message, ENTRIES_BYTES_MAX)));
+  sendBytes(response, new Uint8Array(0));
+}
+
+async function wanted({ response, query }: PeerRequest, service: PeerService): Promise<void> {
+  const page = {
+    shard: wholeNumber(query, 'shard'),
+    afterSeq: wholeNumber(query, 'after'),
+    entriesMax: Math.min(WANTED_ENTRIES_MAX, wholeNumber(query, 'entries')),
+  };
+  sendBytes(response, encodeWanted(await service.wanted(ownerOf(query), page)));
 }
 
 async function frames({ message, response, member, query, signal }: PeerRequest, service: PeerService): Promise<void> {
-  const op = wholeNumber(query, 'op');
-  const items = decodeFrameStream(withIdleDeadline(message), HOLD_BATCH_ENTRIES_MAX);
-  sendBytes(response, await service.receive(member!, op, items, signal));
+  const items = decodeFrameStream(withIdleDeadline(message), PEER_ITEMS_MAX);
+  const count = await service.receive(member!, ownerOf(query), items, signal);
+  sendBytes(response, new ByteWriter().u32(count).finish());
 }
 
 async function fetch({ message, response, signal }: PeerRequest, service: PeerService): Promise<void> {
@@ -159,22 +187,14 @@ async function verify({ message, response, signal }: PeerRequest, service: PeerS
   sendBytes(response, encodeVerifyReply(await service.verify(nonce, ids, of, signal)));
 }
 
-async function records({ response, query }: PeerRequest, service: PeerService): Promise<void> {
-  const agent = query.get('agent') ?? '';
-  if (!/^[0-9a-f]{32}$/.test(agent)) throw new EdgeError('E_USAGE', 'agent is not an id of 32 hex digits');
-  const after = query.has('seq')
-    ? { incarnation: wholeNumber(query, 'incarnation'), seq: wholeNumber(query, 'seq') }
-    : undefined;
-  sendBytes(response, encodeParts(await service.records(agent, after, RECORDS_PAGE_BYTES)));
+function isEntryBodies(text: string): text is EntryBodies {
+  return text === 'all' || text === 'records' || text === 'none';
 }
 
-async function addRecords({ message, response, member }: PeerRequest, service: PeerService): Promise<void> {
-  const parts = decodeParts(await readBody(message, RECORDS_BYTES_MAX), 'records', RECORD_BYTES_MAX);
-  if (parts.length === 0) throw new EdgeError('E_USAGE', 'there is no record in the request');
-  const head = await service.addRecords(member!, parts);
-  const writer = new ByteWriter();
-  writeHead(writer, member!.agent, head);
-  sendBytes(response, writer.finish());
+function ownerOf(query: URLSearchParams): AgentId {
+  const owner = query.get('owner') ?? '';
+  if (!/^[0-9a-f]{32}$/.test(owner)) throw new EdgeError('E_USAGE', 'owner is not an id of 32 hex digits');
+  return owner;
 }
 
 async function* encoded(items: AsyncIterable<FrameItem>): AsyncGenerator<readonly Uint8Array[]> {

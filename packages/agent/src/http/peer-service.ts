@@ -1,12 +1,16 @@
 /** What the peer server answers from. The agent builds it over the engine; tests over memory. */
 import type {
   AgentId,
+  ChainEntry,
   ChunkId,
-  Head,
-  HoldReply,
+  EntryBodies,
+  EntryBody,
+  FormsOfEntry,
   Member,
   PeerState,
-  RecordPlace,
+  Position,
+  StatementAnswer,
+  StatementQuestion,
   VerifiedBytes,
 } from '@edgestore/engine';
 import type { FrameItem } from './frame-stream.ts';
@@ -20,8 +24,26 @@ export interface PeerService {
   readonly vault: string;
   /** Takes the cards of a hello (verifying each) and answers with ours. */
   hello(hello: Hello): Promise<Hello>;
-  hold(owner: Member, batch: Uint8Array): Promise<HoldReply>;
-  receive(owner: Member, op: number, frames: AsyncIterable<FrameItem>, signal: AbortSignal): Promise<Uint8Array>;
+  /** What is here of an owner. Any member, or a machine under recovery, may ask about any owner. */
+  statement(question: StatementQuestion): Promise<StatementAnswer>;
+  /** `caller` proved its key; `owner` is whose chain it is about. E_DENIED unless the caller is the owner. */
+  takeEntries(caller: Member, owner: AgentId, entries: readonly ChainEntry[]): Promise<Position>;
+  takeBodies(caller: Member, owner: AgentId, bodies: readonly EntryBody[]): Promise<void>;
+  missingBodies(owner: AgentId, shard: number, limit: number): Promise<readonly number[]>;
+  wanted(owner: AgentId, page: WantedPage): Promise<readonly FormsOfEntry[]>;
+  /** Answers how many frames were stored. */
+  receive(caller: Member, owner: AgentId, frames: AsyncIterable<FrameItem>, signal: AbortSignal): Promise<number>;
+  /** Some entries after the seq, in order, at most about `bytesMax`; none at the end. */
+  entries(
+    owner: AgentId,
+    options: {
+      readonly afterSeq: number;
+      readonly bodies: EntryBodies;
+      readonly bytesMax: number;
+      /** The tip of a branch whose entries are wanted; undefined for the chain that is followed. */
+      readonly branch?: string | undefined;
+    },
+  ): Promise<readonly ChainEntry[]>;
   locate(
     ids: readonly ChunkId[],
   ): Promise<readonly ({ readonly sealedBytes: number; readonly keyId: number } | undefined)[]>;
@@ -33,14 +55,9 @@ export interface PeerService {
     of: VerifiedBytes,
     signal: AbortSignal,
   ): Promise<readonly (Uint8Array | undefined)[]>;
-  state(reader: AgentId | undefined): Promise<PeerState>;
-  /** Some records after the place, oldest first, at most about `bytesMax`; none at the end. */
-  records(agent: AgentId, after: RecordPlace | undefined, bytesMax: number): Promise<readonly Uint8Array[]>;
-  addRecords(owner: Member, records: readonly Uint8Array[]): Promise<Head>;
+  state(): Promise<PeerState>;
   slots(): Promise<readonly Uint8Array[]>;
   addSlots(slots: readonly Uint8Array[]): Promise<void>;
-  /** Ids of slots that a member removed. */
-  removeSlots(slotIds: readonly string[]): Promise<void>;
   /** An invited machine; `clientPin` is of the key that the connection proved. */
   join(request: Uint8Array, clientPin: string, remoteAddress: string): Promise<Uint8Array>;
   /** This agent's admin-signed card: how a machine under recovery knows that it speaks to a member. */
@@ -50,8 +67,15 @@ export interface PeerService {
   recover(proof: Uint8Array, clientPin: string): Promise<RecoveryAnswer>;
 }
 
+export interface WantedPage {
+  readonly shard: number;
+  readonly afterSeq: number;
+  readonly entriesMax: number;
+}
+
 export interface RecoveryAnswer {
   readonly vault: Uint8Array;
   readonly slots: readonly Uint8Array[];
+  readonly removals: readonly Uint8Array[];
   readonly cards: readonly Uint8Array[];
 }

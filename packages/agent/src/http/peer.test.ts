@@ -28,6 +28,8 @@ afterEach(async () => {
 });
 
 const VAULT = 'ab'.repeat(16);
+const OWNER = '11'.repeat(16);
+const SLOT = '77'.repeat(16);
 function memberOf(identity: TlsIdentity, agent: string): Member {
   return {
     agent,
@@ -53,10 +55,26 @@ function memoryService(chunks = new Map<string, Uint8Array>()): PeerService & { 
     memberByPin: (pin) => (pin === client.spkiSha256 ? memberOf(client, '11'.repeat(16)) : undefined),
     mayRecover: () => false,
     hello: async (hello) => ({ ...hello, agent: '22'.repeat(16) }),
-    hold: async () => ({ missing: [0, 2], receipt: undefined }),
-    receive: async (_, op, frames) => {
-      for await (const item of frames) if (item.type === 'frame') chunks.set(toHex(item.header.id), item.sealed);
-      return Buffer.from(`receipt ${op}`);
+    statement: async (question) => ({
+      statement: Buffer.concat([question.nonce, question.shown ?? Buffer.alloc(0)]),
+      lists: question.wantsLists ? [Buffer.alloc(0), Buffer.alloc(33, 5)] : [],
+    }),
+    takeEntries: never,
+    takeBodies: never,
+    missingBodies: async (_, shard, limit) => [shard, shard + 1, shard + 2].slice(0, limit),
+    wanted: async (_, { afterSeq }) => [
+      { seq: afterSeq + 1, positions: [0, 3, 4095] },
+      { seq: afterSeq + 7, positions: [8] },
+    ],
+    entries: async () => [],
+    receive: async (_caller, _owner, frames) => {
+      let count = 0;
+      for await (const item of frames) {
+        if (item.type !== 'frame') continue;
+        chunks.set(toHex(item.header.id), item.sealed);
+        count++;
+      }
+      return count;
     },
     locate: async (ids) =>
       ids.map((id) => (chunks.has(toHex(id)) ? { sealedBytes: chunks.get(toHex(id))!.length, keyId: 1 } : undefined)),
@@ -69,12 +87,9 @@ function memoryService(chunks = new Map<string, Uint8Array>()): PeerService & { 
     },
     verify: async (nonce, ids, of) =>
       ids.map((id) => (chunks.has(toHex(id)) ? createHash('sha256').update(nonce).update(of).digest() : undefined)),
-    state: async () => ({ heads: [], lastOp: 7, slots: [] }),
-    records: async () => [],
-    addRecords: never,
+    state: async () => ({ positions: [], branches: [], slots: [SLOT] }),
     slots: never,
     addSlots: never,
-    removeSlots: never,
     join: never,
     ownCard: never,
     challenge: never,
@@ -109,22 +124,21 @@ async function errorOf(promise: Promise<unknown>): Promise<EdgeError> {
 }
 
 describe('the peer protocol over real TLS', () => {
-  it('carries hold replies, frames both ways, locations and verification', async () => {
+  it('carries frames both ways, locations and verification', async () => {
     const service = memoryService();
     const { port } = await startServer(service);
     const link = linkTo(port);
-    expect(await link.hold(new Uint8Array(100))).toEqual({ missing: [0, 2], receipt: undefined });
     const chunks = Array.from({ length: 20 }, (_, i) => ({
       id: new Uint8Array(randomBytes(32)),
       sealed: new Uint8Array(randomBytes(1 + i * 70_000)),
     }));
-    const receipt = await link.sendFrames(
-      9,
+    const stored = await link.sendFrames(
+      OWNER,
       (async function* () {
         for (const { id, sealed } of chunks) yield { id, sealed, keyId: 1, packClass: 'data' as const };
       })(),
     );
-    expect(Buffer.from(receipt).toString()).toBe('receipt 9');
+    expect(stored).toBe(chunks.length);
     const absent = new Uint8Array(randomBytes(32));
     const addresses = (await link.source.locate([...chunks.map((c) => c.id), absent])) as {
       id: Uint8Array;
@@ -142,7 +156,34 @@ describe('the peer protocol over real TLS', () => {
       expect(Buffer.from(hash!)).toEqual(createHash('sha256').update(nonce).update(of).digest());
       expect(nothing).toBeUndefined();
     }
-    expect((await link.state()).lastOp).toBe(7);
+    expect((await link.state()).slots).toEqual([SLOT]);
+  });
+
+  it('carries questions with what the asker has, wanted forms as bitmaps, and seqs', async () => {
+    const { port } = await startServer(memoryService());
+    const link = linkTo(port);
+    const nonce = new Uint8Array(randomBytes(32));
+    const shown = new Uint8Array(randomBytes(200));
+    const full = await link.statement({ owner: OWNER, nonce, wantsLists: true, shown });
+    expect(Buffer.from(full.statement)).toEqual(Buffer.concat([nonce, shown]));
+    expect(full.lists.map((list) => list.length)).toEqual([0, 33]);
+    const short = await link.statement({ owner: OWNER, nonce, wantsLists: false, shown: undefined });
+    expect(Buffer.from(short.statement)).toEqual(Buffer.from(nonce));
+    expect(short.lists).toEqual([]);
+    expect(await link.wanted(OWNER, { shard: 1, afterSeq: 40, entriesMax: 16 })).toEqual([
+      { seq: 41, positions: [0, 3, 4095] },
+      { seq: 47, positions: [8] },
+    ]);
+    expect(await link.missingBodies(OWNER, 3, 2)).toEqual([3, 4]);
+  });
+
+  it('knows caller and owner apart', async () => {
+    const service = memoryService();
+    const seen: string[] = [];
+    service.takeBodies = async (caller, owner) => void seen.push(`${caller.agent} for ${owner}`);
+    const { port } = await startServer(service);
+    await linkTo(port).sendBodies('ff'.repeat(16), [{ seq: 3, body: new Uint8Array(80) }]);
+    expect(seen).toEqual([`${OWNER} for ${'ff'.repeat(16)}`]);
   });
 
   it('refuses a client whose key no card names, with exit 14', async () => {
@@ -240,9 +281,11 @@ describe('the peer protocol over real TLS', () => {
       client,
     );
     open.push(connection);
-    const error = await errorOf(connection.bytes({ method: 'POST', path: '/peer/1/frames?op=1', body, limit: 1000 }));
+    const error = await errorOf(
+      connection.bytes({ method: 'POST', path: `/peer/1/frames?owner=${OWNER}`, body, limit: 1000 }),
+    );
     expect(error.code).toBe('E_FORMAT');
-    expect((await linkTo(port).state()).lastOp).toBe(7);
+    expect((await linkTo(port).state()).slots).toEqual([SLOT]);
   });
 
   it('refuses bodies over the limit before reading them', async () => {
@@ -253,7 +296,12 @@ describe('the peer protocol over real TLS', () => {
     );
     open.push(connection);
     const error = await errorOf(
-      connection.bytes({ method: 'POST', path: '/peer/1/hold', body: Buffer.alloc(20_000_000), limit: 1000 }),
+      connection.bytes({
+        method: 'POST',
+        path: `/peer/1/entries?owner=${OWNER}`,
+        body: Buffer.alloc(40_000_000),
+        limit: 1000,
+      }),
     );
     // The refusal may arrive, or the broken pipe first.
     expect(['E_LIMIT', 'E_STORE']).toContain(error.code);
@@ -304,7 +352,7 @@ describe('the peer protocol over real TLS', () => {
         }
       }
     }
-    expect((await link.state(AbortSignal.timeout(5000))).lastOp).toBe(7);
+    expect((await link.state(AbortSignal.timeout(5000))).slots).toEqual([SLOT]);
   });
 
   it('an abort ends a request at once', async () => {
@@ -342,15 +390,24 @@ describe('the peer protocol over real TLS', () => {
     const service = memoryService();
     let running = 0;
     let most = 0;
+    // Nobody is answered before one was refused.
+    const refusedOne = Promise.withResolvers<void>();
     service.state = async () => {
       most = Math.max(most, ++running);
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      await refusedOne.promise;
       running--;
-      return { heads: [], lastOp: 1, slots: [] };
+      return { positions: [], branches: [], slots: [] };
     };
     const { port } = await startServer(service);
     const results = await Promise.allSettled(
-      Array.from({ length: 10 }, () => linkTo(port)).flatMap((link) => Array.from({ length: 5 }, () => link.state())),
+      Array.from({ length: 10 }, () => linkTo(port)).flatMap((link) =>
+        Array.from({ length: 5 }, () =>
+          link.state().catch((error: unknown) => {
+            refusedOne.resolve();
+            throw error;
+          }),
+        ),
+      ),
     );
     expect(most).toBeLessThanOrEqual(16);
     const refused = results

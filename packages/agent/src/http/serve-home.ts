@@ -1,20 +1,20 @@
 /** The peer protocol answered from an opened data dir. */
 import {
   CHUNK_SEALED_BYTES_MAX,
+  type ChainEntry,
   createHolder,
-  decodeSlot,
   EdgeError,
   type Holder,
   hashPlaintextsInWorkers,
   identifyInWorkers,
+  isHoldKind,
+  type Member,
   type OutgoingFrame,
-  openRecord,
-  writeFileDurably,
+  type OwnerKeys,
 } from '@edgestore/engine';
 import type { AgentHome } from '../home/agent-home.ts';
 import { admitPeer } from '../membership/invite-peer.ts';
 import { createRecoveryAccess } from '../membership/recovery-access.ts';
-import { publishedSlots, removedSlots, removeSlotsForOthers } from '../membership/removed-slots.ts';
 import type { FrameItem } from './frame-stream.ts';
 import type { PeerService } from './peer-service.ts';
 
@@ -30,21 +30,26 @@ export function serveHome(
 ): ServedHome {
   const { onHeld, onMembers } = on;
   const { engine, peers } = home;
-  const { sodium, keys, index, logs, chunks, identity, dataDir } = engine;
+  const { sodium, keys, index, chains, chunks, identity } = engine;
   const holder = createHolder({
     sodium,
     vault: keys.vaultId,
-    self: identity.agentId,
-    signSeed: identity.signSeed,
+    self: identity,
     clock: engine.clock,
-    dataDir,
+    store: engine.identityOfStore,
+    chains,
     index,
     chunks,
-    log: logs,
+    backing: (owner) => home.backing(owner),
     identify: identifyInWorkers(engine.pool),
     hashPlaintexts: hashPlaintextsInWorkers(engine.pool),
-    openRecord: (record) => openRecord(sodium, record, keys),
-    signKeyOf: (agent, incarnation) => peers.cards.signPublicKey(agent, incarnation),
+    heard: (owner) => home.heard.note(owner),
+  });
+  const ownerKeys = (member: Member): OwnerKeys => ({
+    agent: member.agent,
+    incarnation: member.incarnation,
+    signPublicKey: (incarnation) =>
+      incarnation === member.incarnation ? member.signPublicKey : peers.cards.signPublicKey(member.agent, incarnation),
   });
   const recovery = createRecoveryAccess({
     sodium,
@@ -64,16 +69,47 @@ export function serveHome(
       if (peers.cards.all().length > before) onMembers();
       return peers.hello();
     },
-    hold: (owner, batch) => holder.hold(owner, batch),
-    receive: async (owner, op, frames, signal) => {
-      const receipt = await holder.receive(owner, op, outgoing(frames), signal);
+    statement: async (question) => holder.statement(question),
+    takeEntries: async (caller, owner, entries) => {
+      requireOwner(caller, owner);
+      const position = await holder.takeEntries(ownerKeys(caller), entries);
       onHeld();
-      return receipt;
+      return position;
+    },
+    takeBodies: async (caller, owner, bodies) => {
+      requireOwner(caller, owner);
+      await holder.takeBodies(owner, bodies);
+      onHeld();
+    },
+    missingBodies: async (owner, shard, limit) => holder.missingBodies(owner, shard, limit),
+    wanted: (owner, page) => holder.wanted(owner, page),
+    receive: async (caller, owner, frames, signal) => {
+      requireOwner(caller, owner);
+      const count = await holder.receive(owner, outgoing(frames), signal);
+      onHeld();
+      return count;
+    },
+    async entries(owner, { afterSeq, bodies, bytesMax, branch }) {
+      const out: ChainEntry[] = [];
+      let bytes = 0;
+      const all = branch === undefined ? chains.entries(owner, { afterSeq }) : chains.branchEntries(owner, branch);
+      for await (const entry of all) {
+        if (entry.head.header.seq <= afterSeq) continue;
+        const isWanted = bodies === 'all' || (bodies === 'records' && !isHoldKind(entry.head.header.kind));
+        const shown = isWanted ? entry : { head: entry.head, body: undefined };
+        bytes += shown.head.bytes.length + (shown.body?.length ?? 0);
+        if (out.length > 0 && bytes > bytesMax) break;
+        out.push(shown);
+      }
+      return out;
     },
     locate: async (ids) => {
       const found = await chunks.locate(ids);
       return found.map((address) =>
-        address === undefined ? undefined : { sealedBytes: address.sealedBytes, keyId: address.keyId },
+        // A marked copy is a place to try for this agent, not one to count on.
+        address === undefined || address.marked !== undefined
+          ? undefined
+          : { sealedBytes: address.sealedBytes, keyId: address.keyId },
       );
     },
     async *read(ids, signal): AsyncGenerator<FrameItem> {
@@ -100,37 +136,19 @@ export function serveHome(
       }
     },
     verify: (nonce, ids, of, signal) => holder.verify(nonce, ids, of, signal),
-    state: async (reader) => ({
-      heads: logs.agents().map((agent) => ({ agent, head: logs.head(agent)! })),
-      lastOp: reader === undefined ? 0 : index.holds.lastOp(reader),
-      slots: (await publishedSlots(dataDir)).map((slot) => slot.slotId),
+    state: async () => ({
+      positions: chains.agents().flatMap((agent) => {
+        const position = chains.position(agent);
+        return position === undefined ? [] : [{ agent, position }];
+      }),
+      branches: chains.branches(),
+      slots: home.slots.published().map(({ slot }) => slot.slotId),
     }),
-    async records(agent, after, bytesMax) {
-      const out: Uint8Array[] = [];
-      let bytes = 0;
-      for await (const record of logs.read(agent, { after })) {
-        if (out.length > 0 && bytes + record.length > bytesMax) break;
-        out.push(record);
-        bytes += record.length;
-      }
-      return out;
-    },
-    addRecords: async (owner, records) => {
-      const head = await holder.addRecords(owner, records);
-      onHeld();
-      return head;
-    },
-    slots: async () => (await publishedSlots(dataDir)).map((slot) => slot.bytes),
+    slots: async () => home.slots.published().map(({ bytes }) => bytes),
     addSlots: async (slots) => {
-      const published = (await publishedSlots(dataDir)).map((slot) => slot.slotId);
-      const known = new Set([...published, ...(await removedSlots(dataDir))]);
-      for (const bytes of slots) {
-        const slot = decodeSlot(bytes);
-        if (slot.vaultId !== keys.vaultId) throw new EdgeError('E_DENIED', 'a key slot of another vault');
-        if (!known.has(slot.slotId)) await writeFileDurably(dataDir.slotFile(slot.slotId), bytes, 0o600);
-      }
+      // One that is refused must not stop the caller's replication. Its hello shows the same slots, and warns of those.
+      await home.slots.learn({ slots });
     },
-    removeSlots: (slotIds) => removeSlotsForOthers(sodium, dataDir, slotIds),
     join: async (request, clientPin, remoteAddress) => {
       const answer = await admitPeer(request, clientPin, remoteAddress, home.inviter);
       onMembers();
@@ -145,13 +163,23 @@ export function serveHome(
     recover: async (proof, clientPin) => {
       recovery.prove(clientPin, proof);
       return {
-        vault: engine.vaultBytes,
-        slots: (await publishedSlots(dataDir)).map((slot) => slot.bytes),
+        vault: home.descriptors.current().bytes,
+        slots: home.slots.published().map(({ bytes }) => bytes),
+        removals: home.slots.removals().map(({ bytes }) => bytes),
         cards: peers.cards.all().map((one) => one.bytes),
       };
     },
   };
   return { service, holder };
+}
+
+/** Repair of a dead owner's data among holders will let others send too; until then only the owner may. */
+function requireOwner(caller: Member, owner: string): void {
+  if (caller.agent === owner) return;
+  throw new EdgeError(
+    'E_DENIED',
+    `agent ${caller.agent.slice(0, 8)} may not send what belongs to ${owner.slice(0, 8)}`,
+  );
 }
 
 async function* outgoing(frames: AsyncIterable<FrameItem>): AsyncGenerator<OutgoingFrame> {

@@ -135,9 +135,13 @@ async function admitOne(
     });
   }
   const known = deps.cards.newestOf(request.agent)?.card;
-  if (known !== undefined && toHex(known.tlsSpkiSha256) !== clientPin) {
-    throw new EdgeError('E_DENIED', 'another machine has this agent id already');
-  }
+  // The same machine may ask again, because an answer can be lost; then its keys are the same, and its first incarnation is its only one.
+  const isSameMachine =
+    known === undefined ||
+    (known.incarnation === 1 &&
+      toHex(known.tlsSpkiSha256) === clientPin &&
+      toHex(known.signPublicKey) === request.signPublicKey);
+  if (!isSameMachine) throw new EdgeError('E_DENIED', 'another machine has this agent id already');
   // The use is durable before the card is signed: a crash in between costs one use, never gives one away.
   await deps.invites.use(invite, clientPin, request.agent);
   const card: Card = {
@@ -154,7 +158,7 @@ async function admitOne(
     number: (known?.number ?? 0) + 1,
   };
   const cardBytes = encodeCard(deps.sodium, card, adminSeed);
-  await deps.cards.learn([cardBytes]);
+  await takeOwnCard(cardBytes, deps.cards);
   return encodeJoinAnswer({
     vault: await deps.vaultDescriptor(),
     sealedKey: sealForInvited(deps.sodium, fromHex(invite.boxPublicKey, 32), await deps.vaultKey()),
@@ -190,7 +194,13 @@ export async function renewOwnCard(
     base: own?.base,
     number: (own?.number ?? 0) + 1,
   };
-  await deps.cards.learn([encodeCard(deps.sodium, card, adminSeed)]);
+  await takeOwnCard(encodeCard(deps.sodium, card, adminSeed), deps.cards);
+}
+
+/** A card that was signed here is given out only when the store took it. */
+async function takeOwnCard(bytes: Uint8Array, cards: CardStore): Promise<void> {
+  const { refused } = await cards.learn([bytes]);
+  if (refused[0] !== undefined) throw refused[0];
 }
 
 async function requireAdminSeed(deps: Pick<InviterDeps, 'adminSeed'>): Promise<Uint8Array> {

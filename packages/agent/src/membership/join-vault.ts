@@ -5,6 +5,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   type AgentIdentity,
+  beginChain,
+  bytesEqual,
   type Clock,
   createDataDir,
   createSlot,
@@ -14,13 +16,10 @@ import {
   EdgeError,
   encodeIdentity,
   encodeKeyFile,
-  encodeRecord,
   errnoOf,
   fromHex,
   isEdgeError,
   makeFolderDurably,
-  nextEnvelope,
-  openLogStore,
   openVaultDescriptor,
   publicKeyOf,
   type RandomBytes,
@@ -28,8 +27,8 @@ import {
   type Sodium,
   toEdgeError,
   toHex,
-  type VaultKeys,
   verifyCard,
+  verifySlot,
   writeFileDurably,
 } from '@edgestore/engine';
 import { openPeerConnection } from '../http/peer-connection.ts';
@@ -112,29 +111,35 @@ export async function joinVault(
   }
 
   const vaultKey = openAsInvited(sodium, keys, answer.sealedKey);
-  const { descriptor, keys: vaultKeys } = openVaultDescriptor(sodium, answer.vault, vaultKey);
+  const { descriptor } = openVaultDescriptor(sodium, answer.vault, vaultKey);
   if (descriptor.vaultId !== token.vault)
     throw new EdgeError('E_DENIED', 'the inviting agent answered for another vault than the token names');
   const cards = answer.cards.map((bytes) => ({ bytes, card: verifyCard(sodium, bytes, descriptor.adminPublicKey) }));
+  const slots = answer.slots.map((bytes) => ({
+    slotId: verifySlot(sodium, bytes, descriptor.adminPublicKey, descriptor.vaultId).slotId,
+    bytes,
+  }));
   const own = cards.find(({ card }) => card.agentId === identity.agentId)?.card;
   const inviter = cards.find(({ card }) => toHex(card.tlsSpkiSha256) === token.pin)?.card;
   if (
     own === undefined ||
     inviter === undefined ||
     toHex(own.tlsSpkiSha256) !== clientPin ||
-    own.vaultId !== token.vault
+    !bytesEqual(own.signPublicKey, publicKeyOf(sodium, identity.signSeed)) ||
+    own.incarnation !== identity.incarnation ||
+    cards.some(({ card }) => card.vaultId !== token.vault)
   ) {
     throw new EdgeError('E_INTEGRITY', 'the inviting agent answered without a right card for this machine');
   }
 
   await createDataDir(dataDir);
-  for (const slot of answer.slots) await writeFileDurably(dataDir.slotFile(toHex(slot.subarray(12, 28))), slot, 0o600);
+  for (const { slotId, bytes } of slots) await writeFileDurably(dataDir.slotFile(slotId), bytes, 0o600);
   if (input.storeKey) {
     const secret = random(32);
     const slot = await createSlot(
       sodium,
       { type: 'keyfile', secret },
-      { vaultId: token.vault, label: `${identity.name.slice(0, 20)} stored`, vaultKey },
+      { vaultId: token.vault, label: 'stored in the data dir', scope: 'local', vaultKey },
       random,
     );
     await writeFileDurably(dataDir.slotFile(slot.slotId), slot.bytes, 0o600);
@@ -144,7 +149,7 @@ export async function joinVault(
     await writeFileDurably(dataDir.cardFile(card.agentId, card.incarnation), bytes, 0o600);
   await writeFileDurably(dataDir.identityFile, encodeIdentity(identity), 0o600);
   const ownCard = cards.find(({ card }) => card === own)!.bytes;
-  await writeFirstRecord(dataDir, identity, vaultKeys, ownCard, deps);
+  await beginChain(dataDir, { vault: token.vault, identity, card: ownCard }, sodium);
   // The descriptor is what makes a folder a data dir: it comes last, so that a join that was cut short can be run again.
   await writeFileDurably(dataDir.vaultFile, answer.vault, 0o600);
   await removeIfThere(pendingFile(dataDir));
@@ -189,27 +194,6 @@ function tokenOf(text: string): InviteToken {
       cause: error,
     });
   }
-}
-
-/** A log begins with the card of the life that writes it. A join that is run again finds it there. */
-async function writeFirstRecord(
-  dataDir: DataDir,
-  identity: AgentIdentity,
-  keys: VaultKeys,
-  card: Uint8Array,
-  { sodium, random }: { readonly sodium: Sodium; readonly random: RandomBytes },
-): Promise<void> {
-  const logs = await openLogStore(dataDir.logDir);
-  if (logs.head(identity.agentId) !== undefined) return;
-  const { agentId: agent, incarnation, signSeed } = identity;
-  const first = encodeRecord(sodium, {
-    envelope: nextEnvelope(undefined, { vault: keys.vaultId, agent, incarnation, keyId: keys.currentKeyId }),
-    body: { type: 'takeover', card, base: undefined },
-    keys,
-    signSeed,
-    random24: random(24),
-  });
-  await logs.append(first.bytes);
 }
 
 /** The keys of a join that was begun are used again: the inviter knows them, and a use of the invitation may be spent on them. */

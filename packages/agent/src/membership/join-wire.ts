@@ -1,7 +1,7 @@
 /** What an invited machine asks, and what it is answered (`docs/formats/peer-protocol.md`, "Joining"). */
-import { EdgeError, formatError } from '@edgestore/engine';
+import { CARD_BYTES_MAX, EdgeError, formatError } from '@edgestore/engine';
 import { z } from 'zod';
-import { decodeParts, encodeParts } from '../http/peer-wire.ts';
+import { decodeParts, decodeSlots, encodeParts } from '../http/peer-wire.ts';
 import { FORMAT, PROTOCOL, type VersionRange } from '../http/versions.ts';
 
 export interface JoinRequest {
@@ -86,7 +86,7 @@ export function decodeJoinAnswer(bytes: Uint8Array): JoinAnswer {
   return {
     vault,
     sealedKey,
-    slots: decodeParts(slots, 'slots', PART_BYTES_MAX),
-    cards: decodeParts(cards, 'cards', PART_BYTES_MAX),
+    slots: decodeSlots(slots),
+    cards: decodeParts(cards, 'cards', CARD_BYTES_MAX),
   };
 }

@@ -1,6 +1,7 @@
 /** A peer as a place to recover from: found by address, believed because the vault's admin signed the key that it shows. */
 import { connect } from 'node:tls';
 import {
+  CARD_BYTES_MAX,
   EdgeError,
   errnoOf,
   formatError,
@@ -8,14 +9,16 @@ import {
   proveRecovery,
   publicKeyOf,
   type RecoverySource,
+  SLOT_REMOVAL_BYTES,
   type Sodium,
   toHex,
-  type VaultKeys,
+  type VaultBaseKeys,
   verifyCard,
 } from '@edgestore/engine';
+import { decodeState, ENTRIES_BYTES_MAX, STATE_BYTES_MAX } from '../http/chain-wire.ts';
 import { openPeerConnection, type PeerConnection, parseAddress } from '../http/peer-connection.ts';
-import { createPeerSource, fetchRecords } from '../http/peer-link.ts';
-import { decodeParts, decodeState, RECORDS_BYTES_MAX, STATE_BYTES_MAX } from '../http/peer-wire.ts';
+import { createPeerSource, fetchEntries } from '../http/peer-link.ts';
+import { decodeParts, decodeSlots } from '../http/peer-wire.ts';
 import { TLS_OPTIONS } from '../http/pinned-connection.ts';
 import { peerPin } from '../http/spki-pin.ts';
 import type { TlsIdentity } from '../http/tls-certificate.ts';
@@ -37,7 +40,7 @@ export interface PeerRecoveryInput {
   /** From the recovery sheet, when it names this peer; otherwise the peer's card has to be signed by the admin. */
   readonly pin?: string | undefined;
   /** Derived from the recovery sheet. */
-  readonly keys: VaultKeys;
+  readonly keys: VaultBaseKeys;
   readonly adminSeed: Uint8Array;
   /** A key of this machine: made for the recovery, and kept when the identity is taken over. */
   readonly tls: TlsIdentity;
@@ -74,13 +77,14 @@ export async function openPeerRecovery(
       limit: ANSWER_BYTES_MAX,
       ...withSignal,
     });
-    const [vault, slots, cards] = decodeParts(answer, 'recovery answer', ANSWER_BYTES_MAX);
-    if (vault === undefined || slots === undefined || cards === undefined)
-      throw formatError('recovery answer', 'it has not three parts');
+    const [vault, slots, cards, removals] = decodeParts(answer, 'recovery answer', ANSWER_BYTES_MAX);
+    if (vault === undefined || slots === undefined || cards === undefined || removals === undefined)
+      throw formatError('recovery answer', 'it has not four parts');
     return recoveryOf(connection, pin, card.name, {
       vault,
-      slots: decodeParts(slots, 'slots', 4096),
-      cards: decodeParts(cards, 'cards', 64 * 1024),
+      slots: decodeSlots(slots),
+      removals: decodeParts(removals, 'removal marks', SLOT_REMOVAL_BYTES),
+      cards: decodeParts(cards, 'cards', CARD_BYTES_MAX),
     });
   } catch (error) {
     connection.close();
@@ -92,23 +96,36 @@ function recoveryOf(
   connection: PeerConnection,
   pin: string,
   name: string,
-  held: { readonly vault: Uint8Array; readonly slots: readonly Uint8Array[]; readonly cards: readonly Uint8Array[] },
+  held: {
+    readonly vault: Uint8Array;
+    readonly slots: readonly Uint8Array[];
+    readonly removals: readonly Uint8Array[];
+    readonly cards: readonly Uint8Array[];
+  },
 ): PeerRecovery {
+  const source = createPeerSource(connection, (_, run) => run());
   return {
     kind: 'peers',
     label: connection.label.replace(/^peer/, name),
     pin,
-    source: createPeerSource(connection, (_, run) => run()),
+    source,
     vaultDescriptor: async () => held.vault,
     slots: async () => held.slots,
+    slotRemovals: async () => held.removals,
     cards: async () => held.cards,
-    heads: async (signal) =>
-      decodeState(await connection.bytes({ method: 'GET', path: '/peer/1/state', limit: STATE_BYTES_MAX, signal }))
-        .heads,
-    records: (agent, signal) =>
-      fetchRecords(agent, undefined, (path) =>
-        connection.bytes({ method: 'GET', path, limit: RECORDS_BYTES_MAX, signal }),
-      ),
+    has: async (ids, signal) =>
+      Uint8Array.from(await source.locate(ids, signal), (address) => (address === undefined ? 0 : 1)),
+    async *entries(agent, signal) {
+      const get = (path: string) => connection.bytes({ method: 'GET', path, limit: ENTRIES_BYTES_MAX, signal });
+      yield* fetchEntries(agent, { afterSeq: 0, bodies: 'all' }, get);
+      const { branches } = decodeState(
+        await connection.bytes({ method: 'GET', path: '/peer/1/state', limit: STATE_BYTES_MAX, signal }),
+      );
+      for (const { agent: owner, tip, base } of branches) {
+        if (owner === agent)
+          yield* fetchEntries(agent, { afterSeq: base?.seq ?? 0, bodies: 'all', branch: tip.link }, get);
+      }
+    },
     close: () => connection.close(),
   };
 }

@@ -5,7 +5,7 @@ import {
   type AgentIdentity,
   type Clock,
   type DataDir,
-  type EdgeError,
+  EdgeError,
   type Member,
   type PeerDirectory,
   type PeerLink,
@@ -23,6 +23,7 @@ import { sayHello } from '../http/say-hello.ts';
 import { spkiPin } from '../http/spki-pin.ts';
 import type { TlsIdentity } from '../http/tls-certificate.ts';
 import { type CardStore, type KnownCard, openCardStore } from './card-store.ts';
+import type { VaultSharing } from './vault-sharing.ts';
 
 export interface Roster extends PeerDirectory {
   readonly self: AgentId;
@@ -37,6 +38,8 @@ export interface Roster extends PeerDirectory {
   introduce(signal?: AbortSignal): Promise<readonly { readonly name: string; readonly error: EdgeError }[]>;
   /** The configured peers were changed. */
   reconfigure(peers: readonly PeerConfig[]): void;
+  /** Says hello to a member now, and answers its hello, which it gave after it took what ours shows. */
+  tell(agent: AgentId, signal?: AbortSignal): Promise<Hello>;
   close(): void;
 }
 
@@ -54,6 +57,8 @@ export async function openRoster(input: {
   readonly program: string;
   /** Rates of what is sent to and read from peers. */
   readonly limits?: PeerLimits;
+  /** Descriptor, slots and marks. */
+  readonly sharing: VaultSharing;
   readonly warn: (warning: Warning) => void;
 }): Promise<Roster> {
   const { identity, vault, warn } = input;
@@ -101,13 +106,14 @@ export async function openRoster(input: {
     return answer;
   }
 
-  /** Which cards each member was told of last. */
+  /** Which cards and files each member was told of last. */
   const told = new Map<AgentId, string>();
-  const cardsNow = (): string =>
+  const toldNow = (): string =>
     cards
       .all()
       .map(({ card }) => `${card.agentId}-${card.incarnation}-${card.number}`)
       .sort()
+      .concat(input.sharing.digest())
       .join();
 
   const roster: Roster = {
@@ -141,7 +147,7 @@ export async function openRoster(input: {
         connection,
         ...(input.limits === undefined ? {} : { limits: input.limits }),
         hello: async (signal) => {
-          const now = cardsNow();
+          const now = toldNow();
           await greet(connection, signal);
           told.set(agent, now);
         },
@@ -155,10 +161,13 @@ export async function openRoster(input: {
       program: input.program,
       wallMs: Number(input.clock.nowNs() / 1_000_000n),
       cards: cards.all().map((one) => one.bytes),
+      ...input.sharing.shown(),
     }),
     async heard(hello) {
+      const who = `agent ${hello.agent.slice(0, 8)}`;
       try {
-        for (const { card } of await cards.learn(hello.cards)) {
+        const { taken, refused } = await cards.learn(hello.cards);
+        for (const { card } of taken) {
           if (card.agentId === identity.agentId && card.incarnation > identity.incarnation) {
             warn({
               code: 'W_TAKEN_OVER',
@@ -166,10 +175,18 @@ export async function openRoster(input: {
             });
           }
         }
+        for (const error of refused) {
+          const code = error.code === 'E_FORK' ? 'W_CARD_FORK' : 'W_CARD_REFUSED';
+          warn({ code, message: `${who} showed a card that is refused: ${error.message}` });
+        }
+        for (const error of await input.sharing.heard(hello, who)) {
+          const message = `${who} showed a file of the vault that is refused: ${error.message}`;
+          warn({ code: 'W_VAULT_FILE_REFUSED', message });
+        }
       } catch (error) {
         warn({
           code: 'W_CARD_REFUSED',
-          message: `agent ${hello.agent.slice(0, 8)} showed a bad card: ${toEdgeError(error).message}`,
+          message: `what ${who} showed could not be kept: ${toEdgeError(error).message}`,
         });
       }
       const skewMs = Math.abs(hello.wallMs - Number(input.clock.nowNs() / 1_000_000n));
@@ -200,7 +217,7 @@ export async function openRoster(input: {
           }
         }),
       );
-      const now = cardsNow();
+      const now = toldNow();
       await Promise.all(
         roster.members().map(async (member) => {
           if (told.get(member.agent) === now) return;
@@ -216,6 +233,16 @@ export async function openRoster(input: {
         }),
       );
       return failed;
+    },
+    async tell(agent, signal) {
+      const link = roster.link(agent);
+      const connection = links.get(agent)?.connection;
+      if (link === undefined || connection === undefined)
+        throw new EdgeError('E_STORE', 'no address of it is known', { retryable: true });
+      const now = toldNow();
+      const answer = await greet(connection, signal);
+      told.set(agent, now);
+      return answer;
     },
     reconfigure: (changed) => {
       peers = changed;

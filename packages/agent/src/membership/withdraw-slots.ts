@@ -1,48 +1,45 @@
-/** Takes removed key slots back from everyone who may have a copy: the members, who give them to a machine under recovery, and the buckets. */
-import { createHash } from 'node:crypto';
-import {
-  type DataDir,
-  EdgeError,
-  type KeyValue,
-  knowsAllReceipts,
-  type PeerDirectory,
-  toEdgeError,
-} from '@edgestore/engine';
+/** Makes removed key slots known to everyone who may have a copy: the members, who give them to a machine under recovery, and the buckets. */
+import { EdgeError, type KnownRemoval, type PeerDirectory, toEdgeError } from '@edgestore/engine';
 import type { OpenStore } from '../home/open-stores.ts';
-import { removedSlots } from './removed-slots.ts';
+import type { Hello } from '../http/hello.ts';
+import type { SlotStore } from './slot-store.ts';
 
 export interface WithdrawDeps {
-  readonly dataDir: DataDir;
-  readonly kv: KeyValue;
-  readonly peers: PeerDirectory;
+  readonly slots: SlotStore;
+  readonly peers: PeerDirectory & { tell(agent: string, signal?: AbortSignal): Promise<Hello> };
   readonly stores: ReadonlyMap<string, OpenStore>;
+  /** Who showed which marks, in this process only: an older answer says nothing about a store that was put back. */
+  readonly told: Map<string, string>;
 }
 
 export interface Withdrawn {
-  /** Names of members and stores that have none of the removed slots any more. */
+  /** Names of members and stores that showed all marks in this call. */
   readonly done: readonly string[];
-  /** Where they can still be used; asked again until it works. */
+  /** Where removed slots can still be used; asked again until it works. */
   readonly pending: readonly { readonly name: string; readonly message: string }[];
 }
 
 interface Keeper {
   readonly name: string;
   readonly key: string;
-  remove(slotIds: readonly string[], signal: AbortSignal | undefined): Promise<void>;
+  tell(removals: readonly KnownRemoval[], signal: AbortSignal | undefined): Promise<void>;
 }
 
-/** Asks those who were not told of all removed slots yet. Never throws for one that cannot be reached. */
+/** Asks everyone who has not shown all marks to this process. Never throws for one that cannot be reached. */
 export async function withdrawSlots(deps: WithdrawDeps, signal?: AbortSignal): Promise<Withdrawn> {
-  const slotIds = await removedSlots(deps.dataDir);
-  const digest = createHash('sha256').update(slotIds.join(' ')).digest('hex');
+  const removals = deps.slots.removals();
   const done: string[] = [];
   const pending: { name: string; message: string }[] = [];
-  const open = keepersOf(deps).filter(({ key }) => slotIds.length > 0 && deps.kv.get(key) !== digest);
+  const now = removals
+    .map(({ removal }) => removal.slotId)
+    .sort()
+    .join();
+  const open = keepersOf(deps).filter(({ key }) => removals.length > 0 && deps.told.get(key) !== now);
   await Promise.all(
     open.map(async (keeper) => {
       try {
-        await keeper.remove(slotIds, signal);
-        deps.kv.set(keeper.key, digest);
+        await keeper.tell(removals, signal);
+        deps.told.set(keeper.key, now);
         done.push(keeper.name);
       } catch (error) {
         signal?.throwIfAborted();
@@ -53,30 +50,35 @@ export async function withdrawSlots(deps: WithdrawDeps, signal?: AbortSignal): P
   return { done: done.sort(), pending: pending.sort((a, b) => a.name.localeCompare(b.name)) };
 }
 
-function keepersOf({ kv, peers, stores }: WithdrawDeps): Keeper[] {
+function keepersOf({ peers, stores }: WithdrawDeps): Keeper[] {
   const members = peers.members().map<Keeper>((member) => ({
     name: member.name,
-    key: `slots.withdrawn.${member.agent}`,
-    async remove(slotIds, signal) {
-      const link = peers.link(member.agent);
-      if (link === undefined) throw new EdgeError('E_STORE', 'no address of it is known');
-      await link.removeSlots(slotIds, signal);
+    key: member.agent,
+    async tell(removals, signal) {
+      const answer = await peers.tell(member.agent, signal);
+      const shown = new Set((answer.removals ?? []).map(slotIdOfMark));
+      const missing = removals.filter(({ removal }) => !shown.has(removal.slotId)).length;
+      if (missing > 0) throw new EdgeError('E_STORE', `it did not take ${missing} removal marks`);
     },
   }));
   const buckets = [...stores.values()].map<Keeper>((store) => ({
     name: store.objects.label,
-    key: `slots.withdrawn.store:${store.name}`,
-    async remove(slotIds, signal) {
+    key: `store:${store.name}`,
+    async tell(removals, signal) {
       // An archive that is not mounted looks like an empty one, and deletes nothing without a word.
-      if ((await store.vault.descriptor(signal)) === undefined) {
-        const wasUsed = [`store:${store.name}`, `store-meta:${store.name}`].some(
-          (target) => kv.get(`bucket.files.${target}`) !== undefined,
-        );
-        if (!wasUsed && knowsAllReceipts(kv)) return;
+      if ((await store.vault.descriptor(signal)) === undefined)
         throw new EdgeError('E_NO_BUCKET', 'it holds nothing of this vault: not mounted?');
+      const there = await store.vault.vaultFiles(signal);
+      for (const { removal, bytes } of removals) {
+        if (there.has(`slot-removal ${removal.slotId}`) && !there.has(`slot ${removal.slotId}`)) continue;
+        await store.vault.putSlotRemoval(removal.slotId, bytes, signal);
       }
-      for (const slotId of slotIds) await store.vault.removeSlot(slotId, signal);
     },
   }));
   return [...members, ...buckets];
+}
+
+/** Only for counting: the mark was verified where it is used. */
+function slotIdOfMark(bytes: Uint8Array): string {
+  return Buffer.from(bytes.subarray(26, 42)).toString('hex');
 }

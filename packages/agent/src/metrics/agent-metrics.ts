@@ -31,27 +31,53 @@ export function createAgentMetrics(home: AgentHome): AgentMetrics {
       },
     });
   };
-  const { index, identity } = home.engine;
+  const { chain, chains, index, identity } = home.engine;
   new Gauge({
     name: 'edgestore_info',
     help: 'Version, agent and site.',
     labelNames: ['version', 'agent', 'site'],
     registers,
   }).set({ version: VERSION, agent: identity.name, site: identity.site }, 1);
-  gauge('packs', 'Packs known to the index, on disk and in buckets.', () => index.chunks.counts().packs);
-  gauge('chunks', 'Chunks known to the index.', () => index.chunks.counts().chunks);
-  gauge('chunk_bytes', 'Sealed bytes of these chunks.', () => index.chunks.counts().bytes);
-  gauge('bad_copies', 'Copies that were found damaged or missing.', () => index.chunks.counts().badCopies);
-  gauge('held_chunks', 'Chunks held for other agents.', () => index.holds.heldCount().chunks);
-  gauge('log_seq', 'Sequence number of the newest record of this agent.', () => home.engine.log.head()?.seq ?? 0);
-  gauge('snapshots', 'Live snapshots of this agent.', () => index.log.snapshots({ agent: identity.agentId }).length);
+  // All four of one count: whoever scrapes asks for them together.
+  let counts = index.chunks.counts();
+  gauge('packs', 'Packs known to the index, on disk and in buckets.', () => {
+    counts = index.chunks.counts();
+    return counts.packs;
+  });
+  gauge('chunks', 'Chunks known to the index.', () => counts.chunks);
+  gauge('chunk_bytes', 'Sealed bytes of these chunks.', () => counts.bytes);
+  gauge('bad_copies', 'Copies that were found damaged or missing.', () => counts.badCopies);
+  const shardsOf = (agents: readonly string[]) => agents.flatMap((agent) => chains.shards(agent));
+  const others = () => chains.agents().filter((agent) => agent !== identity.agentId);
+  gauge('held_chunks', 'Chunks held for other agents.', () => sumOf(shardsOf(others()), ({ held }) => held));
+  new Gauge({
+    name: 'edgestore_unsatisfied_chunks',
+    help: 'Held chunks without a good copy in this store, by the reason.',
+    labelNames: ['owner', 'reason'],
+    registers,
+    collect() {
+      const shards = { own: shardsOf([identity.agentId]), others: shardsOf(others()) };
+      for (const owner of ['own', 'others'] as const)
+        for (const reason of ['wanted', 'lost', 'unreadable'] as const)
+          this.set(
+            { owner, reason },
+            sumOf(shards[owner], (shard) => shard[reason]),
+          );
+    },
+  });
+  gauge('chain_seq', 'Sequence number of the newest entry of this agent.', () => chain.position()?.seq ?? 0);
+  gauge('snapshots', 'Live snapshots of this agent.', () =>
+    index.log.countSnapshots({ agent: identity.agentId, onTrail: true }),
+  );
   gauge('newest_snapshot_timestamp_seconds', 'When the newest snapshot began.', () => {
-    const newest = index.log.snapshots({ agent: identity.agentId }).at(-1);
-    return newest === undefined ? 0 : Number(newest.body.timeNs / 1_000_000n) / 1000;
+    const newest = index.log
+      .latestOfRoots(identity.agentId)
+      .reduce((ns, row) => (row.timeNs > ns ? row.timeNs : ns), 0n);
+    return Number(newest / 1_000_000n) / 1000;
   });
   new Gauge({
     name: 'edgestore_replication_pending',
-    help: 'Snapshots that are owed to a target.',
+    help: 'Entries that are owed to a target.',
     labelNames: ['target'],
     registers,
     collect() {
@@ -149,4 +175,8 @@ export function createAgentMetrics(home: AgentHome): AgentMetrics {
       peerBytes.inc({ direction: 'out' }, Math.max(0, bytesOut));
     },
   };
+}
+
+function sumOf<Item>(items: readonly Item[], of: (item: Item) => number): number {
+  return items.reduce((sum, item) => sum + of(item), 0);
 }

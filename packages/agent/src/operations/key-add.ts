@@ -8,7 +8,6 @@ import {
   formatRecoverySheet,
   openAdminSeed,
   type SlotSecret,
-  writeFileDurably,
 } from '@edgestore/engine';
 import { z } from 'zod';
 import type { KeyAddData } from './key-data.ts';
@@ -45,11 +44,15 @@ export const keyAdd = defineOperation<z.output<typeof input>, KeyAddData>({
         keyfile: given.storedKey ? 'stored in the data dir' : 'key file',
         passphrase: 'passphrase',
       }[type];
+    const adminSeed = await context.home.adminSeed();
+    // The stored key opens nothing elsewhere; and without the admin key nobody else would believe the slot.
+    const scope = given.storedKey || adminSeed === undefined ? 'local' : 'shared';
     const answer = (slot: string | null): { data: KeyAddData } => ({
       data: {
         slot,
         type,
         label,
+        scope: type === 'recovery' ? null : scope,
         key_file: given.keyFile ?? null,
         recovery_out: given.recoveryOut ?? null,
         dry_run: given.dryRun,
@@ -66,10 +69,17 @@ export const keyAdd = defineOperation<z.output<typeof input>, KeyAddData>({
     const slot = await createSlot(
       engine.sodium,
       secretOf(given, engine),
-      { vaultId: engine.vault.vaultId, label, vaultKey },
+      { vaultId: engine.vault.vaultId, label, scope, vaultKey, adminSeed },
       engine.random,
     );
-    await writeFileDurably(engine.dataDir.slotFile(slot.slotId), slot.bytes);
+    await context.home.slots.add(slot.bytes);
+    if (scope === 'local' && !given.storedKey) {
+      context.warn({
+        code: 'W_LOCAL_SLOT',
+        message:
+          'this agent does not have the admin key, so the slot opens the vault on this machine only; run the command on the agent that made the vault for all members',
+      });
+    }
     return answer(slot.slotId);
   },
 });

@@ -5,6 +5,8 @@ export interface KeySlotData {
   /** `passphrase`, `keyfile` or `recovery`. */
   readonly type: string;
   readonly label: string;
+  /** `shared` with all members, or `local`: it opens the vault on this machine only. */
+  readonly scope: string;
   readonly note?: string;
 }
 
@@ -19,6 +21,7 @@ export interface KeyAddData {
   readonly slot: string | null;
   readonly type: string;
   readonly label: string;
+  readonly scope: string | null;
   readonly key_file: string | null;
   readonly recovery_out: string | null;
   readonly dry_run: boolean;

@@ -17,7 +17,9 @@ export const keyList = defineOperation<object, KeyListData>({
     return {
       data: {
         vault: files.vaultId,
-        slots: files.slots.map(({ slotId, type, label }) => ({ id: slotId, type, label })),
+        slots: context.home.slots
+          .all()
+          .map(({ slot }) => ({ id: slot.slotId, type: slot.type, label: slot.label, scope: slot.scope })),
         damaged: files.damagedSlots.map(({ file, why }) => ({ file, message: why })),
       },
     };

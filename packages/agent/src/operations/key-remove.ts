@@ -1,11 +1,9 @@
 /** `key remove`. */
 import { EdgeError } from '@edgestore/engine';
 import { z } from 'zod';
-import { removeSlot } from '../membership/removed-slots.ts';
 import type { KeyRemoveData } from './key-data.ts';
 import { openedOf } from './opened.ts';
 import { defineOperation } from './operation.ts';
-import { readVaultFiles } from './read-vault-files.ts';
 
 const input = z.object({ slot: z.string(), dryRun: z.boolean().default(false) });
 
@@ -15,7 +13,7 @@ export const keyRemove = defineOperation<z.output<typeof input>, KeyRemoveData>(
   mutates: true,
   run: async ({ slot: typed, dryRun }, context) => {
     const { engine } = openedOf(context);
-    const { slots } = await readVaultFiles(engine.dataDir, context.warn);
+    const slots = context.home.slots.all().map((one) => one.slot);
     const found = slots.filter((slot) => /^[0-9a-f]+$/i.test(typed) && slot.slotId.startsWith(typed.toLowerCase()));
     const [slot] = found;
     if (slot === undefined)
@@ -39,9 +37,14 @@ export const keyRemove = defineOperation<z.output<typeof input>, KeyRemoveData>(
       });
     }
     if (!dryRun) {
-      await removeSlot(engine.dataDir, slot.slotId);
+      await context.home.slots.remove(slot.slotId, {
+        adminSeed: await context.home.adminSeed(),
+        nowNs: engine.clock.nowNs(),
+      });
     }
-    const { done, pending } = dryRun ? { done: [], pending: [] } : await context.home.withdrawSlots(context.signal);
+    const isShared = slot.scope === 'shared';
+    const { done, pending } =
+      dryRun || !isShared ? { done: [], pending: [] } : await context.home.withdrawSlots(context.signal);
     return { data: { slot: slot.slotId, type: slot.type, dry_run: dryRun, withdrawn: done, pending } };
   },
 });

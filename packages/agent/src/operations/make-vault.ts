@@ -3,35 +3,38 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
+  beginChain,
   type Clock,
   createDataDir,
   createSlot,
   type DataDir,
+  deriveBaseKeys,
   deriveVaultKeys,
   EdgeError,
   encodeCard,
   encodeIdentity,
-  encodeRecord,
   encodeRecoveryCode,
   encodeVaultDescriptor,
   errnoOf,
+  FIRST_EPOCH,
+  FIRST_KEY_ID,
   formatTimeNs,
   fromHex,
   isEdgeError,
   loadSodium,
   lockDataDir,
   makeFolders,
-  nextEnvelope,
   openIndex,
-  openLogStore,
   publicKeyOf,
   type RandomBytes,
   recoveryProofPublicKey,
+  type SlotScope,
   type SlotSecret,
   sealAdminSeed,
   toEdgeError,
   toHex,
   VAULT_FORMAT_VERSION,
+  wrapGeneration,
   writeFileDurably,
 } from '@edgestore/engine';
 import { createTlsIdentity } from '../http/tls-certificate.ts';
@@ -123,18 +126,24 @@ async function writeVault(vault: NewVault, { clock, random, beforeCommit }: Make
   const vaultId = toHex(random(16));
   const vaultKey = random(32);
   const adminSeed = random(32);
-  const keys = deriveVaultKeys(sodium, vaultId, vaultKey);
+  const base = deriveBaseKeys(sodium, vaultId, vaultKey);
+  const generation = { keyId: FIRST_KEY_ID, secret: random(32) };
+  const keys = deriveVaultKeys(sodium, base, [generation]);
   const nowNs = clock.nowNs();
 
   const slots: { id: string; type: string; label: string }[] = [];
-  const addSlot = async (secret: SlotSecret, label: string): Promise<void> => {
-    const slot = await createSlot(sodium, secret, { vaultId, label, vaultKey }, random);
+  const addSlot = async (secret: SlotSecret, label: string, scope: SlotScope = 'shared'): Promise<void> => {
+    const slot = await createSlot(sodium, secret, { vaultId, label, scope, vaultKey, adminSeed }, random);
     await writeFileDurably(dir.slotFile(slot.slotId), slot.bytes);
     slots.push({ id: slot.slotId, type: secret.type, label });
   };
   await addSlot({ type: 'recovery', secret: adminSeed }, 'recovery sheet');
   if (vault.storedKey)
-    await addSlot({ type: 'keyfile', secret: createKeyFile(dir.storedKeyFile, random) }, 'stored in the data dir');
+    await addSlot(
+      { type: 'keyfile', secret: createKeyFile(dir.storedKeyFile, random) },
+      'stored in the data dir',
+      'local',
+    );
   if (vault.keyFile !== undefined) {
     const secret = existsSync(vault.keyFile) ? readKeyFile(vault.keyFile) : createKeyFile(vault.keyFile, random);
     await addSlot({ type: 'keyfile', secret }, 'key file');
@@ -169,18 +178,10 @@ async function writeVault(vault: NewVault, { clock, random, beforeCommit }: Make
     },
     adminSeed,
   );
-  const writer = { vault: vaultId, agent: agentId, incarnation: 1, keyId: keys.currentKeyId };
-  const genesis = encodeRecord(sodium, {
-    envelope: nextEnvelope(undefined, writer),
-    body: { type: 'takeover', card, base: undefined },
-    keys,
-    signSeed: identity.signSeed,
-    random24: random(24),
-  });
   await writeFileDurably(dir.adminFile, sealAdminSeed(sodium, keys, adminSeed, random));
   await writeFileDurably(dir.identityFile, encodeIdentity(identity));
   await writeFileDurably(dir.cardFile(agentId, 1), card);
-  await (await openLogStore(dir.logDir)).append(genesis.bytes);
+  await beginChain(dir, { vault: vaultId, identity, card }, sodium);
 
   // Nothing is elsewhere yet: an index that is there as built asks nobody what it may have lost.
   const index = openIndex(dir.indexFile, { clock, vault: vaultId });
@@ -196,9 +197,13 @@ async function writeVault(vault: NewVault, { clock, random, beforeCommit }: Make
     formatVersion: VAULT_FORMAT_VERSION,
     criticalFeatures: [],
     chunker: CHUNKER,
-    keyTable: [{ keyId: keys.currentKeyId, createdNs: nowNs }],
+    keyTable: [
+      { keyId: generation.keyId, createdNs: nowNs, wrapped: wrapGeneration(sodium, base, generation, random) },
+    ],
     adminPublicKey: publicKeyOf(sodium, adminSeed),
     proofPublicKey: recoveryProofPublicKey(sodium, keys),
+    epoch: FIRST_EPOCH,
+    previous: undefined,
   };
   await writeFileDurably(dir.vaultFile, encodeVaultDescriptor(sodium, descriptor, { macKey: keys.macKey, adminSeed }));
   return { vaultId, agentId, words, slots };
@@ -252,7 +257,7 @@ async function clearUnfinished(dir: DataDir): Promise<void> {
     dir.slotsDir,
     dir.agentDir,
     dir.cardsDir,
-    dir.logDir,
+    dir.chainsDir,
     dir.storedKeyFile,
     dir.adminFile,
   ]) {

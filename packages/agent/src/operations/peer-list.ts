@@ -97,7 +97,7 @@ async function shownMember(
     last_error: error,
     refused,
     holds_ours: status !== undefined,
-    held_here: engine.index.holds.heldCount(member.agent).chunks,
+    held_here: engine.chains.shards(member.agent).reduce((sum, { held }) => sum + held, 0),
   };
 }
 

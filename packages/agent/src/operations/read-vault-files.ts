@@ -7,13 +7,15 @@ import {
   type DataDir,
   decodeIdentity,
   decodeSlot,
-  decodeVaultDescriptor,
   EdgeError,
   isEdgeError,
+  loadSodium,
   type ReportWarning,
+  readVaultDescriptor,
   type SlotHeader,
   toEdgeError,
   type VaultId,
+  verifySlot,
 } from '@edgestore/engine';
 
 export interface VaultFiles {
@@ -28,13 +30,20 @@ export interface VaultFiles {
 }
 
 export async function readVaultFiles(dir: DataDir, warn: ReportWarning): Promise<VaultFiles> {
-  const descriptor = await readNamed(dir.vaultFile, decodeVaultDescriptor);
+  const sodium = await loadSodium();
+  const descriptor = await readNamed(dir.vaultFile, (bytes) => readVaultDescriptor(sodium, bytes));
   const slots: SlotHeader[] = [];
   const damagedSlots: { file: string; why: string }[] = [];
-  for (const name of (await readdir(dir.slotsDir)).filter((n) => n.endsWith('.slot')).sort()) {
+  const slotOf = (bytes: Uint8Array, name: string): SlotHeader => {
+    const slot = decodeSlot(bytes);
+    if (`${slot.slotId}.slot` !== name)
+      throw new EdgeError('E_INTEGRITY', 'it is of another key slot than its name says');
+    return slot.scope === 'local' ? slot : verifySlot(sodium, bytes, descriptor.adminPublicKey, descriptor.vaultId);
+  };
+  for (const name of (await readdir(dir.slotsDir)).filter((n) => /^[0-9a-f]{32}\.slot$/.test(n)).sort()) {
     const file = join(dir.slotsDir, name);
     try {
-      slots.push(decodeSlot(await read(file)));
+      slots.push(slotOf(await read(file), name));
     } catch (error) {
       if (!isEdgeError(error, 'E_INTEGRITY', 'E_FORMAT', 'E_NEWER_FORMAT')) throw error;
       damagedSlots.push({ file, why: error.message });

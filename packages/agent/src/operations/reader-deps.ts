@@ -12,6 +12,8 @@ export function noteBadCopy(
   bad: Parameters<NonNullable<ChunkReaderDeps['onBadCopy']>>[0],
   engine: Opened['engine'],
 ): void {
-  const pack = bad.address.pack;
-  if (pack !== undefined && bad.source.kind === 'local') engine.index.chunks.markBad(bad.address.id, pack, bad.detail);
+  const { id, pack } = bad.address;
+  // An absent pack was moved meanwhile, or its disk is away: the local source finds out which, and marks that itself.
+  if (pack === undefined || bad.source.kind !== 'local' || bad.reason === 'absent') return;
+  engine.index.chunks.markCopies([{ id, pack, reason: bad.reason, why: bad.detail }]);
 }

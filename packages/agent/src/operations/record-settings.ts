@@ -1,7 +1,7 @@
 /**
  * Keeps this agent's configuration (without secrets) in its log, so that `recover` can write it back: a record whenever it differs from the one before.
  */
-import { unescapeName } from '@edgestore/engine';
+import { numberRoots, unescapeName } from '@edgestore/engine';
 import { configWithoutSecrets } from '../config/show-config.ts';
 import type { AgentHome } from '../home/agent-home.ts';
 
@@ -12,20 +12,21 @@ export function recordSettings(home: AgentHome): Promise<void> {
 
 async function recordIfChanged(home: AgentHome): Promise<void> {
   const { engine, loaded, replicator } = home;
+  const known = engine.index.log.settingsOf(engine.identity.agentId);
+  const roots = loaded.config.roots.map(({ name, path }) => ({ name, path: unescapeName(path) }));
   const settings = {
     agentName: engine.identity.name,
     site: engine.identity.site,
     configJson: configWithoutSecrets(loaded),
-    roots: loaded.config.roots.map(({ name, path }) => ({ name, path: unescapeName(path) })),
+    roots: numberRoots(roots, known?.roots ?? [], engine.index.log.highestShard(engine.identity.agentId)),
   };
-  const known = engine.index.log.settingsOf(engine.identity.agentId);
   const isSame =
     known !== undefined &&
     known.agentName === settings.agentName &&
     known.site === settings.site &&
     known.configJson === settings.configJson;
   if (isSame) return;
-  const { hash, incarnation, seq } = await engine.log.append({ type: 'settings', settings });
-  replicator.enqueue({ id: hash, incarnation, seq });
+  await engine.chain.append({ type: 'settings', settings });
+  replicator.owe();
   home.running?.noteNewWork();
 }

@@ -1,23 +1,28 @@
 /** `recover`: on an empty machine, from the recovery sheet and whatever still has copies. */
+import { join } from 'node:path';
 import {
+  abandonRecover,
   applyRecover,
+  beginRecover,
   createSlot,
   type DataDir,
   dataDirAt,
   dataDirExists,
-  deriveVaultKeys,
+  deriveBaseKeys,
   EdgeError,
+  type EntrySpool,
   escapeName,
   formatTimeNs,
   fromHex,
   loadSodium,
   lockDataDir,
   makeFolders,
+  openEntrySpool,
   type ParsedRecoverySheet,
   parseRecoverySheet,
   planRecover,
+  RECOVERY_SPOOL,
   type RecoverPlan,
-  type RecoverySource,
   toEdgeError,
   toHex,
   writeFileDurably,
@@ -46,6 +51,20 @@ export interface RecoverData {
   readonly head_age_s: number | null;
   /** Sources that have the head. With one source and no memory a rollback cannot be found. */
   readonly vouched_by: readonly string[];
+  /** Every end of the chain that was found. With more than one, snapshots of all of them are listed and can be restored. */
+  readonly branches: readonly {
+    readonly branch: string;
+    readonly chosen: boolean;
+    readonly incarnation: number;
+    readonly seq: number;
+    /** Up to which entry it is the same as the chosen one. */
+    readonly base_seq: number;
+    readonly name: string;
+    readonly site: string;
+    readonly snapshots: number;
+    readonly newest_snapshot: string | null;
+    readonly seen_at: readonly string[];
+  }[];
   readonly roots: readonly { readonly name: string; readonly path: string }[];
   readonly snapshots: number;
   /** What some snapshot cannot be restored from these sources. */
@@ -64,6 +83,10 @@ const input = z.object({
   from: z.array(z.string()).min(1, '--from is missing'),
   recovery: z.string(),
   agent: z.string().optional(),
+  branch: z
+    .string()
+    .regex(/^[0-9a-fA-F]{4,64}$/, 'at least 4 hex digits of the link of a branch’s end')
+    .optional(),
   endpoint: z.string().optional(),
   region: z.string().optional(),
   readOnly: z.boolean().default(false),
@@ -86,16 +109,27 @@ export const recover = defineSetup<Input, RecoverData>({
     }
     const sheet = parseRecoverySheet(given.recovery);
     const sodium = await loadSodium();
-    const keys = deriveVaultKeys(sodium, sheet.vaultId ?? '', sheet.vaultKey);
+    const keys = deriveBaseKeys(sodium, sheet.vaultId ?? '', sheet.vaultKey);
     const tls = await createTlsIdentity('edgestore');
     const sources = await openRecoverySources(given, { sheet, keys, tls, loaded, sodium }, context);
-    try {
-      const plan = await planRecover(
-        { sources, vaultKey: sheet.vaultKey, adminSeed: sheet.adminSeed, agent: given.agent },
+    const planWith = (spool: EntrySpool | undefined): Promise<RecoverPlan> =>
+      planRecover(
+        {
+          sources,
+          vaultKey: sheet.vaultKey,
+          adminSeed: sheet.adminSeed,
+          agent: given.agent,
+          branch: given.branch,
+          isReadOnly: given.readOnly,
+          spool,
+        },
         { sodium, warn: context.warn, progress: context.progress },
         context.signal,
       );
-      if (!given.dryRun) await write(plan, { given, dir, loaded, sheet, tls, sources }, context);
+    try {
+      const plan = given.dryRun
+        ? await planWith(undefined)
+        : await write(planWith, { given, dir, loaded, sheet, tls }, context);
       return { data: dataOf(plan, given, dir, siteOf(plan, loaded), context), exitCode: plan.gaps.length > 0 ? 3 : 0 };
     } finally {
       for (const source of sources) source.close();
@@ -109,14 +143,14 @@ interface Parts {
   readonly loaded: LoadedConfig;
   readonly sheet: ParsedRecoverySheet;
   readonly tls: TlsIdentity;
-  readonly sources: readonly RecoverySource[];
 }
 
+/** Sources are read once: what they have of the chain waits in a file of the data dir that is being made. */
 async function write(
-  plan: RecoverPlan,
+  planWith: (spool: EntrySpool) => Promise<RecoverPlan>,
   { given, dir, loaded, sheet, tls }: Parts,
   context: SetupContext,
-): Promise<void> {
+): Promise<RecoverPlan> {
   const sodium = await loadSodium();
   await makeFolders(dir.path, 0o700).catch((error: unknown) => {
     throw toEdgeError(error, `making the data dir ${dir.path}`);
@@ -127,26 +161,37 @@ async function write(
     since: formatTimeNs(context.clock.nowNs()),
   });
   try {
-    await applyRecover(
-      dir,
-      {
-        plan,
-        life: given.readOnly
-          ? { as: 'reader', agentId: toHex(context.random(16)), name: `${plan.agent.name}-reader`.slice(0, 64) }
-          : { as: 'takeover' },
-        site: siteOf(plan, loaded),
-        tls: { keyPem: tls.keyPem, certPem: tls.certPem, spkiSha256: fromHex(tls.spkiSha256, 32) },
-        addresses: advertisedAddresses(loaded.config.agent),
-      },
-      {
-        sodium,
-        random: context.random,
-        beforeCommit: async () => {
-          writeConfiguration(plan, loaded);
-          if (given.storedKey) await storeKey(dir, plan, sheet, sodium, context);
+    await beginRecover(dir);
+    const spool = await openEntrySpool(join(dir.path, RECOVERY_SPOOL));
+    try {
+      const plan = await planWith(spool).catch(async (error: unknown) => {
+        await abandonRecover(dir);
+        throw error;
+      });
+      await applyRecover(
+        dir,
+        {
+          plan,
+          life: given.readOnly
+            ? { as: 'reader', agentId: toHex(context.random(16)), name: `${plan.agent.name}-reader`.slice(0, 64) }
+            : { as: 'takeover' },
+          site: siteOf(plan, loaded),
+          tls: { keyPem: tls.keyPem, certPem: tls.certPem, spkiSha256: fromHex(tls.spkiSha256, 32) },
+          addresses: advertisedAddresses(loaded.config.agent),
         },
-      },
-    );
+        {
+          sodium,
+          random: context.random,
+          beforeCommit: async () => {
+            writeConfiguration(plan, loaded);
+            if (given.storedKey) await storeKey(dir, plan, sheet, sodium, context);
+          },
+        },
+      );
+      return plan;
+    } finally {
+      await spool.discard();
+    }
   } finally {
     lock.release();
   }
@@ -173,7 +218,7 @@ async function storeKey(
   const slot = await createSlot(
     sodium,
     { type: 'keyfile', secret },
-    { vaultId: plan.descriptor.vaultId, label, vaultKey: sheet.vaultKey },
+    { vaultId: plan.descriptor.vaultId, label, scope: 'local', vaultKey: sheet.vaultKey },
     random,
   );
   await writeFileDurably(dir.slotFile(slot.slotId), slot.bytes);
@@ -194,9 +239,29 @@ function dataOf(plan: RecoverPlan, given: Input, dir: DataDir, site: string, { c
       incarnation: given.readOnly ? agent.incarnation : plan.nextIncarnation,
     },
     data_dir: dir.path,
-    head: head === undefined ? null : { ...head, time: headTimeNs === undefined ? null : formatTimeNs(headTimeNs) },
+    head:
+      head === undefined
+        ? null
+        : {
+            incarnation: head.incarnation,
+            seq: head.seq,
+            hash: head.link,
+            time: headTimeNs === undefined ? null : formatTimeNs(headTimeNs),
+          },
     head_age_s: headTimeNs === undefined ? null : Math.max(0, Number((clock.nowNs() - headTimeNs) / 1_000_000_000n)),
     vouched_by: plan.vouchedBy,
+    branches: plan.branches.map(({ tip, base, isChosen, name, site: place, snapshots, seenAt }) => ({
+      branch: tip.link,
+      chosen: isChosen,
+      incarnation: tip.incarnation,
+      seq: tip.seq,
+      base_seq: base?.seq ?? 0,
+      name,
+      site: place,
+      snapshots: snapshots.length,
+      newest_snapshot: snapshots.length === 0 ? null : formatTimeNs(snapshots.at(-1)!.timeNs),
+      seen_at: seenAt,
+    })),
     roots: (plan.settings?.roots ?? []).map(({ name, path }) => ({ name, path: escapeName(path) })),
     snapshots: plan.snapshots.length,
     gaps: plan.gaps.map((gap) => ({

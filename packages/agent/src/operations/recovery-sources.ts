@@ -7,7 +7,7 @@ import {
   type RecoverySource,
   type Sodium,
   toEdgeError,
-  type VaultKeys,
+  type VaultBaseKeys,
 } from '@edgestore/engine';
 import type { LoadedConfig } from '../config/load-config.ts';
 import type { TlsIdentity } from '../http/tls-certificate.ts';
@@ -20,7 +20,7 @@ export interface OpenedRecoverySource extends RecoverySource {
 
 export interface RecoverySecrets {
   readonly sheet: ParsedRecoverySheet;
-  readonly keys: VaultKeys;
+  readonly keys: VaultBaseKeys;
   /** A key of this machine, made for the recovery. */
   readonly tls: TlsIdentity;
   readonly loaded: LoadedConfig;

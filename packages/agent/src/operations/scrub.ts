@@ -5,6 +5,7 @@ import { openedOf } from './opened.ts';
 import { defineOperation } from './operation.ts';
 import { readerDeps } from './reader-deps.ts';
 import { repairOwnLog, type ScrubbedLog } from './repair-own-log.ts';
+import { listStores, scrubChains } from './scrub-chains.ts';
 import { scrubPlaces } from './scrub-places.ts';
 
 export interface ScrubFindingData {
@@ -39,6 +40,16 @@ export interface ScrubData {
   /** Stores that could not be read. */
   readonly unread: readonly { readonly store: string; readonly code: string; readonly message: string }[];
   readonly repaired: number;
+  /** With `--all`: chains whose files are damaged, own or others'. `damaged` counts ranges that are left; `from` names who had what was missing. */
+  readonly chains: readonly {
+    readonly agent: string;
+    readonly name: string | null;
+    readonly own: boolean;
+    readonly damaged: number;
+    readonly repaired: number;
+    readonly from: readonly string[];
+    readonly messages: readonly string[];
+  }[];
   /** Nothing was changed. */
   readonly dry_run: boolean;
   readonly duration_s: number;
@@ -66,16 +77,21 @@ export const scrub = defineOperation<Input, ScrubData>({
     const repaired = given.repair && !given.dryRun ? await repairOwnLog(context) : undefined;
     // What was opened was the damaged log: packs are looked at by the next run.
     if (repaired !== undefined) return repaired;
+    const chains = given.all
+      ? await scrubChains({ repair: given.repair && !given.dryRun, notes: !given.dryRun }, context)
+      : [];
+    if (given.all && !given.dryRun) await listStores(context);
     const report = await runScrub(
       { mode: given.all ? 'all' : { sample: given.sample }, repair: given.repair, dryRun: given.dryRun },
       {
         index: engine.index.chunks,
         log: engine.index.log,
-        places: scrubPlaces(opened, context.home),
+        places: await scrubPlaces(opened, context.home, { asks: given.all, signal: context.signal }),
         chunks: engine.chunks,
         stores: [...context.home.stores.values()].map((store) => ({
           store: store.name,
           label: store.objects.label,
+          requireIdentity: (signal) => store.requireIdentity(signal),
           readRange: (pack, range, signal) => store.packs.readRange(pack, range, signal),
         })),
         pool: engine.pool,
@@ -88,6 +104,7 @@ export const scrub = defineOperation<Input, ScrubData>({
         warn: context.warn,
         progress: context.progress,
         signal: context.signal,
+        nowNs: () => engine.clock.nowNs(),
         monotonicMs: () => engine.clock.monotonicMs(),
       },
     );
@@ -110,6 +127,7 @@ export const scrub = defineOperation<Input, ScrubData>({
       unknown: report.unknown,
       unread: report.unread.map(({ label, code, message }) => ({ store: label, code, message })),
       repaired: report.repaired,
+      chains,
       dry_run: given.dryRun,
       duration_s: Math.round(report.durationS * 1000) / 1000,
     };
@@ -118,9 +136,9 @@ export const scrub = defineOperation<Input, ScrubData>({
 });
 
 /** 7: a whole part of what was acknowledged is in no place. 20: damage. 3: not everything could be looked at. */
-function exitCodeOf({ findings, lost, unknown, unread }: ScrubData): number {
+function exitCodeOf({ findings, lost, unknown, unread, chains }: ScrubData): number {
   if (lost.chunks > 0) return 7;
-  if (!findings.every((finding) => finding.repaired)) return 20;
+  if (!findings.every((finding) => finding.repaired) || chains.some(({ damaged }) => damaged > 0)) return 20;
   return unread.length + unknown.chunks + unknown.unread > 0 ? 3 : 0;
 }
 

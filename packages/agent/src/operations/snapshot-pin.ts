@@ -45,10 +45,10 @@ async function setPin(
   }
   const changed = row.pinned !== reason;
   if (changed && !input.dryRun) {
-    const { hash, incarnation, seq } = await engine.log.append(
+    await engine.chain.append(
       reason === undefined ? { type: 'unpin', snapshot: row.id } : { type: 'pin', snapshot: row.id, reason },
     );
-    opened.replicator.enqueue({ id: hash, incarnation, seq });
+    opened.replicator.owe();
     context.home.running?.noteNewWork();
   }
   return { snapshot: row.id, pinned: reason !== undefined, reason: reason ?? null, changed, dry_run: input.dryRun };

@@ -15,6 +15,7 @@ export const snapshotShow = defineOperation<z.output<typeof input>, SnapshotShow
   run: async (spec, context) => {
     const opened = openedOf(context);
     const row = findSnapshot(spec, opened);
-    return { data: { snapshot: { ...snapshotData(row, opened.nameOf), copies: snapshotCopies(row, opened) } } };
+    const copies = await snapshotCopies(row, opened);
+    return { data: { snapshot: { ...snapshotData(row, opened.nameOf), copies } } };
   },
 });

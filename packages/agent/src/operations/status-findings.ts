@@ -1,33 +1,51 @@
 /** What in a status needs somebody's attention. */
-import type { StatusData, StatusRoot } from './status.ts';
+import type { StatusData, StatusHolds, StatusLacks, StatusLoss, StatusRoot, StatusTarget } from './status.ts';
 
 export interface StatusFinding {
   readonly code: string;
   readonly message: string;
+  /** Since when it is so, where that is known. */
+  readonly since?: string;
+  /** What happens by itself, or what to do. */
+  readonly next?: string;
 }
 
-export function findingsOf(status: Omit<StatusData, 'findings'>): StatusFinding[] {
+/** A target that said nothing for so long may have lost anything. */
+const SILENT_NS = 86_400_000_000_000n;
+
+export function findingsOf(status: Omit<StatusData, 'findings'>, nowNs: bigint): StatusFinding[] {
   const { store } = status;
   const findings: StatusFinding[] = [];
-  const add = (code: string, message: string): void => void findings.push({ code, message });
+  const add = (code: string, message: string, more: Pick<StatusFinding, 'since' | 'next'> = {}): void =>
+    void findings.push({ code, message, ...more });
+  if (status.put_back !== null) {
+    add(
+      'put_back',
+      `this machine was put back to an older state, or copied: ${status.put_back.shown_by} has entries with its signature that are not here. Nothing is sent to any store`,
+      { since: status.put_back.since, next: 'edgestore recover, into a new data dir' },
+    );
+  }
   if (status.roots.length === 0 && store.held_for_others === 0)
     add('no_roots', 'nothing is protected yet: edgestore sync FOLDER');
   for (const root of status.roots) for (const [code, message] of problemsOf(root)) add(code, message);
-  for (const target of status.targets) {
-    if (target.last_error !== null)
-      add('target_failing', `${target.name} (${target.attempts} tries): ${target.last_error}`);
-  }
+  for (const target of status.targets) findings.push(...problemsOfTarget(target, nowNs));
+  for (const holds of status.holds.filter((one) => one.finding)) findings.push(problemOfHolds(holds));
+  for (const { name, message } of status.chain_problems)
+    add('damaged_chain', `the chain of ${name} here: ${message}`, {
+      next: 'edgestore scrub --repair; a copy of another agent is mended when its owner sends again',
+    });
   for (const target of status.targets.filter((one) => one.kind === 'bucket' && one.scope === 'meta')) {
     add(
       'bucket_incomplete',
       `the bucket ${target.name} is only a cold tier: it holds no complete snapshot, so it alone cannot bring everything back`,
     );
   }
-  if (store.bad_copies > 0)
-    add(
-      'damaged_copies',
-      `${store.bad_copies} copies in this agent's store are damaged or missing: edgestore scrub --all`,
-    );
+  for (const loss of status.losses) findings.push(problemOfLoss(loss));
+  for (const { name, frames, brake_since } of status.releases.filter((one) => one.brake_since !== null))
+    add('brake', `${name} released ${frames} chunks here at once: they stay, and wait for an answer`, {
+      ...(brake_since === null ? {} : { since: brake_since }),
+      next: 'nothing of them is deleted; see docs/invariants.md, "Releases"',
+    });
   if (store.below_floor) add('no_space', 'free space is below the floor: nothing new is stored until there is more');
   if (status.relearning_since !== null) {
     add(
@@ -56,4 +74,82 @@ function problemsOf(root: StatusRoot): [string, string][] {
     ]);
   }
   return problems;
+}
+
+function problemsOfTarget(target: StatusTarget, nowNs: bigint): StatusFinding[] {
+  const findings: StatusFinding[] = [];
+  const { name, lacks } = target;
+  if (target.last_error !== null) {
+    findings.push({
+      code: 'target_failing',
+      message: `${name} (${target.attempts} tries): ${target.last_error}`,
+      ...(target.pending_since === null ? {} : { since: target.pending_since }),
+      ...(target.next_try === null ? {} : { next: `tried again at ${target.next_try}` }),
+    });
+  }
+  if (lacks !== null && lacks.lost + lacks.unreadable > 0) {
+    findings.push({
+      code: 'copies_lost_at_target',
+      message: `${name} says of the chunks that it holds for this agent: ${textOf(lacks)}`,
+      next: 'the next sync or pass sends them again from here; edgestore where shows other copies',
+    });
+  }
+  if (target.cloned)
+    findings.push({
+      code: 'target_cloned',
+      message: `two machines answer as ${name}: their data dirs are copies of one`,
+      next: 'stop one of them',
+    });
+  if (target.kind === 'peer' && target.asked !== null) {
+    const ageNs = nowNs - BigInt(Date.parse(target.asked)) * 1_000_000n;
+    if (ageNs > SILENT_NS)
+      findings.push({
+        code: 'target_silent',
+        message: `${name} last said at ${target.asked} what it has${target.not_asked === null ? '' : `; now: ${target.not_asked}`}`,
+        since: target.asked,
+        next: 'asked again with the next pass',
+      });
+  }
+  return findings;
+}
+
+const LOSS_TEXT = { damaged: 'are damaged', absent: 'are gone', unreadable: 'cannot be read' } as const;
+
+function problemOfLoss({ store, reason, chunks, nowhere, packs, since, why }: StatusLoss): StatusFinding {
+  const place = store === 'local' ? "this agent's disk" : `the store ${store}`;
+  const what = chunks > 0 ? `${chunks} chunks` : `${packs} packs`;
+  const others = nowhere === 0 ? 'of each this agent has another copy' : `${nowhere} have no other copy of this agent`;
+  return {
+    code: reason === 'absent' ? 'lost_copies' : reason === 'damaged' ? 'damaged_copies' : 'unreadable_copies',
+    message: `${what} in ${place} ${LOSS_TEXT[reason]} (${why})${chunks > 0 ? `; ${others}` : ''}`,
+    since,
+    next: 'edgestore scrub --all names the files, --repair fetches copies from other stores; edgestore sync stores again what files still have',
+  };
+}
+
+function problemOfHolds(holds: StatusHolds): StatusFinding {
+  const { since } = holds;
+  if (holds.own) {
+    return {
+      code: 'own_chunks_lost',
+      message: `of this agent's own chunks in its store, ${textOf(holds)}`,
+      since,
+      next: 'edgestore scrub --repair fetches them from other stores; edgestore sync --full-scan stores again what files still have',
+    };
+  }
+  return {
+    code: 'held_chunks_missing',
+    message: `of the chunks that ${holds.name} holds here, ${textOf(holds)}`,
+    since,
+    next: `${holds.name} is told, and sends them again with its next pass`,
+  };
+}
+
+function textOf({ wanted, lost, unreadable }: StatusLacks): string {
+  const parts = [
+    ...(lost > 0 ? [`${lost} are lost`] : []),
+    ...(unreadable > 0 ? [`${unreadable} cannot be read`] : []),
+    ...(wanted > 0 ? [`${wanted} have not come`] : []),
+  ];
+  return parts.join(', ');
 }

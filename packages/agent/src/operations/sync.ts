@@ -42,7 +42,7 @@ export interface SyncRootData {
   readonly chunks: Readonly<Record<'new' | 'reused', number>>;
   /** The level that is reached: `local`, or the one that was waited for. */
   readonly durability: string;
-  /** Who has the snapshot with all it reaches, besides this agent. */
+  /** Who has the snapshot with all it reaches, besides this agent, by their newest answers. */
   readonly copies: {
     readonly peers: readonly string[];
     readonly sites: readonly string[];
@@ -106,9 +106,9 @@ async function syncRoots(given: SyncInput, context: OperationContext): Promise<O
     given.wait,
     context,
   );
-  const data = captured.map(({ root, report }) =>
-    rootData(root, report, waited.exitCode === 0 ? formatDurabilityLevel(given.wait) : 'local', context),
-  );
+  const level = waited.exitCode === 0 ? formatDurabilityLevel(given.wait) : 'local';
+  const data: SyncRootData[] = [];
+  for (const { root, report } of captured) data.push(await rootData(root, report, level, context));
   if (given.wait.kind !== 'local' && !given.dryRun) await withdrawSlots(context);
   return { data: { roots: data, dry_run: given.dryRun }, exitCode: exitCodeOf(captured, waited.exitCode) };
 }
@@ -170,14 +170,15 @@ async function captureOne(
         {
           ...engine,
           chunks: captureChunks(engine.chunks, context.home.sources),
+          placed: replicator.placed,
           report: context.progress,
           warn: context.warn,
           signal: context.signal,
         },
       ),
     );
-    if (report.snapshot !== undefined && report.seq !== undefined) {
-      replicator.enqueue({ id: report.snapshot, incarnation: engine.identity.incarnation, seq: report.seq });
+    if (report.snapshot !== undefined) {
+      replicator.owe();
       context.home.running?.noteNewWork();
     }
     return report;
@@ -194,12 +195,12 @@ function maxDeleteOf(maxDelete: MaxDelete | undefined): { maxDelete?: MaxDelete;
   return { maxDelete, acceptEmpty: (maxDelete.percent ?? 0) >= 100 };
 }
 
-function rootData(
+async function rootData(
   root: RootConfig,
   report: CaptureReport | EdgeError,
   durability: string,
   context: OperationContext,
-): SyncRootData {
+): Promise<SyncRootData> {
   if (report instanceof EdgeError) {
     const { code, message, exitCode, hint } = report;
     return {
@@ -210,10 +211,8 @@ function rootData(
     };
   }
   const { engine, replicator } = openedOf(context);
-  const copies =
-    report.seq === undefined
-      ? undefined
-      : replicator.durability({ incarnation: engine.identity.incarnation, seq: report.seq });
+  const row = report.snapshot === undefined ? undefined : engine.index.log.snapshot(report.snapshot);
+  const copies = row === undefined ? undefined : await replicator.durability(row);
   return {
     root: root.name,
     path: root.path,
@@ -224,8 +223,8 @@ function rootData(
     chunks: report.chunks,
     durability: report.snapshot === undefined ? 'none' : durability,
     copies: {
-      peers: copies?.peers.map((peer) => peer.name) ?? [],
-      sites: copies?.sites ?? [],
+      peers: copies?.holders.map((peer) => peer.name) ?? [],
+      sites: copies?.places ?? [],
       stores: copies?.stores ?? [],
     },
     failures: report.failures.map(({ path, code, message }) => ({ ...jsonPath(path), code, message })),

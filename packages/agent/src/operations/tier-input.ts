@@ -28,7 +28,7 @@ export function tierInput({ engine, loaded: { config } }: Opened): TierInput {
 }
 
 export function demoteDeps(context: OperationContext): DemoteDeps {
-  const { engine, sources } = openedOf(context);
+  const { engine, replicator, sources } = openedOf(context);
   const buckets = new Map<string, ColdStore>();
   for (const store of context.home.stores.values()) {
     buckets.set(store.name, { name: store.name, label: store.objects.label, packs: store.packs, source: store.source });
@@ -39,6 +39,7 @@ export function demoteDeps(context: OperationContext): DemoteDeps {
     sodium: engine.sodium,
     vault: engine.vault.vaultId,
     index: engine.index,
+    placed: replicator.placed,
     chunks: engine.chunks,
     sources,
     opener: engine.opener,

@@ -27,18 +27,16 @@ export async function waitForCopies(
   context: OperationContext,
 ): Promise<{ readonly exitCode: number }> {
   const { engine, replicator } = openedOf(context);
-  const records = reports.flatMap(({ snapshot, seq }) =>
-    snapshot === undefined || seq === undefined
-      ? []
-      : [{ id: snapshot, incarnation: engine.identity.incarnation, seq }],
-  );
+  const records = reports.flatMap(({ snapshot }) => (snapshot === undefined ? [] : [{ id: snapshot }]));
   if (level.kind === 'local' || records.length === 0) return { exitCode: 0 };
   const storedBytes = reports.reduce((sum, { bytes }) => sum + bytes.stored, 0);
   const giveUp = new AbortController();
   const startMs = engine.clock.monotonicMs();
   const looking = setInterval(() => {
     const open = openTargets(replicator.status());
-    const state = open.map((target) => `${target.name}: ${target.lastError ?? 'sending'}`).join('; ');
+    const state = open
+      .map(({ name, isRunning, lastError }) => `${name}: ${isRunning ? 'sending' : (lastError ?? 'waiting')}`)
+      .join('; ');
     context.progress({
       phase: 'replicate',
       ...bytesOf(replicator.status(), storedBytes),
@@ -55,8 +53,6 @@ export async function waitForCopies(
     await replicator.waitFor(records, level, {
       timeoutMs: FOREVER_MS,
       signal: AbortSignal.any([context.signal, giveUp.signal]),
-      // In the agent its workers send.
-      drive: context.home.running === undefined,
     });
     return { exitCode: 0 };
   } catch (error) {

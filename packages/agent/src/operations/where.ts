@@ -29,7 +29,10 @@ export interface WherePlace {
   /** Sealed bytes; only of this agent's own copies. */
   readonly bytes: number | null;
   readonly complete: boolean;
-  readonly last_verified: string | null;
+  /** Always null: no time of verification is kept a chunk. A tier run re-verifies before it drops anything. */
+  readonly last_verified: null;
+  /** When the target was asked last what it has; null for own stores, which are known from the index. */
+  readonly asked: string | null;
 }
 
 export interface WhereData {
@@ -80,7 +83,9 @@ async function wherePath(
 ): Promise<WhereData> {
   const reader = openTreeReader(readerDeps(opened, context));
   const resolvedPath = await resolvePath(reader, row.body.entry, path, context.signal);
-  const report = await whereIs(reader, resolvedPath.entry as Entry, opened.engine.index, context.signal);
+  const { engine, replicator } = opened;
+  const deps = { chunks: engine.index.chunks, placed: replicator.placed };
+  const report = await whereIs(reader, resolvedPath.entry as Entry, deps, context.signal);
   return {
     ...jsonPath(resolvedPath.path),
     snapshot: row.id,
@@ -91,16 +96,17 @@ async function wherePath(
       chunks: copy.chunks,
       bytes: copy.store === undefined ? null : copy.bytes,
       complete: copy.complete,
-      last_verified: copy.verifiedNs === undefined ? null : formatTimeNs(copy.verifiedNs),
+      last_verified: null,
+      asked: copy.askedNs === undefined ? null : formatTimeNs(copy.askedNs),
     })),
   };
 }
 
 /** Undefined when what was typed is no chunk id of this store. */
-function findChunk({ what }: z.output<typeof input>, { engine }: Opened): Uint8Array | undefined {
+function findChunk({ what }: z.output<typeof input>, { engine, replicator }: Opened): Uint8Array | undefined {
   if (!/^[0-9a-f]{64}$/i.test(what)) return undefined;
   const id = fromHex(what, 32);
-  const known = engine.index.chunks.locate([id])[0]!.length + engine.index.placements.placementsOf(id).length;
+  const known = engine.index.chunks.locate([id])[0]!.length + replicator.placed.targetsOf([id])[0]!.length;
   if (known === 0) throw new EdgeError('E_NOT_FOUND', `no copy of chunk ${what.slice(0, 8)} is known`);
   return id;
 }
@@ -113,13 +119,15 @@ function whereChunk(id: Uint8Array, opened: Opened): WhereData {
     bytes: location.sealedBytes,
     complete: true,
     last_verified: null,
+    asked: null,
   }));
-  const placed = index.placements.placementsOf(id).map((placement) => ({
-    ...placeOf({ target: placement.target }, opened),
+  const placed = opened.replicator.placed.targetsOf([id])[0]!.map(({ target, askedNs }) => ({
+    ...placeOf({ target }, opened),
     chunks: 1,
     bytes: null,
     complete: true,
-    last_verified: placement.verifiedNs === undefined ? null : formatTimeNs(placement.verifiedNs),
+    last_verified: null,
+    asked: formatTimeNs(askedNs),
   }));
   return { chunk: toHex(id), chunks: 1, unplaced: 0, copies: [...own, ...placed] };
 }

@@ -31,11 +31,15 @@ export function captureRoot(root: RootConfig, why: 'watch' | 'rescan', deps: Cap
         program: PROGRAM,
         ...(root.maxDelete === undefined ? {} : { maxDelete: root.maxDelete }),
       },
-      { ...engine, chunks: captureChunks(engine.chunks, home.sources), warn: deps.warn, signal: deps.signal },
+      {
+        ...engine,
+        chunks: captureChunks(engine.chunks, home.sources),
+        placed: replicator.placed,
+        warn: deps.warn,
+        signal: deps.signal,
+      },
     );
-    if (report.snapshot !== undefined && report.seq !== undefined && !report.treeUnchanged) {
-      replicator.enqueue({ id: report.snapshot, incarnation: engine.identity.incarnation, seq: report.seq });
-    }
+    if (report.snapshot !== undefined && !report.treeUnchanged) replicator.owe();
     return report;
   });
 }

@@ -10,6 +10,9 @@ const TARGETS_AT_ONCE = 4;
 /** New members and changed policies are looked for at least so often. */
 const LOOK_MS_MAX = 30_000;
 
+/** Each target is asked so often at least. */
+const ASK_EVERY_NS = 3_600_000_000_000n;
+
 /** Removed key slots are taken back from who was away so often at most. */
 const WITHDRAW_MS_MIN = 60_000;
 
@@ -28,14 +31,14 @@ export function startReplicationWorker(deps: {
     try {
       const report = await replicator.run(target, signal);
       metrics.replicated(name, 'ok', report.sentBytes);
-      if (report.chunks > 0 || report.records > 0)
+      if (report.chunks > 0 || report.entries > 0)
         events.emit({
           type: 'replicated',
           target: name,
           chunks: report.chunks,
           bytes: report.bytes,
           sent: report.sentBytes,
-          records: report.records,
+          entries: report.entries,
         });
     } catch (error) {
       if (signal.aborted) return;
@@ -98,20 +101,18 @@ export function startReplicationWorker(deps: {
 }
 
 /**
- * What is owed but not queued: to a target that was not there when a snapshot was made (a new member, another policy, a rebuilt index), and records
- * without a snapshot of their own (pins, settings). They ride with the newest snapshot.
+ * What is owed but not noted: to a target that was not there when a snapshot was made (a new member, another policy, a rebuilt index), and records without a
+ * snapshot of their own (pins, settings). A target that was not asked for long is asked again, so that its losses are known and it hears of its owner.
  */
 export function oweToNewTargets(home: AgentHome): void {
   const { replicator, engine } = home;
-  const head = engine.log.head();
-  const snapshots = engine.index.log.snapshots({ agent: engine.identity.agentId });
-  const newest = snapshots.filter((snapshot) => !snapshot.branch).at(-1);
-  if (newest === undefined || head === undefined) return;
-  for (const { target, acknowledged: has, pending, isRunning } of replicator.status()) {
-    const isUpToDate =
-      has !== undefined &&
-      (has.incarnation > head.incarnation || (has.incarnation === head.incarnation && has.seq >= head.seq));
-    if (isUpToDate || pending > 0 || isRunning) continue;
-    engine.index.queue.enqueue(target, { snapshot: newest.id, seq: newest.seq });
-  }
+  const end = engine.chain.position();
+  if (end === undefined || home.putBack.get() !== undefined) return;
+  const nowNs = engine.clock.nowNs();
+  const owed = replicator.status().filter(({ acknowledged, askedNs, pending, isRunning }) => {
+    if (pending > 0 || isRunning) return false;
+    const isBehind = (acknowledged?.seq ?? 0) < end.seq;
+    return isBehind || askedNs === undefined || nowNs - askedNs > ASK_EVERY_NS || askedNs > nowNs;
+  });
+  if (owed.length > 0) replicator.owe(owed.map(({ target }) => target));
 }

@@ -26,6 +26,10 @@ export default class Recover extends EdgestoreCommand {
       summary: 'The recovery sheet (else it is read from stdin or asked for).',
     }),
     agent: Flags.string({ helpValue: 'NAME', summary: 'Which agent to become, when the vault has several.' }),
+    branch: Flags.string({
+      helpValue: 'LINK',
+      summary: 'Where two machines wrote as this agent: the end of the branch to go on from, by its first digits.',
+    }),
     endpoint: Flags.string({ helpValue: 'URL', summary: 'Endpoint of an S3 that is not AWS.' }),
     region: Flags.string({ helpValue: 'R', summary: 'Region of the bucket.' }),
     'read-only': Flags.boolean({ summary: 'Only read the copies: do not take the identity over.' }),
@@ -40,6 +44,7 @@ export default class Recover extends EdgestoreCommand {
         from: flags.from,
         recovery: await readRecoveryText(this.session, this.globals, flags['recovery-file']),
         agent: flags.agent,
+        branch: flags.branch,
         endpoint: flags.endpoint,
         region: flags.region,
         readOnly: flags['read-only'],

@@ -19,13 +19,22 @@ export function renderRecover(data: RecoverData, { colours }: TextContext): stri
         'head',
         data.head === null
           ? 'none'
-          : `${shortId(data.head.hash)}, record ${data.head.seq} of incarnation ${data.head.incarnation}, ${shownTime(data.head.time)}`,
+          : `${shortId(data.head.hash)}, entry ${data.head.seq} of incarnation ${data.head.incarnation}, ${shownTime(data.head.time)}`,
       ],
       ['vouched for by', data.vouched_by.join(', ') || 'nobody but the source itself'],
       ['roots', data.roots.map((root) => `${root.name} (${printable(root.path)})`).join(', ') || 'none'],
       ['snapshots', formatCount(data.snapshots)],
     ]),
   ];
+  if (data.branches.length > 1) {
+    for (const branch of data.branches) {
+      const what = branch.chosen ? 'goes on' : `branches off behind entry ${branch.base_seq}`;
+      const newest = branch.newest_snapshot === null ? '' : `, the newest of ${shownTime(branch.newest_snapshot)}`;
+      lines.push(
+        `branch   ${shortId(branch.branch)} of ${branch.name}, incarnation ${branch.incarnation}: ${what}, ${formatCount(branch.snapshots)} snapshot(s)${newest}`,
+      );
+    }
+  }
   for (const gap of data.gaps) {
     lines.push(
       `${colours.yellow('missing')}  ${shortId(gap.snapshot)} of ${gap.root}: ${formatCount(gap.files)} of ${formatCount(gap.files_total)} files (${formatBytes(gap.bytes)}) are in none of these places`,

@@ -22,7 +22,17 @@ export function renderScrub(data: ScrubData, { colours, verbose }: TextContext):
       `${colours.yellow('unknown')}  ${formatCount(unknown.chunks)} chunks have no known copy, ${formatCount(unknown.unread)} listings could not be read; not reached: ${unknown.places.map((one) => printable(one)).join(', ') || 'nobody'}. Nothing counts as lost until they were asked.`,
     );
   }
-  if (data.findings.length + lost.chunks === 0) {
+  for (const chain of data.chains) {
+    const whose = chain.own ? 'the own chain' : `the chain of ${printable(chain.name ?? shortId(chain.agent))}`;
+    const mended =
+      chain.repaired === 0
+        ? ''
+        : `, ${formatCount(chain.repaired)} mended from ${chain.from.map((one) => printable(one)).join(', ')}`;
+    const state = chain.damaged > 0 ? colours.red('damaged') : colours.yellow('mended');
+    lines.push(`${state}  ${whose}: ${formatCount(chain.damaged)} ranges cannot be read${mended}`);
+    for (const message of chain.messages) lines.push(`  ${printable(message)}`);
+  }
+  if (data.findings.length + lost.chunks + data.chains.length === 0) {
     if (unknown.chunks + unknown.unread > 0) return lines;
     return [...lines, colours.green('No damage found.')];
   }
@@ -58,18 +68,21 @@ export function renderScrub(data: ScrubData, { colours, verbose }: TextContext):
 function renderLog(log: NonNullable<ScrubData['log']>, colours: TextContext['colours']): string[] {
   const lines = [
     log.repaired === 'whole'
-      ? colours.green(`The log of this agent is whole again: ${formatCount(log.records)} records.`)
+      ? colours.green(`The chain of this agent is whole again: ${formatCount(log.records)} entries.`)
       : colours.yellow(
-          `The log of this agent was cut: ${formatCount(log.records)} records verify; it goes on as a new life.`,
+          `The chain of this agent was cut: it has ${formatCount(log.records)} entries and goes on in a new incarnation.`,
         ),
-    `The damaged files were kept: ${printable(log.aside)}`,
+    `The damaged files were kept: ${log.aside === '' ? 'beside the mended ones' : printable(log.aside)}`,
   ];
-  if (log.from.length > 0) lines.push(`Records came from: ${log.from.map((one) => printable(one)).join(', ')}`);
-  for (const one of log.snapshots) {
-    const was = one.was === undefined ? '' : `, was ${shortId(one.was)}`;
-    lines.push(`  ${colours.green('there')}  ${shortId(one.id)} ${printable(one.root)} ${one.time}${was}`);
+  if (log.from.length > 0) lines.push(`Entries came from: ${log.from.map((one) => printable(one)).join(', ')}`);
+  for (const [state, snapshots] of [
+    [colours.green('there '), log.snapshots],
+    [colours.yellow('behind'), log.behind],
+    [colours.red('lost  '), log.lost],
+  ] as const) {
+    for (const one of snapshots) lines.push(`  ${state}  ${shortId(one.id)} ${printable(one.root)} ${one.time}`);
   }
-  for (const one of log.lost)
-    lines.push(`  ${colours.red('lost')}   ${shortId(one.id)} ${printable(one.root)} ${one.time}`);
+  if (log.behind.length > 0)
+    lines.push('Snapshots behind the damage can be restored; they do not count as safe. Sync again for one that does.');
   return [...lines, 'Packs were not looked at; run the command again for that.'];
 }

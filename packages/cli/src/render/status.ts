@@ -39,11 +39,16 @@ export function renderStatus(data: StatusData, { colours }: TextContext): string
     target.site ?? '-',
     target.scope === 'meta' ? 'bucket (trees and log)' : target.kind,
     target.sending ? 'sending' : target.pending === 0 ? 'up to date' : `${formatCount(target.pending)} waiting`,
+    target.asked === null ? 'never' : shownTime(target.asked),
     target.last_error === null ? '' : colours.red(printable(target.last_error)),
   ]);
-  if (targets.length > 0) lines.push('', ...table(['TARGET', 'SITE', 'KIND', 'QUEUE', 'LAST ERROR'], targets));
+  if (targets.length > 0) lines.push('', ...table(['TARGET', 'SITE', 'KIND', 'QUEUE', 'ASKED', 'LAST ERROR'], targets));
   lines.push('');
   if (data.findings.length === 0) lines.push(colours.green('All is well.'));
-  for (const finding of data.findings) lines.push(`${colours.yellow('!')} ${printable(finding.message)}`);
+  for (const { message, since, next } of data.findings) {
+    const when = since === undefined ? '' : `, since ${shownTime(since)}`;
+    lines.push(`${colours.yellow('!')} ${printable(message)}${when}`);
+    if (next !== undefined) lines.push(`    ${printable(next)}`);
+  }
   return lines;
 }

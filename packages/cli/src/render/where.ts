@@ -16,11 +16,11 @@ export function renderWhere(data: WhereData, { colours }: TextContext): string[]
     copy.site ?? '-',
     copy.tier,
     copy.complete ? 'all' : `${formatCount(copy.chunks)} of ${formatCount(data.chunks)}`,
-    copy.last_verified === null ? '-' : shownTime(copy.last_verified),
+    copy.asked === null ? '-' : shownTime(copy.asked),
   ]);
   return [
     `${colours.bold(what)}: ${formatCount(data.chunks)} chunks`,
-    ...table(['AGENT', 'SITE', 'TIER', 'CHUNKS', 'LAST VERIFIED'], rows),
+    ...table(['AGENT', 'SITE', 'TIER', 'CHUNKS', 'ASKED'], rows),
     ...(data.unplaced > 0 ? [colours.red(`${formatCount(data.unplaced)} chunks are in no place that is known.`)] : []),
   ];
 }

@@ -203,17 +203,17 @@ test('where counts copies by store and by receipt', async () => {
             ] as never,
         ),
     },
-    placements: {
-      placementsOf: (id) => (toHex(id) === b ? [] : [{ target: 'peer', atNs: 1n, verifiedNs: 5n }]),
+    placed: {
+      targetsOf: (ids) => ids.map((id) => (toHex(id) === b ? [] : [{ target: 'peer', askedNs: 5n }])),
     },
   });
   expect(report).toEqual({
     chunks: 3,
     unplaced: 0,
     copies: [
-      { store: '', chunks: 3, bytes: 300, complete: true, verifiedNs: undefined },
-      { store: 'cold', chunks: 3, bytes: 300, complete: true, verifiedNs: undefined },
-      { target: 'peer', chunks: 2, bytes: 0, complete: false, verifiedNs: 5n },
+      { store: '', chunks: 3, bytes: 300, complete: true, askedNs: undefined },
+      { store: 'cold', chunks: 3, bytes: 300, complete: true, askedNs: undefined },
+      { target: 'peer', chunks: 2, bytes: 0, complete: false, askedNs: 5n },
     ],
   });
 });

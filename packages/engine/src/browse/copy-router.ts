@@ -5,13 +5,13 @@
 import { EdgeError, type ErrorCode, isEdgeError, toEdgeError } from '../core/errors.ts';
 import { type ChunkId, type HexId, toHex } from '../core/ids.ts';
 import type { ReportWarning } from '../core/ports/progress.ts';
-import type { SealedAddress, SealedSource } from '../core/ports/sealed-source.ts';
+import type { MissReason, SealedAddress, SealedSource } from '../core/ports/sealed-source.ts';
 
 /** A copy that could not be used; the index should stop offering it. */
 export interface BadCopy {
   readonly source: SealedSource;
   readonly address: SealedAddress;
-  readonly reason: 'absent' | 'damaged';
+  readonly reason: MissReason;
   readonly detail: string;
 }
 
@@ -55,11 +55,13 @@ export interface Trouble {
   readonly notes: string[];
   /** What a source said other than "I do not have it": the first that somebody has to see to, or else the first. */
   failure: EdgeError | undefined;
+  /** A copy could not be read now, and may be good. */
+  isUnread: boolean;
 }
 
 /** The chunk's trouble, to add to. */
 function troubleOf(wanted: Wanted): Trouble {
-  wanted.trouble ??= { spent: new Set(), bad: new Set(), notes: [], failure: undefined };
+  wanted.trouble ??= { spent: new Set(), bad: new Set(), notes: [], failure: undefined, isUnread: false };
   return wanted.trouble;
 }
 
@@ -69,6 +71,7 @@ export function shareTrouble(from: Wanted, to: Wanted): void {
   const trouble = troubleOf(to);
   trouble.notes.push(...from.trouble.notes);
   trouble.failure ??= from.trouble.failure;
+  trouble.isUnread ||= from.trouble.isUnread;
   for (const source of from.trouble.spent) trouble.spent.add(source);
 }
 
@@ -81,7 +84,7 @@ export interface CopyRouter {
   /** Sets `copy` of each wanted chunk to the cheapest one left; leaves it undefined where none is left. E_NEWER_FORMAT for a local pack. */
   choose(wanted: readonly Wanted[], signal?: AbortSignal): Promise<void>;
   /** The chosen copy was missing or damaged. Another copy in the same source is still tried. */
-  spoil(wanted: Wanted, reason: 'absent' | 'damaged', detail: string): void;
+  spoil(wanted: Wanted, reason: MissReason, detail: string): void;
   /** The chosen copy's source failed as a whole. */
   sourceFailed(wanted: Wanted, source: SealedSource, error: unknown): void;
   /** The source gave something: earlier failures are forgiven. */
@@ -168,10 +171,12 @@ export function createCopyRouter(deps: CopyRouterDeps): CopyRouter {
     return best;
   }
 
-  function spoil(wanted: Wanted, reason: 'absent' | 'damaged', detail: string): void {
+  function spoil(wanted: Wanted, reason: MissReason, detail: string): void {
     const copy = wanted.copy;
     if (copy === undefined) return;
-    const { bad, notes } = troubleOf(wanted);
+    const trouble = troubleOf(wanted);
+    const { bad, notes } = trouble;
+    if (reason === 'unreadable') trouble.isUnread = true;
     bad.add(addressKey(copy.source, copy.address));
     const place = copy.address.pack === undefined ? '' : ` pack ${copy.address.pack} at byte ${copy.address.offset}`;
     notes.push(`${copy.source.label}: ${reason}${place} (${detail})`);
@@ -217,7 +222,7 @@ function needsSomebody(error: EdgeError): boolean {
 }
 
 /**
- * E_INTEGRITY when every source answered and none has a good copy; the code of the failure (E_ARCHIVED, E_DENIED …; E_STORE for a plain
+ * E_INTEGRITY when every source answered and none has a good copy; E_STORE when one has a copy that it cannot read now; the code of the failure (E_ARCHIVED, E_DENIED …; E_STORE for a plain
  * I/O error) when some source could not be asked, because the chunk may well be there.
  */
 function explain(wanted: Wanted): EdgeError {
@@ -225,6 +230,13 @@ function explain(wanted: Wanted): EdgeError {
   const tried = notes.length === 0 ? 'there is no source to read from' : notes.join('; ');
   const failure = wanted.trouble?.failure;
   const context = { chunk: wanted.hex };
+  if (failure === undefined && wanted.trouble?.isUnread === true) {
+    return new EdgeError('E_STORE', `chunk ${wanted.hex} could not be read: ${tried}`, {
+      hint: 'The copy may be good: see the kernel log (dmesg) of that machine. Or make another copy reachable.',
+      context,
+      retryable: true,
+    });
+  }
   if (failure === undefined) {
     return new EdgeError('E_INTEGRITY', `chunk ${wanted.hex} is in no source: ${tried}`, {
       hint: 'Make another copy reachable (a peer or the bucket) and run the command again.',

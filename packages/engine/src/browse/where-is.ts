@@ -1,13 +1,14 @@
-/** `where`: which stores have the chunks of a path, by what the index knows of own packs and others' receipts. */
+/** `where`: which stores have the chunks of a path, by what the index knows of own packs and by what targets stated last. */
 import { type ChunkId, toHex } from '../core/ids.ts';
-import type { ChunkIndex, PlacementIndex, StoreName, TargetId } from '../core/ports/index.ts';
+import type { ChunkIndex, StoreName, TargetId } from '../core/ports/index.ts';
+import type { Placed } from '../ports/placed.ts';
 import type { Entry } from '../tree/entry.ts';
 import type { TreeReader } from './tree-reader.ts';
 import { walkTree } from './walk-tree.ts';
 
 export interface WhereDeps {
   readonly chunks: Pick<ChunkIndex, 'locate'>;
-  readonly placements: Pick<PlacementIndex, 'placementsOf'>;
+  readonly placed: Pick<Placed, 'targetsOf'>;
 }
 
 export interface WhereReport {
@@ -21,15 +22,15 @@ export interface WhereReport {
 export interface WhereCopy {
   /** `''` is this agent's disk; otherwise one of its stores. Absent when the copy is with a target. */
   readonly store?: StoreName;
-  /** A replication target (an agent, or `store:<name>`) that gave a receipt. */
+  /** A replication target (an agent, or `store:<name>`) that is believed to have it. */
   readonly target?: TargetId;
   readonly chunks: number;
   /** Sealed bytes; only of own copies. */
   readonly bytes: number;
   /** All chunks of the path are there. */
   readonly complete: boolean;
-  /** When the oldest of them was last verified; undefined when one never was. */
-  readonly verifiedNs: bigint | undefined;
+  /** When the target was asked last; undefined for an own store. */
+  readonly askedNs: bigint | undefined;
 }
 
 const LOOKUPS_AT_ONCE = 1024;
@@ -45,27 +46,26 @@ export async function whereIs(
   const waiting: ChunkId[] = [];
   const copies = new Map<
     string,
-    { store?: string; target?: string; chunks: number; bytes: number; verifiedNs: bigint | undefined; never: boolean }
+    { store?: string; target?: string; chunks: number; bytes: number; askedNs: bigint | undefined }
   >();
   let unplaced = 0;
 
-  const note = (key: { store: string } | { target: string }, bytes: number, verifiedNs: bigint | undefined) => {
+  const note = (key: { store: string } | { target: string }, bytes: number, askedNs: bigint | undefined) => {
     const name = JSON.stringify(key);
-    const copy = copies.get(name) ?? { ...key, chunks: 0, bytes: 0, verifiedNs, never: false };
+    const copy = copies.get(name) ?? { ...key, chunks: 0, bytes: 0, askedNs };
     copy.chunks++;
     copy.bytes += bytes;
-    if (verifiedNs === undefined) copy.never = true;
-    else if (copy.verifiedNs === undefined || verifiedNs < copy.verifiedNs) copy.verifiedNs = verifiedNs;
     copies.set(name, copy);
   };
   const lookUp = () => {
     const ids = waiting.splice(0);
+    const targets = deps.placed.targetsOf(ids);
     for (const [i, locations] of deps.chunks.locate(ids).entries()) {
-      const placements = deps.placements.placementsOf(ids[i]!);
-      if (locations.length + placements.length === 0) unplaced++;
+      const placed = targets[i]!;
+      if (locations.length + placed.length === 0) unplaced++;
       const stores = new Map(locations.map((location) => [location.store, location]));
       for (const [store, { sealedBytes }] of stores) note({ store }, sealedBytes, undefined);
-      for (const { target, verifiedNs } of placements) note({ target }, 0, verifiedNs);
+      for (const { target, askedNs } of placed) note({ target }, 0, askedNs);
     }
   };
   for await (const id of reachedChunks(reader, entry, signal)) {
@@ -79,11 +79,7 @@ export async function whereIs(
   return {
     chunks: seen.size,
     unplaced,
-    copies: [...copies.values()].map(({ never, verifiedNs, ...copy }) => ({
-      ...copy,
-      complete: copy.chunks === seen.size,
-      verifiedNs: never ? undefined : verifiedNs,
-    })),
+    copies: [...copies.values()].map((copy) => ({ ...copy, complete: copy.chunks === seen.size })),
   };
 }
 

@@ -405,14 +405,18 @@ describe('stopping', () => {
     many();
     write('large', Buffer.alloc(12 << 20, 'large '));
     const unfinished: SnapshotBody[] = [];
-    const log: CaptureDeps['log'] = {
-      append: async (body) => {
-        const head = await fixture.deps.log.append(body);
+    const { chain: own } = fixture.deps;
+    const chain: CaptureDeps['chain'] = {
+      add: (shard, forms) => own.add(shard, forms),
+      sync: () => own.sync(),
+      shardOf: (name) => own.shardOf(name),
+      append: async (body, shard) => {
+        const position = await own.append(body, shard);
         if (body.type === 'snapshot' && body.unfinished === true) unfinished.push(body);
-        return head;
+        return position;
       },
     };
-    const report = await fixture.capture({ ...root(), unfinishedEveryMs: 0 }, { ...later(), log });
+    const report = await fixture.capture({ ...root(), unfinishedEveryMs: 0 }, { ...later(), chain });
     expect(unfinished.length).toBeGreaterThan(2);
     for (const body of unfinished) {
       const files = [...(await fixture.entries(body)).values()].filter((entry) => entry.type === 'file');

@@ -1,5 +1,6 @@
 /** What one capture has under way: what it stores through, what it counts, and the first thing that went wrong. */
 import { toEdgeError } from '../core/errors.ts';
+import type { RecordHash } from '../core/ids.ts';
 import type { ChunkWriter } from '../core/ports/chunk-store.ts';
 import type { SnapshotRow } from '../core/ports/index.ts';
 import type { SnapshotBody } from '../log/record-body.ts';
@@ -7,6 +8,7 @@ import type { Entry } from '../tree/entry.ts';
 import type { CaptureDeps, CaptureInput, CaptureReport } from './capture-types.ts';
 import { ChunkIntake } from './chunk-intake.ts';
 import { splitIds } from './earlier-snapshot.ts';
+import { HeldChunks } from './held-chunks.ts';
 import { RowStore } from './row-store.ts';
 import type { StoredContentDeps } from './stored-content.ts';
 import { Tally } from './tally.ts';
@@ -18,6 +20,7 @@ export interface CaptureRunOptions {
   readonly before: SnapshotRow | undefined;
   readonly session: number;
   readonly startNs: bigint;
+  readonly shard: number;
 }
 
 export class CaptureRun {
@@ -27,6 +30,9 @@ export class CaptureRun {
   readonly tally: Tally;
   readonly writer: ChunkWriter;
   readonly intake: ChunkIntake;
+  readonly held: HeldChunks;
+  /** The shard of the root, in which all that the snapshot reaches is held. */
+  readonly shard: number;
   readonly rows: RowStore;
   readonly lanes: WorkerLanes;
   /** Folders that are gone, whose cache rows go with the snapshot. */
@@ -38,24 +44,42 @@ export class CaptureRun {
   readonly captureSeconds: number;
   /** Rejects when something goes wrong that ends the capture. */
   readonly failed: Promise<never>;
-  readonly #session: number;
   readonly #startNs: bigint;
+  readonly #lossEpoch: number;
   #failure: { readonly error: unknown } | undefined;
   #reject!: (error: unknown) => void;
 
-  constructor({ input, deps, before, session, startNs }: CaptureRunOptions) {
+  constructor({ input, deps, before, session, startNs, shard }: CaptureRunOptions) {
     this.input = input;
     this.deps = deps;
     this.before = before;
     this.tally = new Tally(deps.warn);
-    this.writer = deps.chunks.openWriter();
+    this.shard = shard;
+    this.held = new HeldChunks({
+      self: deps.identity.agentId,
+      shard,
+      session,
+      chain: deps.chain,
+      chains: deps.chains,
+      index: deps.index.chunks,
+      placed: deps.placed,
+      fail: (error) => this.fail(error),
+    });
+    const { held } = this;
+    this.writer = deps.chunks.openWriter({ onPack: (packClass, frames) => held.addPack(packClass, frames) });
     const keyId = deps.keys.currentKeyId;
-    this.intake = new ChunkIntake({ index: deps.index.chunks, writer: this.writer, session, keyId });
+    this.intake = new ChunkIntake({
+      index: deps.index.chunks,
+      writer: this.writer,
+      session,
+      keyId,
+      hold: (ids) => held.hold(ids),
+    });
     this.rows = new RowStore(deps.index.folders, input.root.name);
     this.lanes = new WorkerLanes(deps.pool.size);
-    this.epoch = deps.index.chunks.lossEpoch();
+    this.epoch = rowsAreOf(before, shard, input.root.name, deps) ? deps.index.chunks.lossEpoch() : NEVER;
+    this.#lossEpoch = deps.index.chunks.lossEpoch();
     this.captureSeconds = Number(startNs / 1_000_000_000n);
-    this.#session = session;
     this.#startNs = startNs;
     this.failed = new Promise((_, reject) => {
       this.#reject = reject;
@@ -79,10 +103,9 @@ export class CaptureRun {
     if (this.#failure !== undefined) throw this.#failure.error;
   }
 
-  /** Whether all these chunks (ids of 32 bytes, joined) are stored; claims them for this capture. */
+  /** Whether all these chunks (ids of 32 bytes, joined) are stored; claims them for this capture, and has them held. */
   allStored(ids: Uint8Array): boolean {
-    if (ids.length === 0) return true;
-    return !this.deps.index.chunks.claim(this.#session, splitIds(ids)).includes(0);
+    return ids.length === 0 || this.held.allStored(splitIds(ids));
   }
 
   /** What deciding needs whether something of an earlier snapshot is still stored. */
@@ -118,9 +141,18 @@ export class CaptureRun {
   }
 
   /** Puts the new cache rows in place, unless a stored chunk was found lost meanwhile: then they may be wrong. */
-  rememberFolders(): void {
-    if (this.deps.index.chunks.lossEpoch() === this.epoch) this.rows.commit();
-    else this.rows.discard();
+  rememberFolders(snapshot: RecordHash): void {
+    if (this.deps.index.chunks.lossEpoch() === this.#lossEpoch) {
+      // Rows are believed only while the snapshot that reaches what they name is the newest live one.
+      this.deps.index.kv.set(rowsKey(this.input.root.name), `${snapshot}/${this.shard}`);
+      this.rows.commit();
+    } else this.rows.discard();
+  }
+
+  /** Makes everything durable that was stored, and has it held. */
+  async store(): Promise<void> {
+    await this.writer.flush();
+    await this.held.added();
   }
 
   async abandon(): Promise<void> {
@@ -139,7 +171,7 @@ export class CaptureRun {
   }
 
   report(
-    snapshot: { readonly hash: string; readonly seq: number } | undefined,
+    snapshot: { readonly link: RecordHash; readonly seq: number } | undefined,
     treeUnchanged: boolean,
     durationS: number,
   ): CaptureReport {
@@ -147,7 +179,7 @@ export class CaptureRun {
     const { counts } = this.intake;
     return {
       root: this.input.root.name,
-      snapshot: snapshot?.hash,
+      snapshot: snapshot?.link,
       seq: snapshot?.seq,
       files: { ...tally.files, removed: this.removed },
       bytes: { scanned: tally.scanned.bytes, read: tally.bytesRead, new: counts.newBytes, stored: counts.storedBytes },
@@ -158,4 +190,16 @@ export class CaptureRun {
       durationS,
     };
   }
+}
+
+/** A loss epoch that no row has. */
+const NEVER = -1;
+
+/** Which snapshot reaches what the root's cache rows name, and in which shard that is held. */
+function rowsKey(root: string): string {
+  return `capture.rows.${root}`;
+}
+
+function rowsAreOf(before: SnapshotRow | undefined, shard: number, root: string, deps: CaptureDeps): boolean {
+  return before === undefined || deps.index.kv.get(rowsKey(root)) === `${before.id}/${shard}`;
 }

@@ -2,11 +2,12 @@
 import type { Clock } from '../core/clock.ts';
 import type { AgentId, RecordHash } from '../core/ids.ts';
 import type { ChunkStore } from '../core/ports/chunk-store.ts';
-import type { ChunkIndex, FolderCache, LogIndex } from '../core/ports/index.ts';
+import type { ChunkIndex, FolderCache, KeyValue, LogIndex } from '../core/ports/index.ts';
 import type { ReportProgress, ReportWarning } from '../core/ports/progress.ts';
 import type { WorkerPool } from '../core/ports/worker-pool.ts';
-import type { RecordBody } from '../log/record-body.ts';
 import type { PipelineTasks } from '../pipeline/tasks.ts';
+import type { Chains, OwnChain } from '../ports/chains.ts';
+import type { Placed } from '../ports/placed.ts';
 
 export interface CaptureInput {
   readonly root: CaptureRoot;
@@ -46,13 +47,17 @@ export interface MaxDelete {
 export interface CaptureDeps {
   readonly clock: Clock;
   readonly index: {
-    readonly chunks: Pick<ChunkIndex, 'beginSession' | 'claim' | 'endSession' | 'lossEpoch'>;
-    readonly log: Pick<LogIndex, 'snapshots'>;
+    readonly chunks: Pick<ChunkIndex, 'beginSession' | 'claim' | 'endSession' | 'locate' | 'lossEpoch'>;
+    readonly log: Pick<LogIndex, 'latestSnapshot'>;
+    readonly kv: KeyValue;
     readonly folders: FolderCache;
   };
   readonly chunks: Pick<ChunkStore, 'fetch' | 'freeSpace' | 'locate' | 'openWriter'>;
-  /** Seals, signs and appends a record of this agent; it is durable and indexed when this resolves. */
-  readonly log: { append(body: RecordBody): Promise<{ readonly hash: RecordHash; readonly seq: number }> };
+  /** This agent's chain: what a snapshot reaches is held in the root's shard before its record is appended (docs/chain.md 2.2). */
+  readonly chain: Pick<OwnChain, 'add' | 'append' | 'shardOf' | 'sync'>;
+  readonly chains: Pick<Chains, 'isHeld'>;
+  /** Which targets have a chunk that is not here: it is away, and need not be read again. Without it nothing is away. */
+  readonly placed?: Pick<Placed, 'targetsOf'>;
   readonly pool: WorkerPool<PipelineTasks>;
   readonly keys: { readonly currentKeyId: number };
   readonly identity: { readonly agentId: AgentId };

@@ -1,16 +1,17 @@
 /**
- * Captures a root: makes a snapshot of it in the agent's store. The order that makes a snapshot safe: packs durable and indexed, then the record, then the
- * folder cache (docs/invariants.md).
+ * Captures a root: makes a snapshot of it in the agent's store. The order that makes a snapshot safe: packs durable and indexed, then everything held,
+ * then the record, then the folder cache (docs/invariants.md).
  */
 import { EdgeError, toEdgeError } from '../core/errors.ts';
 import { failpoint } from '../core/failpoint.ts';
 import { FREE_SPACE_FLOOR_BYTES } from '../core/limits.ts';
+import type { SnapshotRow } from '../core/ports/index.ts';
 import { formatBytes } from '../policy/units.ts';
 import { CaptureRun } from './capture-run.ts';
 import type { CaptureDeps, CaptureInput, CaptureReport } from './capture-types.ts';
 import { checkDeleteGuard } from './delete-guard.ts';
 import { partsInRow } from './earlier-rows.ts';
-import { foldersInRow, newestSnapshot } from './earlier-snapshot.ts';
+import { foldersInRow } from './earlier-snapshot.ts';
 import { captureFileRoot } from './file-root.ts';
 import { captureFolderRoot } from './folder-root.ts';
 import { findRootSource } from './root-source.ts';
@@ -26,10 +27,12 @@ export async function capture(input: CaptureInput, deps: CaptureDeps): Promise<C
   const startedMs = deps.clock.monotonicMs();
   const startNs = deps.clock.nowNs();
   const source = findRootSource(input.root.path);
-  const before = newestSnapshot(deps.index.log, deps.identity.agentId, input.root.name);
   if (input.dryRun !== true) await requireSpace(deps);
-  const session = deps.index.chunks.beginSession(`capture of ${input.root.name}`);
-  const run = new CaptureRun({ input, deps, before, session, startNs });
+  const shard = deps.chain.shardOf(input.root.name);
+  if (shard === undefined && input.dryRun !== true) throw noShard(input.root.name);
+  // The snapshot whose rows are used is claimed with the session, so what it reaches stays (docs/chain.md 2.8).
+  const { session, before } = beginCapture(input.root.name, deps);
+  const run = new CaptureRun({ input, deps, before, session, startNs, shard: shard ?? 0 });
   try {
     const entry = await (source.kind === 'folder' ? captureFolderRoot(source, run) : captureFileRoot(source, run));
     guard(run);
@@ -40,11 +43,15 @@ export async function capture(input: CaptureInput, deps: CaptureDeps): Promise<C
       return run.report(undefined, treeUnchanged, seconds());
     }
     await run.writer.close();
+    await run.held.added();
     failpoint('capture.chunks-durable');
     const isKept = treeUnchanged && input.skipUnchanged === true && before.body.unfinished !== true;
-    const snapshot = isKept ? { hash: before.id, seq: before.seq } : await deps.log.append(run.body(entry));
+    if (isKept) await deps.chain.sync();
+    const snapshot = isKept
+      ? { link: before.id, seq: before.seq }
+      : await deps.chain.append(run.body(entry), run.shard);
     failpoint('capture.recorded');
-    run.rememberFolders();
+    run.rememberFolders(snapshot.link);
     forgetFolders(run);
     failpoint('capture.cached');
     return run.report(snapshot, treeUnchanged, seconds());
@@ -54,6 +61,22 @@ export async function capture(input: CaptureInput, deps: CaptureDeps): Promise<C
   } finally {
     deps.index.chunks.endSession(session);
   }
+}
+
+function beginCapture(
+  root: string,
+  { index, identity }: CaptureDeps,
+): { session: number; before: SnapshotRow | undefined } {
+  const before = index.log.latestSnapshot(identity.agentId, root);
+  const claims = before === undefined ? [] : [before.id];
+  return { before, session: index.chunks.beginSession(`capture of ${root}`, claims) };
+}
+
+function noShard(root: string): EdgeError {
+  return new EdgeError('E_NOT_FOUND', `root ${root} has no shard: its settings were not recorded`, {
+    hint: 'Run the command again; when it says so again, report it.',
+    context: { root },
+  });
 }
 
 function forgetFolders({ deps, input, forgotten, droppedRows }: CaptureRun): void {

@@ -1,6 +1,6 @@
 /** Decides which chunks a capture has to store, and stores them. */
 import { ChunkIdSet } from '../core/chunk-id-set.ts';
-import type { PackClass } from '../core/ids.ts';
+import type { ChunkId, PackClass } from '../core/ids.ts';
 import type { ChunkWriter } from '../core/ports/chunk-store.ts';
 import type { ChunkIndex } from '../core/ports/index.ts';
 import type { BatchChunks } from '../pipeline/chunk-batch.ts';
@@ -11,6 +11,8 @@ export interface ChunkIntakeDeps {
   readonly writer: ChunkWriter;
   readonly session: number;
   readonly keyId: number;
+  /** Has chunks that are stored already held for this capture. */
+  readonly hold: (ids: readonly ChunkId[]) => void;
 }
 
 /** Ids remembered of chunks that are on their way into packs; beyond, `trim` waits until the index knows them. */
@@ -45,6 +47,7 @@ export class ChunkIntake {
     }
     const known = asked.length === 0 ? NONE : this.#deps.index.claim(this.#deps.session, asked);
     let needed: Uint8Array | undefined;
+    this.#deps.hold(asked.filter((_, n) => known[n] === 1));
     for (let n = 0; n < asked.length; n++) {
       const at = askedAt[n]!;
       // The same chunk may be in one batch twice.

@@ -1,22 +1,11 @@
 /** What the snapshot before has, where the folder cache cannot tell: after the index was rebuilt, or on a machine that recovered. */
-import type { AgentId } from '../core/ids.ts';
 import type { ChunkStore } from '../core/ports/chunk-store.ts';
-import type { LogIndex, SnapshotRow } from '../core/ports/index.ts';
 import type { WorkerPool } from '../core/ports/worker-pool.ts';
 import { joinPath } from '../files/path-bytes.ts';
 import { FolderStateReader, STAT_AT, sizeOf, TYPE_CODES } from '../pipeline/folder-state.ts';
 import type { PipelineTasks } from '../pipeline/tasks.ts';
 import { decodeEntry } from '../tree/decode-entry.ts';
 import { partKey } from './earlier-rows.ts';
-
-/** The newest snapshot of the root by this agent; an unfinished one counts. */
-export function newestSnapshot(
-  log: Pick<LogIndex, 'snapshots'>,
-  agent: AgentId,
-  root: string,
-): SnapshotRow | undefined {
-  return log.snapshots({ agent, root }).findLast((row) => !row.branch);
-}
 
 export interface RecallDeps {
   readonly chunks: Pick<ChunkStore, 'fetch' | 'locate'>;

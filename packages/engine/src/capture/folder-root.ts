@@ -158,7 +158,10 @@ class FolderRoot {
     const isDue = deps.clock.monotonicMs() - this.#lastUnfinishedMs >= this.#everyMs;
     if (!isDue && !intake.isFull) return;
     await this.#quiesce();
-    if (intake.isFull) await intake.trim();
+    if (intake.isFull) {
+      await intake.trim();
+      await this.#run.store();
+    }
     if (isDue) await this.#storeUnfinished();
     this.#large.resume();
   }
@@ -180,22 +183,23 @@ class FolderRoot {
 
   /** Records what there is so far, in a first capture only: later ones have a whole snapshot before them. */
   async #storeUnfinished(): Promise<void> {
-    const { input, before, deps, tally, writer } = this.#run;
+    const { input, before, deps, tally } = this.#run;
     this.#lastUnfinishedMs = deps.clock.monotonicMs();
     if (input.dryRun === true) return;
     const isFirst = before === undefined || before.body.unfinished === true;
     const tree = isFirst ? await makeUnfinishedTree(this.#root, (jobs) => this.#finisher.finishNow(jobs)) : undefined;
-    await writer.flush();
+    await this.#run.store();
     failpoint('capture.unfinished-chunks-durable');
     if (tree === undefined) return;
     const stats = { ...tally.stored };
     for (const key of ['files', 'dirs', 'others', 'bytes'] as const) stats[key] += tree.counts[key];
     // A run that went on from an unfinished snapshot must not end in a smaller one.
     if (stats.files <= (before?.body.stats.files ?? 0)) return;
-    await deps.log.append(this.#run.body({ ...this.#source.entry, pages: tree.pages }, stats));
+    const body = this.#run.body({ ...this.#source.entry, pages: tree.pages }, stats);
+    const { link } = await deps.chain.append(body, this.#run.shard);
     failpoint('capture.unfinished-recorded');
     for (const { path, value } of tree.rows) this.#run.rows.add(path, value);
-    this.#run.rememberFolders();
+    this.#run.rememberFolders(link);
   }
 
   /** Counts what an unreadable folder had in the snapshot before, and says whether all of that is still stored. */

@@ -5,9 +5,10 @@ import { expect, test } from 'vitest';
 import { EdgeError, isEdgeError } from '../core/errors.ts';
 import { type ChunkId, ChunkKind, toHex } from '../core/ids.ts';
 import { CHUNK_PLAIN_BYTES_MAX, CHUNK_SEALED_BYTES_MAX } from '../core/limits.ts';
-import { deriveVaultKeys, generationOf } from '../keys/vault-keys.ts';
+import { generationOf } from '../keys/vault-keys.ts';
 import { goldenJson } from '../testing/golden-json.ts';
 import { createSeededRandom } from '../testing/seeded-random.ts';
+import { fixtureVaultKeys } from '../testing/vault-keys-fixture.ts';
 import { identify } from './identify.ts';
 import { createOpener } from './open.ts';
 import { padme } from './padme.ts';
@@ -19,7 +20,7 @@ import { loadZstdCodec } from './zstd.ts';
 const sodium = await loadSodium();
 const VAULT = '000102030405060708090a0b0c0d0e0f';
 const VAULT_KEY = Uint8Array.from({ length: 32 }, (_, index) => index);
-const keys = deriveVaultKeys(sodium, VAULT, VAULT_KEY);
+const keys = fixtureVaultKeys(sodium, VAULT, VAULT_KEY);
 const sealer = createSealer(sodium, keys, createSeededRandom('seal'));
 const opener = createOpener(sodium, keys);
 const compressed = { compress: true };
@@ -279,7 +280,7 @@ function makeGolden(name: string, kind: ChunkKind, plain: Uint8Array, compress: 
 }
 
 test.each(goldenChunks.chunks)('golden: $name', (golden) => {
-  const goldenKeys = deriveVaultKeys(sodium, goldenChunks.vault, Buffer.from(goldenChunks.vaultKey, 'base64'));
+  const goldenKeys = fixtureVaultKeys(sodium, goldenChunks.vault, Buffer.from(goldenChunks.vaultKey, 'base64'));
   const plain = Buffer.from(golden.plain, 'base64');
   const id = Buffer.from(golden.id, 'hex');
   expect(toHex(identify(goldenKeys, golden.kind, plain))).toBe(golden.id);

@@ -15,19 +15,21 @@ export const PACK_BUCKET_BYTES_TARGET = 64 * MIB;
 export const PACK_BYTES_MAX = 128 * MIB;
 /** Frames in one pack: bounds the index that a reader allocates (80 bytes each). */
 export const PACK_FRAMES_MAX = 262_144;
+/** Bytes of the file `marks`: 1.5 million single copies. It is read as one buffer. */
+export const MARKS_FILE_BYTES_MAX = 64 * MIB;
 /** Encoded bytes of one tree page (its plaintext). */
 export const TREE_PAGE_BYTES_MAX = 4 * MIB;
 /** Folders below one another: a crafted tree cannot recurse for ever. */
 export const TREE_DEPTH_MAX = 10_000;
 /** Bytes of one name. Linux allows 255; other systems up to 1024. */
 export const NAME_BYTES_MAX = 1024;
-/** Bytes of one record: a checkpoint of a large agent is the longest. */
-export const RECORD_BYTES_MAX = 16 * MIB;
-/** Chunk ids in one hold batch. */
-export const HOLD_BATCH_ENTRIES_MAX = 4096;
+/** Chunk ids, or frames, in one request between peers. */
+export const PEER_ITEMS_MAX = 4096;
 /** A free-space floor below which capture stops (P7): the reserve for demote, gc and rebuild. */
 export const FREE_SPACE_FLOOR_BYTES = 64 * MIB + PACK_LOCAL_BYTES_TARGET;
 /** Content references kept inline in a file entry; beyond, they lie in list chunks. */
 export const INLINE_CONTENT_REFS_MAX = 1024;
 /** Content references in one list chunk (36 bytes each). */
 export const LIST_CHUNK_REFS_MAX = 16_384;
+/** Which stores an owner's shards lie at. Constant until layouts come: every holder of the owner's policy keeps every shard. */
+export const LAYOUT_VERSION = 1;

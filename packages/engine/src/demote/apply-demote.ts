@@ -3,7 +3,6 @@
  * further copies as the policy asks for; and only then drop the local ones (P5). A crash at any moment leaves every chunk here, or here and there:
  * what was put but not indexed is put again under the same name, what was indexed but not dropped is verified by reading and dropped by the next run.
  */
-import { hash } from 'node:crypto';
 import { bytesEqual } from '../core/bytes.ts';
 import { EdgeError } from '../core/errors.ts';
 import { failpoint } from '../core/failpoint.ts';
@@ -50,7 +49,7 @@ interface State {
   /** Each with the chunks that it is about; 0 when it is not about chunks. */
   readonly notes: Map<string, number>;
   /** Chunks with enough verified copies, not dropped yet. */
-  verified: HeldChunk[];
+  verified: { readonly id: ChunkId; readonly sealedBytes: number }[];
   verifiedBytes: number;
   doneBytes: number;
   readonly totalBytes: number;
@@ -109,7 +108,8 @@ async function finishGroup(
   await verifyAtPeers(held, { isEnough, count, note }, deps, signal);
   for (const chunk of held) {
     if (!isEnough(chunk)) continue;
-    state.verified.push(chunk);
+    // Without its bytes: those of many groups would pile up.
+    state.verified.push({ id: chunk.id, sealedBytes: chunk.sealedBytes });
     state.verifiedBytes += chunk.sealedBytes;
   }
   const enough = new Set(held.filter(isEnough).map(({ id }) => toHex(id)));
@@ -129,11 +129,16 @@ async function dropVerified(state: State, deps: DemoteDeps): Promise<void> {
   state.verified = [];
   state.verifiedBytes = 0;
   failpoint('demote.verified');
-  const { bytesFreed } = await deps.chunks.drop(going.map(({ id }) => id));
+  const { bytesFreed, kept } = await deps.chunks.drop(going.map(({ id }) => id));
   failpoint('demote.dropped');
   state.freedBytes += bytesFreed;
-  state.dropped.chunks += going.length;
-  state.dropped.bytes += going.reduce((sum, chunk) => sum + chunk.sealedBytes, 0);
+  // A sync that began meanwhile relies on them, or another owner does.
+  const stays = new Set(kept);
+  for (const [i, { sealedBytes }] of going.entries()) {
+    const counted = stays.has(i) ? state.kept : state.dropped;
+    counted.chunks += 1;
+    counted.bytes += sealedBytes;
+  }
 }
 
 /** A group's chunks in memory, each where it lies in the pack that they make together. */
@@ -145,7 +150,7 @@ interface ReadGroup {
   readonly isWhole: boolean;
 }
 
-/** The sealed chunks as they lie here, re-read and equal to what the index says was stored; what is damaged is marked and left out. */
+/** The sealed chunks as they lie here, re-read from the medium and equal to what the index says was stored; what is not is marked and left out. */
 async function readHere(
   group: readonly PlannedChunk[],
   deps: DemoteDeps,
@@ -159,22 +164,17 @@ async function readHere(
   }
   const body = Buffer.allocUnsafeSlow(end + packTailBytes(group.length));
   const good = new Set<HexId>();
-  for await (const answer of deps.chunks.fetch(group, signal)) {
+  for await (const answer of deps.chunks.verify(group, signal)) {
     const hex = toHex(answer.address.id);
     const place = places.get(hex);
-    if (place === undefined || !('sealed' in answer)) continue;
-    const { chunk, at } = place;
-    if (
-      answer.sealed.length === chunk.sealedBytes &&
-      bytesEqual(hash('sha256', answer.sealed, 'buffer'), chunk.sealedSha256)
-    ) {
-      body.set(answer.sealed, at);
+    if (place === undefined) continue;
+    if ('sealed' in answer) {
+      body.set(answer.sealed, place.at);
       good.add(hex);
-    } else if (answer.address.pack === chunk.pack) {
-      deps.index.chunks.markBad(chunk.id, chunk.pack, 'its bytes are not those that were stored');
+    } else if (answer.reason !== 'absent') {
       deps.warn({
         code: 'chunk-damaged',
-        message: `the local copy of chunk ${hex.slice(0, 8)} is damaged; it is not moved`,
+        message: `the local copy of chunk ${hex.slice(0, 8)} is ${answer.reason}; it is not moved: ${answer.detail}`,
       });
     }
   }
@@ -196,7 +196,7 @@ async function putPack(
   const { held } = group;
   const builder = createPackBuilder(deps.vault, 'data');
   const parts: Uint8Array[] = [builder.header()];
-  let createdNs = deps.clock.nowNs();
+  let createdNs = 0n;
   for (const chunk of held) {
     const sealed = {
       id: chunk.id,
@@ -208,12 +208,12 @@ async function putPack(
     } as const;
     parts.push(builder.frameHeader(sealed), chunk.sealed);
     builder.add(sealed);
-    // Moving does not make data young.
-    if (chunk.createdNs < createdNs) createdNs = chunk.createdNs;
+    // Moving does not make data young; nor does the pack make its youngest chunk old.
+    if (chunk.createdNs > createdNs) createdNs = chunk.createdNs;
   }
-  const { name, bytes, frames, tail } = builder.finish();
+  const { name, bytes, frames, tail } = builder.finish(createdNs);
   await store.packs.put(
-    name,
+    { name, packClass: 'data' },
     group.isWhole ? fillIn(group.body, parts, tail) : Buffer.concat([...parts, tail], bytes),
     signal,
   );
@@ -260,7 +260,7 @@ async function readBack(
 }
 
 /** As many chunks as fit into one pack of a bucket. */
-function* groupsOf(chunks: readonly PlannedChunk[]): Generator<PlannedChunk[]> {
+function* groupsOf(chunks: Iterable<PlannedChunk>): Generator<PlannedChunk[]> {
   const empty = PACK_HEADER_BYTES + PACK_FOOTER_BYTES;
   let group: PlannedChunk[] = [];
   let bytes = empty;

@@ -1,7 +1,8 @@
 /** Which tier one chunk is in, from its age and its policy. */
+import type { ChunkId } from '../core/ids.ts';
 import type { ChunkIndex, ChunkLocation } from '../core/ports/index.ts';
 import { ageOf, type Tier, tierOf } from '../policy/tier.ts';
-import type { ReachedChunk } from './chunk-ages.ts';
+import type { ReachedChunk } from './age-table.ts';
 
 export interface ChunkTier {
   readonly tier: Tier;
@@ -13,6 +14,7 @@ export interface ChunkTier {
  * was moved counts as stored when its oldest copy was.
  */
 export function chunkTier(
+  id: ChunkId | undefined,
   chunk: ReachedChunk,
   copies: readonly ChunkLocation[],
   deps: { readonly nowNs: bigint; readonly lastRead: ChunkIndex['lastRead'] },
@@ -24,7 +26,7 @@ export function chunkTier(
     nowNs: deps.nowNs,
     mtimeNs: chunk.mtimeNs,
     firstStoredNs,
-    lastReadNs: deps.lastRead(chunk.id),
+    lastReadNs: id === undefined ? undefined : deps.lastRead(id),
   });
   return { tier: chunk.policy === undefined ? 'hot' : tierOf(ageNs, chunk.policy), ageNs };
 }

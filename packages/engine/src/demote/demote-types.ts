@@ -2,13 +2,14 @@
 import type { Opener } from '../codec/open.ts';
 import type { Sodium } from '../codec/sodium.ts';
 import type { Clock, RandomBytes } from '../core/clock.ts';
-import type { AgentId, ChunkId, PackName, VaultId } from '../core/ids.ts';
+import type { AgentId, ChunkId, PackClass, PackName, VaultId } from '../core/ids.ts';
 import type { ChunkStore } from '../core/ports/chunk-store.ts';
-import type { ChunkIndex, HoldIndex, LogIndex, PlacementIndex, StoreName } from '../core/ports/index.ts';
+import type { ChunkIndex, LogIndex, StoreName } from '../core/ports/index.ts';
 import type { PeerDirectory } from '../core/ports/peer.ts';
 import type { ReportProgress, ReportWarning } from '../core/ports/progress.ts';
 import type { SealedSource } from '../core/ports/sealed-source.ts';
 import type { TierAges } from '../policy/tier.ts';
+import type { Placed } from '../ports/placed.ts';
 
 /** How one root is tiered: its `[tiering.<name>]` with the copies that its `[replication.<name>]` asks for. */
 export interface TierPolicy extends TierAges {
@@ -43,6 +44,13 @@ export interface PlannedChunk {
   readonly createdNs: bigint;
 }
 
+/** In the order in which a restore would want them. Each pass looks them up again, so that a plan of any size takes little memory. */
+export interface PlannedChunks extends Iterable<PlannedChunk> {
+  readonly count: number;
+  /** Sealed. */
+  readonly bytes: number;
+}
+
 /** Chunks with one way to go, in the order in which a restore would want them. */
 export interface DemotePart {
   /** Undefined: dropped here when enough peers have them. */
@@ -50,9 +58,9 @@ export interface DemotePart {
   readonly copies: number;
   readonly sites: number;
   /** To be put into the store. */
-  readonly put: readonly PlannedChunk[];
+  readonly put: PlannedChunks;
   /** In the store already (replicated, or put by a run that was cut off), or with peers only: to be verified and dropped. */
-  readonly check: readonly PlannedChunk[];
+  readonly check: PlannedChunks;
 }
 
 export interface DemotePlan {
@@ -89,18 +97,25 @@ export interface DemoteReport {
 export interface ColdStore {
   readonly name: StoreName;
   readonly label: string;
-  readonly packs: { put(name: PackName, body: Uint8Array, signal?: AbortSignal): Promise<void> };
+  readonly packs: {
+    put(
+      pack: { readonly name: PackName; readonly packClass: PackClass },
+      body: Uint8Array,
+      signal?: AbortSignal,
+    ): Promise<void>;
+  };
   readonly source: SealedSource;
 }
 
 export interface TierDeps {
   readonly clock: Clock;
   readonly index: {
-    readonly chunks: Pick<ChunkIndex, 'locate' | 'lastRead' | 'addPack' | 'markBad' | 'packs' | 'noteReads'>;
+    readonly chunks: Pick<ChunkIndex, 'locate' | 'locateKeys' | 'lastRead' | 'addPack' | 'packs' | 'noteReads'>;
     readonly log: Pick<LogIndex, 'snapshots'>;
-    readonly placements: Pick<PlacementIndex, 'placementsOf' | 'noteVerified'>;
-    readonly holds: Pick<HoldIndex, 'holdersOf'>;
+    readonly holds: { isHeldByOthers(id: ChunkId): boolean };
   };
+  /** Where copies are believed to be: whom to ask. Nothing is dropped by it. */
+  readonly placed: Pick<Placed, 'targetsOf'>;
   /** For trees and lists: own disk first. */
   readonly sources: readonly SealedSource[];
   readonly opener: Opener;
@@ -112,7 +127,7 @@ export interface DemoteDeps extends TierDeps {
   readonly sodium: Sodium;
   readonly random: RandomBytes;
   readonly vault: VaultId;
-  readonly chunks: Pick<ChunkStore, 'fetch' | 'drop'>;
+  readonly chunks: Pick<ChunkStore, 'drop' | 'verify'>;
   readonly buckets: ReadonlyMap<StoreName, ColdStore>;
   readonly peers: PeerDirectory;
 }

@@ -13,7 +13,14 @@ import { createMemoryObjectStore } from '../store/objects/memory.ts';
 import { createFaultyObjectStore, type FaultyObjectStore } from '../testing/faulty-object-store.ts';
 import { realClock } from '../testing/real-clock.ts';
 import { createSeededRandom } from '../testing/seeded-random.ts';
-import { FIXTURE_VAULT, type OpenedStore, openStore, storeChunks, temporaryFolder } from '../testing/store-fixture.ts';
+import {
+  FIXTURE_SELF,
+  FIXTURE_VAULT,
+  type OpenedStore,
+  openStore,
+  storeChunks,
+  temporaryFolder,
+} from '../testing/store-fixture.ts';
 import { createTreeFixture, type TreeFixture } from '../testing/tree-fixture.ts';
 import type { Entry } from '../tree/entry.ts';
 import { applyDemote } from './apply-demote.ts';
@@ -24,7 +31,7 @@ import { explainTier, tierStatus } from './tier-status.ts';
 
 const sodium = await loadSodium();
 const DAY_NS = 86_400_000_000_000n;
-const agent = 'bb'.repeat(16);
+const agent = FIXTURE_SELF;
 const life = { agent, incarnation: 1 };
 
 let folder: ReturnType<typeof temporaryFolder>;
@@ -34,7 +41,6 @@ let objects: FaultyObjectStore;
 let bucket: Bucket;
 let aheadNs: bigint;
 let peers: Map<string, { readonly link: PeerLink; readonly site: string }>;
-let seq: number;
 const warnings: string[] = [];
 
 beforeEach(async () => {
@@ -45,10 +51,14 @@ beforeEach(async () => {
     clock: realClock,
     random: createSeededRandom(1),
   });
-  bucket = openBucket({ name: 'archive', store: objects, vault: FIXTURE_VAULT, life }, { index: store.index.chunks });
+  bucket = openBucket(
+    { name: 'archive', store: objects, vault: FIXTURE_VAULT, life },
+    { index: store.index.chunks, kv: store.index.kv },
+  );
+  await bucket.vault.putDescriptor(Buffer.from('this vault'));
   aheadNs = 0n;
   peers = new Map();
-  seq = 0;
+  placedAt.clear();
   warnings.length = 0;
 });
 afterEach(() => {
@@ -81,7 +91,8 @@ function deps(): DemoteDeps & RecallDeps & { readonly sessions: OpenedStore['ind
     random: createSeededRandom('demote'),
     vault: FIXTURE_VAULT,
     opener: fixture.opener,
-    index: { chunks: index.chunks, log: index.log, placements: index.placements, holds: index.holds },
+    index: { chunks: index.chunks, log: index.log, holds: index.holds },
+    placed: { targetsOf: (ids: readonly ChunkId[]) => ids.map((id) => placedAt.get(toHex(id)) ?? []) },
     sources: [store.chunks, bucket.source],
     chunks: store.chunks,
     buckets: new Map([['archive', bucket]]),
@@ -89,6 +100,13 @@ function deps(): DemoteDeps & RecallDeps & { readonly sessions: OpenedStore['ind
     warn: ({ message }: { message: string }) => void warnings.push(message),
     sessions: index.chunks,
   } as never;
+}
+
+/** Where chunks are believed to be besides the own stores. */
+const placedAt = new Map<string, { readonly target: string; readonly askedNs: bigint }[]>();
+
+function notePlaced(target: string, ids: readonly ChunkId[]): void {
+  for (const id of ids) placedAt.set(toHex(id), [...(placedAt.get(toHex(id)) ?? []), { target, askedNs: 1n }]);
 }
 
 /** Stores everything that the fixture holds and notes a snapshot of it. */
@@ -108,12 +126,7 @@ async function snapshot(entry: Entry, root = 'test'): Promise<void> {
     store,
     chunks.filter((_, i) => (known[i]?.length ?? 0) === 0),
   );
-  seq += 1;
-  const hash = createHash('sha256').update(String(seq)).digest('hex');
-  store.index.log.applyRecord(
-    { vault: FIXTURE_VAULT, agent, incarnation: 1, seq, previous: '00'.repeat(32), keyId: 1, hash },
-    { ...fixture.body(entry), root },
-  );
+  await store.chain.append({ ...fixture.body(entry), root }, 1);
 }
 
 const dataIds = () => [...fixture.chunks.values()].filter(({ kind }) => kind === 1).map(({ id }) => id);
@@ -161,7 +174,7 @@ describe('demote', () => {
     await snapshot(fixture.dir('', [late]));
     await snapshot(fixture.dir('', [late, early]));
     const plan = await planDemote(inputOf(policy()), deps());
-    const order = plan.parts[0]?.put.map(({ id }) => toHex(id));
+    const order = Array.from(plan.parts[0]!.put, ({ id }) => toHex(id));
     const idOf = (entry: Entry) =>
       entry.content?.form === 'inline' ? toHex(entry.content.refs[0]?.id as Uint8Array) : '';
     expect(order).toEqual([idOf(early), idOf(late)]);
@@ -284,7 +297,7 @@ describe('P5', () => {
     });
     await expect(run(policy())).rejects.toThrow('killed');
     disarm();
-    for await (const { key } of objects.list('')) await objects.delete(key);
+    for await (const { key } of objects.list('')) if (key.endsWith('.pack')) await objects.delete(key);
     const report = await run(policy());
     expect(report.dropped.chunks).toBe(0);
     expect(report.kept.chunks).toBe(2);
@@ -328,14 +341,13 @@ describe('P5', () => {
         },
       } as unknown as PeerLink;
       peers.set(id, { link, site });
-      store.index.placements.addPlacements(id, dataIds(), 1n);
+      notePlaced(id, dataIds());
     }
 
     it('drops when a peer shows the second', async () => {
       await snapshot(fixture.dir('', [file('a'), file('b')]));
       addHolder();
       expect((await run(two)).dropped.chunks).toBe(2);
-      expect(store.index.placements.placementsOf(dataIds()[0] as ChunkId)[0]?.verifiedNs).toBeDefined();
     });
 
     it('moves but keeps when the peer cannot show it', async () => {
@@ -365,7 +377,7 @@ describe('P5', () => {
       (link as { source: unknown }).source = fixture.source('peers', 'holder', {
         serve: (_, sealed) => Uint8Array.from(sealed).fill(7),
       });
-      store.index.placements.addPlacements(holderId, dataIds(), 1n);
+      notePlaced(holderId, dataIds());
       expect((await run(two)).dropped.chunks).toBe(0);
     });
 
@@ -441,9 +453,19 @@ describe('P5', () => {
       expect((await run(policy({ cold: undefined, copies: 2, sites: 2 }))).dropped.chunks).toBe(1);
     });
 
-    it('does not take a receipt for a copy', async () => {
+    it('counts as kept, not as dropped, what a running session relies on', async () => {
+      await snapshot(fixture.dir('', [file('a'), file('b')]));
+      addHolder({ id: 'cc'.repeat(16) });
+      const session = store.index.chunks.beginSession('sync');
+      store.index.chunks.claim(session, dataIds().slice(0, 1));
+      const report = await run(policy({ cold: undefined }));
+      expect([report.kept.chunks, report.dropped.chunks]).toEqual([1, 1]);
+      store.index.chunks.endSession(session);
+    });
+
+    it('does not take a statement for a copy', async () => {
       await snapshot(fixture.dir('', [file('a')]));
-      store.index.placements.addPlacements(holderId, dataIds(), 1n);
+      notePlaced(holderId, dataIds());
       expect((await run(two)).dropped.chunks).toBe(0);
       expect((await run(policy({ cold: undefined }))).dropped.chunks).toBe(0);
     });
@@ -471,14 +493,14 @@ describe('recall and status', () => {
     const learned = await learnPacks(bucket, agent, { index: store.index.chunks, nowNs: 5n });
     expect(learned.added).toBe(1);
     expect(await readable(dataIds())).toBe(5);
-    for await (const { key } of objects.list('')) await objects.delete(key);
+    for await (const { key } of objects.list('')) if (key.endsWith('.pack')) await objects.delete(key);
     expect((await learnPacks(bucket, agent, { index: store.index.chunks, nowNs: 5n })).gone.length).toBe(1);
   });
 
   it('names the chunks that nobody has', async () => {
     await snapshot(fixture.dir('', [file('a')]));
     await run(policy());
-    for await (const { key } of objects.list('')) await objects.delete(key);
+    for await (const { key } of objects.list('')) if (key.endsWith('.pack')) await objects.delete(key);
     const { body } = store.index.log.snapshots()[0]!;
     const plan = await planRecall({ body, path: new Uint8Array(0) }, deps());
     const report = await applyRecall(plan, deps());

@@ -6,9 +6,11 @@ import type { ChunkId } from '../core/ids.ts';
 import type { ChunkLocation, SnapshotRow, StoreName } from '../core/ports/index.ts';
 import type { Tier } from '../policy/tier.ts';
 import { formatDuration } from '../policy/units.ts';
+import type { ReachedChunk } from './age-table.ts';
 import { type ChunkAges, readChunkAges } from './chunk-ages.ts';
 import { chunkTier } from './chunk-tier.ts';
 import type { ChunkTotals, TierDeps, TierInput } from './demote-types.ts';
+import { copiesById } from './planned-chunks.ts';
 
 /** Where chunks of a tier are: the own disk, a store, or only with peers. */
 export type TierPlace =
@@ -38,17 +40,21 @@ export async function tierStatus(input: TierInput, deps: TierDeps, signal?: Abor
   for (let from = 0; from < ages.count; from += LOCATE_AT_ONCE) {
     signal?.throwIfAborted();
     const batch = Array.from({ length: Math.min(LOCATE_AT_ONCE, ages.count - from) }, (_, i) => ages.at(from + i));
-    const locations = deps.index.chunks.locate(batch.map((chunk) => chunk.id));
+    const located = deps.index.chunks.locateKeys(batch.map(({ key }) => key));
     for (const [i, chunk] of batch.entries()) {
-      const copies = locations[i] ?? [];
-      const { tier } = chunkTier(chunk, copies, { nowNs, lastRead: deps.index.chunks.lastRead });
-      for (const { where, bytes } of placesOf(copies)) {
-        const key = JSON.stringify([tier, where]);
-        const row = rows.get(key) ?? { tier, where, chunks: 0, bytes: 0 };
-        row.chunks += 1;
-        row.bytes += bytes;
-        rows.set(key, row);
-      }
+      const groups = copiesById(located[i] ?? []);
+      for (const copies of groups.length === 0 ? [[]] : groups) count(chunk, copies);
+    }
+  }
+
+  function count(chunk: ReachedChunk, copies: readonly ChunkLocation[]): void {
+    const { tier } = chunkTier(copies[0]?.id, chunk, copies, { nowNs, lastRead: deps.index.chunks.lastRead });
+    for (const { where, bytes } of placesOf(copies)) {
+      const key = JSON.stringify([tier, where]);
+      const row = rows.get(key) ?? { tier, where, chunks: 0, bytes: 0 };
+      row.chunks += 1;
+      row.bytes += bytes;
+      rows.set(key, row);
     }
   }
   const metaBytes = deps.index.chunks
@@ -121,7 +127,7 @@ function summarize(ids: readonly ChunkId[], ages: ChunkAges, deps: TierDeps) {
   for (const [i, copies] of deps.index.chunks.locate(ids).entries()) {
     const chunk = ages.find(ids[i] as ChunkId);
     if (chunk === undefined) continue;
-    const one = chunkTier(chunk, copies, { nowNs, lastRead: deps.index.chunks.lastRead });
+    const one = chunkTier(ids[i], chunk, copies, { nowNs, lastRead: deps.index.chunks.lastRead });
     if (order.indexOf(one.tier) < order.indexOf(tier)) tier = one.tier;
     if (youngestNs < 0n || one.ageNs < youngestNs) youngestNs = one.ageNs;
     if (chunk.policy === undefined) staying += 1;

@@ -41,8 +41,9 @@ export async function verifyAtPeers(
   const lacking = held.filter((chunk) => !copies.isEnough(chunk));
   if (lacking.length === 0) return;
   const placed = new Map<AgentId, HeldChunk[]>();
-  for (const chunk of lacking) {
-    for (const { target } of deps.index.placements.placementsOf(chunk.id)) {
+  const targets = deps.placed.targetsOf(lacking.map(({ id }) => id));
+  for (const [i, chunk] of lacking.entries()) {
+    for (const { target } of targets[i]!) {
       if (/^[0-9a-f]{32}$/.test(target)) placed.set(target, [...(placed.get(target) ?? []), chunk]);
     }
   }
@@ -60,11 +61,6 @@ export async function verifyAtPeers(
     try {
       const good = await verifyAtPeer(wanted, link, copies.note, deps, signal);
       for (const chunk of good) copies.count(chunk, site);
-      deps.index.placements.noteVerified(
-        agent,
-        good.map(({ id }) => id),
-        deps.clock.nowNs(),
-      );
     } catch (error) {
       signal?.throwIfAborted();
       copies.note(`copies at ${link.name} could not be verified: ${toEdgeError(error).message}`);

@@ -6,20 +6,32 @@
  */
 
 import { EdgeError } from '../core/errors.ts';
-import type { ChunkId } from '../core/ids.ts';
+import type { ChunkId, RecordHash } from '../core/ids.ts';
 import type { Db } from './database.ts';
 import { key48 } from './key48.ts';
 
+export interface ClaimingSession {
+  readonly session: number;
+  readonly what: string;
+  /** Ids of snapshots that it relies on with all that they reach. */
+  readonly snapshots: readonly RecordHash[];
+}
+
 export interface Claims {
-  /** `firstPack`: the number that the next pack gets. */
-  begin(what: string, firstPack: number): number;
+  /** `firstPack`: the number that the next pack gets. `snapshots`: live ones that the session relies on. */
+  begin(what: string, firstPack: number, snapshots: readonly RecordHash[]): number;
+  /** Its claims end when every collection that is open now has ended too: that one may have walked before they were made (docs/chain.md 2.8). */
   end(session: number): void;
+  /** Opens a collection. */
+  beginCollection(): number;
+  endCollection(collection: number): void;
   /** E_FAILED for a session that is not open. */
   add(session: number, id: ChunkId): void;
   requireOpen(session: number): void;
   /** Whether an open session relies on the chunk, of which there is a copy in this pack. */
   isClaimed(id: ChunkId, pack: number): boolean;
-  sessions(): { readonly session: number; readonly what: string }[];
+  /** Open sessions, and those that ended while a collection was open. */
+  sessions(): ClaimingSession[];
 }
 
 export function claims(db: Db): Claims {
@@ -30,20 +42,38 @@ export function claims(db: Db): Claims {
   const find = db.prepare<[number], number>('SELECT 1 FROM temp.claims WHERE key48 = ? LIMIT 1').pluck();
   const end = db.prepare<[number]>('DELETE FROM temp.claims WHERE session = ?');
   const endAll = db.prepare('DELETE FROM temp.claims');
-  const open = new Map<number, { readonly what: string; readonly firstPack: number }>();
+  const open = new Map<number, OpenSession>();
+  const collections = new Set<number>();
   let last = 0;
+  const isOpen = (session: number): boolean => open.get(session)?.isEnded === false;
   const requireOpen = (session: number): void => {
-    if (!open.has(session)) throw new EdgeError('E_FAILED', `session ${session} is not open`);
+    if (!isOpen(session)) throw new EdgeError('E_FAILED', `session ${session} is not open`);
+  };
+  const release = (session: number): void => {
+    open.delete(session);
+    if (open.size === 0) endAll.run();
+    else end.run(session);
   };
   return {
-    begin: (what, firstPack) => {
-      open.set(++last, { what, firstPack });
+    begin: (what, firstPack, snapshots) => {
+      open.set(++last, { what, firstPack, snapshots, isEnded: false, waitsFor: new Set() });
       return last;
     },
     end: (session) => {
-      if (!open.delete(session)) return;
-      if (open.size === 0) endAll.run();
-      else end.run(session);
+      const ending = open.get(session);
+      if (ending === undefined || ending.isEnded) return;
+      ending.isEnded = true;
+      ending.waitsFor = new Set(collections);
+      if (ending.waitsFor.size === 0) release(session);
+    },
+    beginCollection: () => {
+      collections.add(++last);
+      return last;
+    },
+    endCollection: (collection) => {
+      collections.delete(collection);
+      for (const [session, one] of open)
+        if (one.waitsFor.delete(collection) && one.waitsFor.size === 0) release(session);
     },
     add: (session, id) => {
       requireOpen(session);
@@ -54,6 +84,15 @@ export function claims(db: Db): Claims {
       for (const { firstPack } of open.values()) if (pack >= firstPack) return true;
       return open.size > 0 && find.get(key48(id)) !== undefined;
     },
-    sessions: () => [...open].map(([session, { what }]) => ({ session, what })),
+    sessions: () => [...open].map(([session, { what, snapshots }]) => ({ session, what, snapshots })),
   };
+}
+
+interface OpenSession {
+  readonly what: string;
+  readonly firstPack: number;
+  readonly snapshots: readonly RecordHash[];
+  isEnded: boolean;
+  /** Collections that were open when it ended. */
+  waitsFor: Set<number>;
 }

@@ -8,10 +8,13 @@ import type { NumberedPack } from './pack-table.ts';
 export interface NumberedFrame extends FrameRow {
   readonly frame: number;
   readonly pack: number;
+  /** 0: good. */
+  readonly state: number;
 }
 
 export interface FramePlace {
   readonly pack: number;
+  readonly state: number;
   readonly keyId: number;
   readonly offset: number;
   readonly sealedBytes: number;
@@ -23,17 +26,25 @@ export interface FrameTable {
   nextRow(): number;
   insert(firstRow: number, pack: number, frames: FrameRows): void;
   isThere(id: ChunkId): boolean;
+  /** Whether there is a good copy that was identified here. */
+  hasIdentified(id: ChunkId): boolean;
   /** Good copies only. */
   goodCopies(id: ChunkId): NumberedFrame[];
-  /** Where good copies are, without what only verifying them needs. */
-  goodPlaces(id: ChunkId): FramePlace[];
-  /** Frames of a pack in the order they were added; `bad` ones only when asked for. */
-  ofPack(pack: NumberedPack, includeBad: boolean): NumberedFrame[];
+  /** Of all chunks whose id begins with these 48 bits. */
+  goodCopiesOfKey(key: number): NumberedFrame[];
+  /** Every copy, marked ones too. */
+  allCopies(id: ChunkId): NumberedFrame[];
+  /** Where copies are, marked ones too, without what only verifying them needs. */
+  places(id: ChunkId): FramePlace[];
+  /** Frames of a pack in the order they were added; marked ones only when asked for. */
+  ofPack(pack: NumberedPack, includeMarked: boolean): NumberedFrame[];
   removeRow(frame: number): void;
   removePack(pack: NumberedPack): void;
-  markBad(id: ChunkId, pack: number): boolean;
+  setState(frame: number, state: number): void;
+  /** All frames of the pack that are in a state now. */
+  setPackState(pack: NumberedPack, from: number, to: number): void;
   setIdentified(id: ChunkId, pack: number): void;
-  totals(): { chunks: number; badCopies: number };
+  chunks(): number;
 }
 
 const IDENTIFIED = 1;
@@ -47,9 +58,10 @@ interface RawFrame {
   readonly sealed_bytes: number;
   readonly sha256: Buffer;
   readonly flags: number;
+  readonly state: number;
 }
 
-const COLUMNS = 'frame, id, pack, key_id, offset, sealed_bytes, sha256, flags';
+const COLUMNS = 'frame, id, pack, key_id, offset, sealed_bytes, sha256, flags, state';
 const COLUMNS_INSERTED = 9;
 /** Rows of one INSERT: the cost of a call into SQLite is shared by them. */
 const ROWS_AT_ONCE = 32;
@@ -59,34 +71,43 @@ export function frameTable(db: Db): FrameTable {
   const insertOne = db.prepare(insertOf(1));
   const insertMany = db.prepare(insertOf(ROWS_AT_ONCE));
   const isThere = db
-    .prepare<[number, Uint8Array], number>('SELECT 1 FROM frames WHERE key48 = ? AND id = ? AND bad = 0 LIMIT 1')
+    .prepare<[number, Uint8Array], number>('SELECT 1 FROM frames WHERE key48 = ? AND id = ? AND state = 0 LIMIT 1')
+    .pluck();
+  const hasIdentified = db
+    .prepare<[number, Uint8Array], number>(
+      `SELECT 1 FROM frames WHERE key48 = ? AND id = ? AND state = 0 AND flags & ${IDENTIFIED} LIMIT 1`,
+    )
     .pluck();
   const copies = db.prepare<[number, Uint8Array], RawFrame>(
-    `SELECT ${COLUMNS} FROM frames WHERE key48 = ? AND id = ? AND bad = 0`,
+    `SELECT ${COLUMNS} FROM frames WHERE key48 = ? AND id = ? AND state = 0`,
+  );
+  const copiesOfKey = db.prepare<[number], RawFrame>(`SELECT ${COLUMNS} FROM frames WHERE key48 = ? AND state = 0`);
+  const everyCopy = db.prepare<[number, Uint8Array], RawFrame>(
+    `SELECT ${COLUMNS} FROM frames WHERE key48 = ? AND id = ?`,
   );
   // As arrays and without blobs: each blob is a buffer outside the heap, and a restore asks for every chunk.
   const places = db
-    .prepare<[number, Uint8Array], [number, number, number, number, number]>(
-      'SELECT pack, key_id, offset, sealed_bytes, flags FROM frames WHERE key48 = ? AND id = ? AND bad = 0',
+    .prepare<[number, Uint8Array], [number, number, number, number, number, number]>(
+      'SELECT pack, key_id, offset, sealed_bytes, flags, state FROM frames WHERE key48 = ? AND id = ?',
     )
     .raw();
   const range = 'frame >= ? AND frame < ? AND pack = ?';
   const ofPack = db.prepare<[number, number, number], RawFrame>(
-    `SELECT ${COLUMNS} FROM frames WHERE ${range} AND bad = 0 ORDER BY frame`,
+    `SELECT ${COLUMNS} FROM frames WHERE ${range} AND state = 0 ORDER BY frame`,
   );
   const ofPackAll = db.prepare<[number, number, number], RawFrame>(
     `SELECT ${COLUMNS} FROM frames WHERE ${range} ORDER BY frame`,
   );
   const removeRow = db.prepare<[number]>('DELETE FROM frames WHERE frame = ?');
   const removePack = db.prepare<[number, number, number]>(`DELETE FROM frames WHERE ${range}`);
-  const markBad = db.prepare<[number, Uint8Array, number]>(
-    'UPDATE frames SET bad = 1 WHERE key48 = ? AND id = ? AND pack = ? AND bad = 0',
+  const setState = db.prepare<[number, number]>('UPDATE frames SET state = ? WHERE frame = ?');
+  const setPackState = db.prepare<[number, number, number, number, number]>(
+    `UPDATE frames SET state = ? WHERE ${range} AND state = ?`,
   );
   const identify = db.prepare<[number, Uint8Array, number]>(
     `UPDATE frames SET flags = flags | ${IDENTIFIED} WHERE key48 = ? AND id = ? AND pack = ?`,
   );
   const chunks = db.prepare<[], number>('SELECT count(DISTINCT key48) FROM frames').pluck();
-  const badCopies = db.prepare<[], number>('SELECT count(*) FROM bad_copies').pluck();
   const rangeOf = (pack: NumberedPack): [number, number, number] => [
     pack.firstFrame,
     pack.firstFrame + pack.frames,
@@ -108,21 +129,26 @@ export function frameTable(db: Db): FrameTable {
         insertOne.run(values.slice(at, at + COLUMNS_INSERTED));
     },
     isThere: (id) => isThere.get(key48(id), id) !== undefined,
+    hasIdentified: (id) => hasIdentified.get(key48(id), id) !== undefined,
     goodCopies: (id) => copies.all(key48(id), id).map(toFrame),
-    goodPlaces: (id) =>
-      places.all(key48(id), id).map(([pack, keyId, offset, sealedBytes, flags]) => ({
+    goodCopiesOfKey: (key) => copiesOfKey.all(key).map(toFrame),
+    allCopies: (id) => everyCopy.all(key48(id), id).map(toFrame),
+    places: (id) =>
+      places.all(key48(id), id).map(([pack, keyId, offset, sealedBytes, flags, state]) => ({
         pack,
+        state,
         keyId,
         offset,
         sealedBytes,
         identified: (flags & IDENTIFIED) !== 0,
       })),
-    ofPack: (pack, includeBad) => (includeBad ? ofPackAll : ofPack).all(...rangeOf(pack)).map(toFrame),
+    ofPack: (pack, includeMarked) => (includeMarked ? ofPackAll : ofPack).all(...rangeOf(pack)).map(toFrame),
     removeRow: (frame) => void removeRow.run(frame),
     removePack: (pack) => void removePack.run(...rangeOf(pack)),
-    markBad: (id, pack) => markBad.run(key48(id), id, pack).changes > 0,
+    setState: (frame, state) => void setState.run(state, frame),
+    setPackState: (pack, from, to) => void setPackState.run(to, ...rangeOf(pack), from),
     setIdentified: (id, pack) => void identify.run(key48(id), id, pack),
-    totals: () => ({ chunks: chunks.get()!, badCopies: badCopies.get()! }),
+    chunks: () => chunks.get()!,
   };
 }
 
@@ -155,5 +181,6 @@ function toFrame(raw: RawFrame): NumberedFrame {
     sealedBytes: raw.sealed_bytes,
     sealedSha256: raw.sha256,
     identified: (raw.flags & IDENTIFIED) !== 0,
+    state: raw.state,
   };
 }

@@ -1,175 +1,259 @@
-/** Which owner holds which chunk here, as indexed from the hold logs. */
+/**
+ * Which forms are held, by which shard of which chain, and which ids a good frame of this store satisfies (docs/chain.md 1.6, 3.4). A row names the place
+ * of its form: ids and digests are read from the bodies of the chain files.
+ */
+import { FORM_BYTES, type Form, formAt, isDelta, isSameForm, LISTED_FORMS_MAX } from '../chain/forms.ts';
+import type { UnsatisfiedReason } from '../chain/statement.ts';
+import { asBuffer, bytesEqual } from '../core/bytes.ts';
 import { EdgeError } from '../core/errors.ts';
-import { type AgentId, type ChunkId, fromHex, toHex } from '../core/ids.ts';
-import type { HoldIndex } from '../core/ports/index.ts';
-import type { Head } from '../log/record-body.ts';
+import type { ChunkId } from '../core/ids.ts';
+import type { FrameLoss, FrameWatcher, GainedFrame } from '../core/ports/frame-watcher.ts';
+import type { StoreName } from '../core/ports/index.ts';
+import type { BodyBytes, ChainTable, HeldForm, HoldTable } from '../ports/chain-index.ts';
 import type { Db } from './database.ts';
-import { HOLDS_INCOMPLETE } from './hold-lookup.ts';
-import { keyValueTable } from './key-value.ts';
+import type { FrameTable } from './frame-table.ts';
+import { holdLookup } from './hold-lookup.ts';
 import { key48 } from './key48.ts';
+import { type ShardCounts, type StateCode, shardTable } from './shard-table.ts';
 
-export interface HoldEntry {
-  readonly id: ChunkId;
-  readonly sealedSha256: Uint8Array;
-  readonly sealedBytes: number;
+/** Beyond the port: it hears of frames, within the transactions that change them. */
+export interface HoldIndexTable extends HoldTable, FrameWatcher {}
+
+export interface HoldIndexDeps {
+  readonly chains: ChainTable;
+  readonly bodies: BodyBytes;
+  readonly frames: Pick<FrameTable, 'goodCopies' | 'hasIdentified'>;
+  /** Called within the transaction that marks a hold lost or unreadable, before it ends (docs/chain.md 4.1). */
+  readonly noteLoss: () => void;
 }
 
-/** A batch as it lies in the hold log. */
-export interface AppliedBatch {
-  readonly owner: AgentId;
-  readonly incarnation: number;
-  readonly op: number;
-  /** SHA-256 of the batch's bytes, hex. */
-  readonly hash: string;
-  readonly head: Head;
-  readonly entries: readonly HoldEntry[];
-  /** Length of the owner's hold log up to and with this batch. */
-  readonly logBytes: number;
+const SATISFIED = 0;
+const CODES: Readonly<Record<UnsatisfiedReason, StateCode>> = { wanted: 1, lost: 2, unreadable: 3 };
+const REASONS: readonly (UnsatisfiedReason | undefined)[] = [undefined, 'wanted', 'lost', 'unreadable'];
+/** A copy that was dropped on purpose was not lost: where it is owed again, the store wants it. */
+const STATE_AFTER: Readonly<Record<FrameLoss, UnsatisfiedReason>> = {
+  damaged: 'lost',
+  absent: 'lost',
+  unreadable: 'unreadable',
+  dropped: 'wanted',
+};
+
+interface RawHold {
+  readonly shard_ref: number;
+  readonly seq: number;
+  readonly position: number;
+  readonly state: StateCode;
 }
 
-export interface OwnerState {
-  readonly incarnation: number;
-  readonly lastOp: number;
-  /** The newest head that a batch showed; seq 0 when there was none. */
-  readonly head: Head;
-  readonly held: number;
-  readonly logBytes: number;
+/** Rows of one id, with their forms where those can be read. */
+interface Held {
+  readonly rows: RawHold[];
+  readonly forms: (Form | undefined)[];
 }
 
-export interface HoldIndexTable extends HoldIndex {
-  /** One batch, its holds and the owner's state in one transaction. */
-  applyBatch(batch: AppliedBatch): void;
-  /** The hash of the batch applied under this number, or undefined. */
-  batchHash(owner: AgentId, incarnation: number, op: number): string | undefined;
-  ownerState(owner: AgentId): OwnerState | undefined;
-  owners(): AgentId[];
-  /** While set, every chunk counts as held. */
-  setIncomplete(why: string | undefined): void;
-  incomplete(): string | undefined;
-}
-
-export function holdIndex(db: Db): HoldIndexTable {
-  const numberOf = db.prepare<[Uint8Array], number>('SELECT owner FROM owners WHERE agent = ?').pluck();
-  const addOwner = db.prepare<[Uint8Array]>('INSERT INTO owners (agent) VALUES (?)');
-  const state = db.prepare<[Uint8Array], RawOwner>('SELECT * FROM owners WHERE agent = ?');
-  const owners = db.prepare<[], Buffer>('SELECT agent FROM owners ORDER BY agent').pluck();
-  const find = db.prepare<[number, Uint8Array, number], { hold: number; sha256: Buffer }>(
-    'SELECT hold, sha256 FROM holds WHERE key48 = ? AND id = ? AND owner = ?',
+export function holdIndex(db: Db, deps: HoldIndexDeps): HoldIndexTable {
+  const { chains, frames } = deps;
+  const shards = shardTable(db);
+  const ofShard = db.prepare<[number, number], RawHold>(
+    'SELECT shard_ref, seq, position, state FROM holds WHERE key48 = ? AND shard_ref = ? ORDER BY seq, position',
   );
-  const add = db.prepare('INSERT INTO holds (key48, id, owner, sha256, sealed_bytes) VALUES (?, ?, ?, ?, ?)');
-  const replace = db.prepare('UPDATE holds SET sha256 = ?, sealed_bytes = ? WHERE hold = ?');
-  const count = db.prepare('UPDATE owners SET held = held + ? WHERE owner = ?');
-  const witness = db.prepare(
-    'UPDATE owners SET incarnation = ?, last_op = ?, head_seq = ?, head_hash = ? WHERE owner = ?',
+  const hasKey = db
+    .prepare<[number, number], number>('SELECT 1 FROM holds WHERE key48 = ? AND shard_ref = ? LIMIT 1')
+    .pluck();
+  const ofAny = db.prepare<[number], RawHold>(
+    'SELECT shard_ref, seq, position, state FROM holds WHERE key48 = ? ORDER BY shard_ref, seq, position',
   );
-  const setLastOp = db.prepare('UPDATE owners SET last_op = max(last_op, ?) WHERE owner = ?');
-  const setLogBytes = db.prepare('UPDATE owners SET log_bytes = max(log_bytes, ?) WHERE owner = ?');
-  const addBatch = db.prepare('INSERT INTO hold_batches (owner, incarnation, op, hash) VALUES (?, ?, ?, ?)');
-  const batchHash = db
-    .prepare<[number, number, number], Buffer>(
-      'SELECT hash FROM hold_batches WHERE owner = ? AND incarnation = ? AND op = ?',
-    )
+  const insert = db.prepare('INSERT INTO holds (key48, shard_ref, seq, position, state) VALUES (?, ?, ?, ?, ?)');
+  const remove = db.prepare('DELETE FROM holds WHERE key48 = ? AND shard_ref = ? AND seq = ? AND position = ?');
+  const setState = db.prepare(
+    'UPDATE holds SET state = ? WHERE key48 = ? AND shard_ref = ? AND seq = ? AND position = ?',
+  );
+  const first = db
+    .prepare<[number], number>('SELECT seq FROM holds WHERE shard_ref = ? AND state <> 0 ORDER BY seq LIMIT 1')
     .pluck();
-  const holders = db
-    .prepare<[number, Uint8Array], Buffer>(
-      'SELECT o.agent FROM holds h JOIN owners o USING (owner) WHERE h.key48 = ? AND h.id = ? ORDER BY o.agent',
-    )
-    .pluck();
-  const total = db.prepare<[], number>('SELECT coalesce(sum(held), 0) FROM owners').pluck();
-  const facts = keyValueTable(db);
-  const numberFor = (owner: AgentId): number => {
-    const agent = fromHex(owner, 16);
-    return numberOf.get(agent) ?? Number(addOwner.run(agent).lastInsertRowid);
-  };
-  const addHolds = (owner: AgentId, entries: readonly HoldEntry[], isNewest: boolean): number => {
-    const number = numberFor(owner);
-    let added = 0;
-    for (const entry of entries) {
-      const known = find.get(key48(entry.id), entry.id, number);
-      if (known === undefined) {
-        add.run(key48(entry.id), entry.id, number, entry.sealedSha256, entry.sealedBytes);
-        added++;
-      } else if (isNewest && !known.sha256.equals(entry.sealedSha256)) {
-        // The owner sealed the chunk again; what it signed last is what it expects back.
-        replace.run(entry.sealedSha256, entry.sealedBytes, known.hold);
-      }
+  const anyUnsatisfied = db.prepare<[], number>('SELECT 1 FROM holds WHERE state <> 0 LIMIT 1').pluck();
+  const unsatisfied = db.prepare<[number, number, number], RawHold>(
+    'SELECT shard_ref, seq, position, state FROM holds WHERE shard_ref = ? AND state <> 0 AND seq > ? ORDER BY seq LIMIT ?',
+  );
+  const unsatisfiedOf = db.prepare<[number, number], RawHold>(
+    'SELECT shard_ref, seq, position, state FROM holds WHERE shard_ref = ? AND state <> 0 AND seq = ?',
+  );
+  const others = holdLookup(db);
+  const transaction = <T>(work: () => T): T => (db.inTransaction ? work() : db.transaction(work).immediate());
+
+  /** Undefined where the body cannot be read now: damage there is found by whoever reads the chain. */
+  const formOf = (chain: number, row: RawHold): Form | undefined => {
+    const entry = chains.entry(chain, row.seq);
+    const place = entry === undefined ? undefined : chains.placeOf(entry);
+    if (place === undefined || (row.position + 1) * FORM_BYTES > place.bytes) return undefined;
+    try {
+      return formAt(deps.bodies.read(place, row.position * FORM_BYTES, FORM_BYTES), 0);
+    } catch (error) {
+      if (error instanceof EdgeError && ['E_FORMAT', 'E_INTEGRITY'].includes(error.code)) return undefined;
+      throw error;
     }
-    count.run(added, number);
-    return number;
   };
+  /**
+   * The rows of exactly this id. Where a form cannot be read, its row counts as the id's: two ids with one key are rare, and a hold that is taken for
+   * another one's is worse.
+   */
+  const heldOf = (chain: number, rows: readonly RawHold[], id: ChunkId): Held => {
+    const held: Held = { rows: [], forms: [] };
+    for (const row of rows) {
+      const form = formOf(chain, row);
+      if (form !== undefined && !asBuffer(form.id).equals(id)) continue;
+      held.rows.push(row);
+      held.forms.push(form);
+    }
+    return held;
+  };
+  const isSatisfied = (id: ChunkId, forms: readonly (Form | undefined)[]): boolean =>
+    frames.hasIdentified(id) || frames.goodCopies(id).some((copy) => forms.some((form) => isOf(copy, form)));
+  const change = (key: number, row: RawHold, state: StateCode, counts: ShardCounts): void => {
+    setState.run(state, key, row.shard_ref, row.seq, row.position);
+    counts.move(row.state, state);
+  };
+
+  const applyAdd: HoldTable['applyAdd'] = (chain, shard, seq, forms, missing) =>
+    transaction(() => {
+      const ref = shards.refOf(chain, shard);
+      const counts = shards.counts(ref);
+      for (const [position, form] of forms.entries()) {
+        const key = key48(form.id);
+        // Nearly every form is of a new chunk: then no row has its key.
+        const held = hasKey.get(key, ref) === undefined ? NONE : heldOf(chain, ofShard.all(key, ref), form.id);
+        if (held.rows.length === 0) {
+          const state = isSatisfied(form.id, [form]) ? SATISFIED : CODES[missing];
+          insert.run(key, ref, seq, position, state);
+          counts.add(state);
+          continue;
+        }
+        const isListed = held.forms.some((one) => one !== undefined && isSameForm(one, form));
+        if (isDelta(form) || isListed || held.rows.length >= LISTED_FORMS_MAX) continue;
+        insert.run(key, ref, seq, position, SATISFIED);
+        const [head] = held.rows;
+        if (head!.state !== SATISFIED && isSatisfied(form.id, [form])) change(key, head!, SATISFIED, counts);
+      }
+      counts.store();
+    });
 
   return {
-    addHolds: (owner, op, entries) =>
-      db.transaction(() => void setLastOp.run(op, addHolds(owner, entries, true))).immediate(),
-    applyBatch: (batch) =>
-      db
-        .transaction(() => {
-          const { owner, incarnation, op, head, logBytes } = batch;
-          const known = state.get(fromHex(owner, 16));
-          // A batch that was unreadable for a while comes after newer ones; it must not turn the owner's state back.
-          const isNewest =
-            known === undefined ||
-            incarnation > known.incarnation ||
-            (incarnation === known.incarnation && op > known.last_op);
-          const number = addHolds(owner, batch.entries, isNewest);
-          if (isNewest) witness.run(incarnation, op, head.seq, fromHex(head.hash, 32), number);
-          setLogBytes.run(logBytes, number);
-          addBatch.run(number, incarnation, op, fromHex(batch.hash, 32));
-        })
-        .immediate(),
-    batchHash: (owner, incarnation, op) => {
-      const number = numberOf.get(fromHex(owner, 16));
-      const hash = number === undefined ? undefined : batchHash.get(number, incarnation, op);
-      return hash === undefined ? undefined : toHex(hash);
+    shards: (chain) => shards.of(chain),
+    noteShard: (chain, shard) => void shards.refOf(chain, shard),
+    applyAdd,
+    applyRelease: (chain, shard, ids) =>
+      transaction(() => {
+        const ref = shards.refOf(chain, shard);
+        const counts = shards.counts(ref);
+        let released = 0;
+        for (const id of ids) {
+          const key = key48(id);
+          const rows = ofShard.all(key, ref);
+          const held = rows.length === 0 ? NONE : heldOf(chain, rows, id);
+          if (held.rows.length === 0) continue;
+          for (const row of held.rows) remove.run(key, ref, row.seq, row.position);
+          counts.remove(held.rows[0]!.state);
+          released++;
+        }
+        counts.store();
+        return released;
+      }),
+    formsOf: (chain, shard, id) => {
+      const ref = shards.find(chain, shard);
+      if (ref === undefined) return [];
+      const { rows, forms } = heldOf(chain, ofShard.all(key48(id), ref), id);
+      const out: HeldForm[] = [];
+      for (const [i, { seq, position }] of rows.entries())
+        if (forms[i] !== undefined) out.push({ seq, position, form: forms[i] });
+      return out;
     },
-    heldSha256: db.transaction((owner: AgentId, ids: readonly ChunkId[]) => {
-      const number = numberOf.get(fromHex(owner, 16));
-      return ids.map((id) => (number === undefined ? undefined : find.get(key48(id), id, number)?.sha256));
-    }),
-    holdersOf: (id) => holders.all(key48(id), id).map(toHex),
-    lastOp: (owner) => state.get(fromHex(owner, 16))?.last_op ?? 0,
-    heldCount: (owner) => ({ chunks: owner === undefined ? total.get()! : (state.get(fromHex(owner, 16))?.held ?? 0) }),
-    ownerState: (owner) => {
-      const raw = state.get(fromHex(owner, 16));
-      return raw === undefined ? undefined : toState(raw);
+    stateOf: (chain, shard, id) => {
+      const ref = shards.find(chain, shard);
+      const [head] = ref === undefined ? [] : heldOf(chain, ofShard.all(key48(id), ref), id).rows;
+      return head === undefined ? undefined : (REASONS[head.state] ?? 'satisfied');
     },
-    owners: () => owners.all().map(toHex),
-    setIncomplete: (why) => (why === undefined ? facts.delete(HOLDS_INCOMPLETE) : facts.set(HOLDS_INCOMPLETE, why)),
-    incomplete: () => facts.get(HOLDS_INCOMPLETE),
+    isHeld: (chain, shard, ids) => {
+      const out = new Uint8Array(ids.length);
+      const ref = shards.find(chain, shard);
+      if (ref === undefined) return out;
+      for (const [i, id] of ids.entries()) {
+        const key = key48(id);
+        if (hasKey.get(key, ref) !== undefined && heldOf(chain, ofShard.all(key, ref), id).rows.length > 0) out[i] = 1;
+      }
+      return out;
+    },
+    firstUnsatisfied: (chain, shard) => {
+      const ref = shards.find(chain, shard);
+      return ref === undefined ? undefined : first.get(ref);
+    },
+    unsatisfied: (chain, shard, afterSeq, entriesMax) => {
+      const ref = shards.find(chain, shard);
+      const out: { seq: number; position: number; reason: UnsatisfiedReason }[] = [];
+      if (ref === undefined) return out;
+      let after = afterSeq;
+      for (let entries = 0; entries < entriesMax; entries++) {
+        const next = unsatisfied.get(ref, after, 1);
+        if (next === undefined) break;
+        const rows = unsatisfiedOf.all(ref, next.seq).sort((a, b) => a.position - b.position);
+        for (const { seq, position, state } of rows) out.push({ seq, position, reason: REASONS[state]! });
+        after = next.seq;
+      }
+      return out;
+    },
+    isHeldByOthers: others.isHeld,
+    clear: (chain, shard) => transaction(() => shards.clear(chain, shard)),
+
+    gained: (gained: Iterable<GainedFrame>) => {
+      // The usual case of a capture: nothing waits for a frame.
+      if (anyUnsatisfied.get() === undefined) return;
+      for (const frame of gained) {
+        const key = key48(frame.id);
+        const rows = ofAny.all(key);
+        if (!rows.some(({ state }) => state !== SATISFIED)) continue;
+        for (const { ref, held } of byShard(rows, frame.id)) {
+          const [head] = held.rows;
+          if (head === undefined || head.state === SATISFIED) continue;
+          if (!frame.identified && !held.forms.some((form) => isOf(frame, form))) continue;
+          const counts = shards.counts(ref);
+          change(key, head, SATISFIED, counts);
+          counts.store();
+        }
+      }
+    },
+    lost: (ids: readonly ChunkId[], _store: StoreName, why: FrameLoss) => {
+      const reason = STATE_AFTER[why];
+      for (const id of ids) {
+        const key = key48(id);
+        for (const { ref, held } of byShard(ofAny.all(key), id)) {
+          const [head] = held.rows;
+          // Unreadable becomes lost when the bytes turn out to be gone. Wanted stays: it never was here.
+          const isWorse = head?.state === CODES.unreadable && reason === 'lost';
+          if (head === undefined || (head.state !== SATISFIED && !isWorse)) continue;
+          if (isSatisfied(id, held.forms)) continue;
+          if (reason !== 'wanted') deps.noteLoss();
+          const counts = shards.counts(ref);
+          change(key, head, CODES[reason], counts);
+          counts.store();
+        }
+      }
+    },
   };
+
+  function byShard(rows: readonly RawHold[], id: ChunkId): { readonly ref: number; readonly held: Held }[] {
+    const refs = [...new Set(rows.map(({ shard_ref }) => shard_ref))];
+    return refs.map((ref) => ({
+      ref,
+      held: heldOf(
+        shards.chainOf(ref),
+        rows.filter(({ shard_ref }) => shard_ref === ref),
+        id,
+      ),
+    }));
+  }
 }
 
-interface RawOwner {
-  readonly incarnation: number;
-  readonly last_op: number;
-  readonly head_seq: number;
-  readonly head_hash: Buffer | null;
-  readonly held: number;
-  readonly log_bytes: number;
-}
+const NONE: Held = { rows: [], forms: [] };
 
-function toState(raw: RawOwner): OwnerState {
-  return {
-    incarnation: raw.incarnation,
-    lastOp: raw.last_op,
-    head: {
-      incarnation: raw.incarnation,
-      seq: raw.head_seq,
-      hash: raw.head_hash === null ? '0'.repeat(64) : toHex(raw.head_hash),
-    },
-    held: raw.held,
-    logBytes: raw.log_bytes,
-  };
-}
-
-/** For callers that need to say so: a batch under a number that another batch has. */
-export function replayError(owner: AgentId, incarnation: number, op: number): EdgeError {
-  return new EdgeError(
-    'E_ROLLBACK',
-    `another hold batch ${incarnation}/${op} of agent ${owner.slice(0, 8)} was applied before`,
-    {
-      hint: 'The owner was restored from an old image: recover it, so that it gets a new incarnation.',
-      context: { owner, incarnation, op },
-    },
-  );
+function isOf(frame: { readonly sealedSha256: Uint8Array }, form: Form | undefined): boolean {
+  return form !== undefined && bytesEqual(frame.sealedSha256, form.sealedSha256);
 }

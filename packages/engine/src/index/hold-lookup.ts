@@ -1,16 +1,17 @@
 import type { ChunkId } from '../core/ids.ts';
 import type { Db } from './database.ts';
-import { keyValueTable } from './key-value.ts';
 import { key48 } from './key48.ts';
 
-/** While a hold log could not be read, nobody knows what it held: everything counts as held. */
-export const HOLDS_INCOMPLETE = 'index.holds-incomplete';
-
-/** Whether any other owner holds a chunk here; used inside the transactions that drop copies. */
+/**
+ * Whether another owner's shard, or a branch, holds a chunk here; used inside the transactions that drop copies. Only keys are compared: a chance
+ * collision keeps a copy longer. The own shards are not asked, because the tier policy drops own copies (docs/invariants.md, P5).
+ */
 export function holdLookup(db: Db): { isHeld(id: ChunkId): boolean } {
   const find = db
-    .prepare<[number, Uint8Array], number>('SELECT 1 FROM holds WHERE key48 = ? AND id = ? LIMIT 1')
+    .prepare<[number], number>(
+      `SELECT 1 FROM holds h JOIN shards s USING (shard_ref) JOIN chains c USING (chain)
+       WHERE h.key48 = ? AND (c.is_own = 0 OR c.parent IS NOT NULL) LIMIT 1`,
+    )
     .pluck();
-  const facts = keyValueTable(db);
-  return { isHeld: (id) => facts.get(HOLDS_INCOMPLETE) !== undefined || find.get(key48(id), id) !== undefined };
+  return { isHeld: (id) => find.get(key48(id)) !== undefined };
 }

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { RecordBody, RecordEnvelope, SnapshotBody } from '../log/record-body.ts';
+import { EntryKind } from '../chain/entry-head.ts';
+import type { RecordBody, SnapshotBody } from '../log/record-body.ts';
 import { createFakeClock } from '../testing/fake-clock.ts';
 import { temporaryFolder } from '../testing/store-fixture.ts';
 import { type Index, openIndex } from './open-index.ts';
@@ -22,14 +23,33 @@ afterEach(() => {
 
 const hashOf = (text: string): string => createHash('sha256').update(text).digest('hex');
 
+const chainOf = (of: string): number => (index.chainTable.followed(of) ?? index.chainTable.add(of, false)).chain;
+
+/** Applies a record at `incarnation/seq` as its entry would be. Answers the entry's link. */
 function apply(place: string, body: RecordBody, of = agent): string {
   const [incarnation, seq] = place.split('/').map(Number) as [number, number];
-  const hash = hashOf(
-    `${of}/${place}/${JSON.stringify(body, (_k, value) => (typeof value === 'bigint' ? `${value}` : value))}`,
-  );
-  const envelope: RecordEnvelope = { vault, agent: of, incarnation, seq, previous: '00'.repeat(32), keyId: 1 };
-  index.log.applyRecord({ ...envelope, hash }, body);
-  return hash;
+  const text = JSON.stringify(body, (_k, value) => (typeof value === 'bigint' ? `${value}` : value));
+  const link = hashOf(`${of}/${place}/${text}`);
+  const chain = chainOf(of);
+  const shard = body.type === 'snapshot' ? 1 : 0;
+  const file = { fileIncarnation: 1, file: 1, offset: seq * 10, itemEnd: seq * 10 + 10 };
+  index.transaction(() => {
+    index.chainTable.addEntry({
+      chain,
+      seq,
+      incarnation,
+      kind: EntryKind.record,
+      shard,
+      link,
+      ...file,
+      bodyBytes: 5,
+      bodyAt: undefined,
+      isLate: false,
+      waits: false,
+    });
+    index.log.applyRecord({ chain, incarnation, seq, shard, link }, body);
+  });
+  return link;
 }
 
 function snapshot(root: string, over: Partial<SnapshotBody> = {}): SnapshotBody {
@@ -74,17 +94,7 @@ test('snapshots are listed in order with their bodies, found by prefix, and pinn
   expect(ids()).toEqual([a]);
   expect(index.log.snapshots()[0]!.pinned).toBeUndefined();
   expect(index.log.snapshots({ includeForgotten: true })).toHaveLength(2);
-  expect(index.log.heads()).toEqual([{ agent, head: expect.objectContaining({ incarnation: 1, seq: 5 }) }]);
-});
-
-test('a record applied again changes nothing; another one in its place is a fork', () => {
-  const a = apply('1/1', snapshot('r'));
-  apply('1/2', { type: 'pin', snapshot: a, reason: 'x' });
-  apply('1/3', { type: 'unpin', snapshot: a });
-  apply('1/2', { type: 'pin', snapshot: a, reason: 'x' });
-  expect(index.log.snapshots()[0]!.pinned).toBeUndefined();
-  expect(() => apply('1/1', snapshot('other'))).toThrow(expect.objectContaining({ code: 'E_FORK' }));
-  expect(ids()).toEqual([a]);
+  expect(index.log.positions()).toEqual([{ agent, position: expect.objectContaining({ incarnation: 1, seq: 5 }) }]);
 });
 
 test('what one agent forgets or pins says nothing about another one', () => {
@@ -94,43 +104,55 @@ test('what one agent forgets or pins says nothing about another one', () => {
   expect(index.log.snapshots()[0]).toMatchObject({ id: a, forgotten: false, pinned: undefined });
 });
 
-test('records beyond the base of a takeover are a branch, also when they come later', () => {
+test('entries behind the base of a takeover are a branch: what it forgot and pinned does not count on the trail', () => {
   const a = apply('1/1', snapshot('r'));
   const b = apply('1/2', snapshot('r', { timeNs: 6n }));
-  apply('2/2', { type: 'takeover', card: new Uint8Array(3), base: { incarnation: 1, seq: 1, hash: a } });
-  const c = apply('2/3', snapshot('r', { timeNs: 7n }));
-  const late = apply('1/3', snapshot('r', { timeNs: 8n }));
-  apply('1/4', { type: 'forget', snapshot: a });
-  expect(index.log.snapshots().map((row) => [row.id, row.branch])).toEqual([
-    [a, false],
-    [b, true],
-    [late, true],
-    [c, false],
+  apply('1/3', { type: 'forget', snapshot: a });
+  apply('1/4', { type: 'pin', snapshot: b, reason: 'mine' });
+  const { chain } = index.chainTable.followed(agent)!;
+  index.transaction(() => {
+    index.chainTable.split(chain, 1, (row) => row);
+    index.log.clearMarks(chain);
+  });
+  const c = apply('2/2', snapshot('r', { timeNs: 7n }));
+  expect(index.log.snapshots().map((row) => [row.id, row.branch, row.pinned])).toEqual([
+    [a, false, undefined],
+    [c, false, undefined],
+    [b, true, 'mine'],
   ]);
-  expect(index.log.headOf(agent)).toMatchObject({ incarnation: 2, seq: 3 });
+  expect(index.log.latestSnapshot(agent, 'r')?.id).toBe(c);
+  expect(index.log.snapshots({ onTrail: true })).toHaveLength(2);
 });
 
-test('a checkpoint stands for all before it', () => {
+test('the newest of a root, counts and pages are looked up', () => {
   const a = apply('1/1', snapshot('r'));
   const b = apply('1/2', snapshot('r', { timeNs: 6n }));
-  apply('1/3', { type: 'pin', snapshot: a, reason: 'old' });
-  const settings = { agentName: 'n', site: 's', configJson: '{}', roots: [{ name: 'r', path: new Uint8Array([1]) }] };
-  const checkpoint = {
-    head: { incarnation: 1, seq: 3, hash: hashOf('x') },
-    snapshots: [
-      { id: b, incarnation: 1, seq: 2, body: snapshot('r', { timeNs: 6n }) },
-      { id: hashOf('unseen'), incarnation: 1, seq: 3, body: snapshot('z') },
-    ],
-    pins: [{ snapshot: b, reason: 'new' }],
-    settings,
+  const q = apply('1/3', snapshot('q'));
+  const settings = {
+    agentName: 'n',
+    site: 's',
+    configJson: '{}',
+    roots: [{ name: 'r', path: new Uint8Array([1]), shard: 4 }],
   };
-  apply('1/4', { type: 'checkpoint', checkpoint });
-  expect(index.log.snapshots().map((row) => [row.id, row.pinned])).toEqual([
-    [b, 'new'],
-    [hashOf('unseen'), undefined],
+  apply('1/4', { type: 'settings', settings });
+  expect(index.log.latestSnapshot(agent, 'r')?.id).toBe(b);
+  expect(index.log.latestSnapshot(agent, 'none')).toBeUndefined();
+  expect(index.log.latestOfRoots(agent).map(({ id, root }) => [id, root])).toEqual([
+    [q, 'q'],
+    [b, 'r'],
   ]);
+  expect(index.log.countSnapshots({ agent })).toBe(3);
+  expect(index.log.summaries({ agent, afterSeq: 1, limit: 1 })).toMatchObject([{ id: b, root: 'r', timeNs: 6n }]);
+  expect(index.log.snapshot(a)?.body.root).toBe('r');
   expect(index.log.settingsOf(agent)).toEqual(settings);
   expect(index.log.settingsOf('66'.repeat(16))).toBeUndefined();
+  expect(index.log.highestShard(agent)).toBe(4);
+});
+
+test('a damaged mark stays, whatever chain its record is in', () => {
+  const a = apply('1/1', snapshot('r'));
+  apply('1/1', { type: 'damaged', snapshots: [a] }, '55'.repeat(16));
+  expect(index.log.snapshots()[0]).toMatchObject({ id: a, damaged: true });
 });
 
 test('a snapshot of a first sync under way is shown until a later one replaces it', () => {
@@ -140,13 +162,4 @@ test('a snapshot of a first sync under way is shown until a later one replaces i
   expect(ids()).toEqual([second]);
   const done = apply('1/3', snapshot('r', { timeNs: 7n }));
   expect(ids()).toEqual([done]);
-});
-
-test('a record that cannot be opened keeps its place in the log', () => {
-  index.log.applyRecord(
-    { vault, agent, incarnation: 1, seq: 1, previous: '00'.repeat(32), keyId: 1, hash: hashOf('q') },
-    undefined,
-  );
-  expect(index.log.headOf(agent)).toEqual({ incarnation: 1, seq: 1, hash: hashOf('q') });
-  expect(ids()).toEqual([]);
 });

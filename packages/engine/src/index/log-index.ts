@@ -1,226 +1,213 @@
-/** What the logs of all agents say, record by record, in a form that can be asked. */
-
+/** What the records of all chains say, in a form that can be asked. Snapshots and the newest of a root are looked up, counts need no body (docs/formats/index.md). */
+import type { Position } from '../chain/position.ts';
 import { EdgeError } from '../core/errors.ts';
-import { type AgentId, fromHex, type RecordHash, toHex } from '../core/ids.ts';
-import type { LogIndex, SnapshotRow } from '../core/ports/index.ts';
-import { decodeBody, encodeBody } from '../log/body-encoding.ts';
-import type { Head, RecordBody, RecordEnvelope, Settings, SnapshotBody } from '../log/record-body.ts';
+import { type AgentId, fromHex, toHex } from '../core/ids.ts';
+import type { LogIndex, SnapshotFilter, SnapshotRow, SnapshotSummary } from '../core/ports/index.ts';
+import type { RecordBody, Settings, SnapshotBody } from '../log/record-body.ts';
+import { decodeRecordBody, encodeRecordBody } from '../log/record-encoding.ts';
+import type { RecordPlace, RecordTable } from '../ports/chain-index.ts';
 import type { Db } from './database.ts';
 
-/** Beyond the port: how records come in, and the newest settings. */
-export interface LogIndexTable extends LogIndex {
-  /**
-   * Applies one record that is durable in the log. Records of an agent come in order; one that is known already changes nothing. `body` is undefined
-   * where it cannot be opened (a blind holder). E_FORK when another record with the same (incarnation, seq) is known.
-   */
-  applyRecord(record: RecordEnvelope & { readonly hash: RecordHash }, body: RecordBody | undefined): void;
-  headOf(agent: AgentId): Head | undefined;
-  settingsOf(agent: AgentId): Settings | undefined;
-}
+/** Beyond the port: how records come in. */
+export interface LogIndexTable extends LogIndex, RecordTable {}
 
-interface RawSnapshot {
+interface RawSummary {
   readonly id: Buffer;
   readonly agent: Buffer;
   readonly incarnation: number;
   readonly seq: number;
+  readonly shard: number;
   readonly root: string;
-  readonly body: Buffer;
+  /** As text: nanoseconds do not fit a double. */
+  readonly time_ns: string;
+  readonly is_unfinished: number;
   readonly pinned: string | null;
   readonly forgotten: number;
+  readonly is_damaged: number;
   readonly branch: number;
 }
 
-/** Branch: a later takeover has a base that lies before the snapshot. */
-const SNAPSHOTS = `
-  SELECT s.id, s.agent, s.incarnation, s.seq, s.root, s.body, p.reason AS pinned, f.snapshot IS NOT NULL AS forgotten,
-    EXISTS (SELECT 1 FROM takeovers t WHERE t.agent = s.agent AND t.incarnation > s.incarnation
-      AND (s.incarnation, s.seq) > (t.base_incarnation, t.base_seq)) AS branch
-  FROM snapshots s
-  LEFT JOIN pins p ON p.agent = s.agent AND p.snapshot = s.id
-  LEFT JOIN forgotten f ON f.agent = s.agent AND f.snapshot = s.id`;
-const IN_ORDER = 'ORDER BY s.agent, s.incarnation, s.seq';
+interface RawSnapshot extends RawSummary {
+  readonly body: Buffer;
+}
+
+const SUMMARY = `s.id, c.agent, s.incarnation, s.seq, s.shard, s.root, CAST(s.time_ns AS TEXT) AS time_ns, s.is_unfinished,
+  p.reason AS pinned, f.snapshot IS NOT NULL AS forgotten, d.snapshot IS NOT NULL AS is_damaged, c.parent IS NOT NULL AS branch`;
+const FROM = `FROM snapshots s JOIN chains c USING (chain)
+  LEFT JOIN pins p ON p.snapshot = s.id AND p.chain = s.chain
+  LEFT JOIN forgotten f ON f.snapshot = s.id AND f.chain = s.chain
+  LEFT JOIN damaged_snapshots d ON d.snapshot = s.id`;
+/** A snapshot from the middle of a long first sync goes when a later one of its root is there, unless it is pinned. */
+const LIVE = `f.snapshot IS NULL AND NOT (s.is_unfinished = 1 AND p.reason IS NULL AND EXISTS (
+  SELECT 1 FROM snapshots l WHERE l.chain = s.chain AND l.root = s.root AND l.seq > s.seq
+    AND NOT EXISTS (SELECT 1 FROM forgotten lf WHERE lf.snapshot = l.id AND lf.chain = l.chain)))`;
+const IN_ORDER = 'ORDER BY c.agent, c.parent IS NOT NULL, s.chain, s.seq';
 
 export function logIndex(db: Db): LogIndexTable {
-  const all = db.prepare<[], RawSnapshot>(`${SNAPSHOTS} ${IN_ORDER}`);
-  const ofAgent = db.prepare<[Uint8Array], RawSnapshot>(`${SNAPSHOTS} WHERE s.agent = ? ${IN_ORDER}`);
+  const byId = db.prepare<[Uint8Array], RawSnapshot>(`SELECT ${SUMMARY}, s.body ${FROM} WHERE s.id = ?`);
   const between = db.prepare<[Uint8Array, Uint8Array], RawSnapshot>(
-    `${SNAPSHOTS} WHERE s.id BETWEEN ? AND ? ${IN_ORDER}`,
+    `SELECT ${SUMMARY}, s.body ${FROM} WHERE s.id BETWEEN ? AND ? ${IN_ORDER}`,
   );
-  const heads = db.prepare<[], RawHead>(
-    'SELECT agent, incarnation, seq, hash FROM records r WHERE (incarnation, seq) = (SELECT incarnation, seq FROM records WHERE agent = r.agent ORDER BY incarnation DESC, seq DESC LIMIT 1) ORDER BY agent',
+  const latest = db.prepare<[Uint8Array, string], RawSnapshot>(
+    `SELECT ${SUMMARY}, s.body ${FROM} WHERE c.agent = ? AND c.parent IS NULL AND s.root = ? AND f.snapshot IS NULL
+     ORDER BY s.seq DESC LIMIT 1`,
   );
-  const headOf = db.prepare<[Uint8Array], RawHead>(
-    'SELECT agent, incarnation, seq, hash FROM records WHERE agent = ? ORDER BY incarnation DESC, seq DESC LIMIT 1',
+  const latestPlaces = db.prepare<[Uint8Array], RawSummary>(
+    `SELECT ${SUMMARY} ${FROM} WHERE c.agent = ? AND c.parent IS NULL AND f.snapshot IS NULL AND s.seq = (
+       SELECT max(l.seq) FROM snapshots l WHERE l.chain = s.chain AND l.root = s.root
+         AND NOT EXISTS (SELECT 1 FROM forgotten lf WHERE lf.snapshot = l.id AND lf.chain = l.chain)) ORDER BY s.root`,
   );
-  const hashAt = db
-    .prepare<[Uint8Array, number, number], Buffer>(
-      'SELECT hash FROM records WHERE agent = ? AND incarnation = ? AND seq = ?',
+  const settings = db
+    .prepare<[Uint8Array], Buffer>(
+      'SELECT t.body FROM settings t JOIN chains c USING (chain) WHERE c.agent = ? AND c.parent IS NULL',
     )
     .pluck();
-  const addRecord = db.prepare('INSERT INTO records (agent, incarnation, seq, hash) VALUES (?, ?, ?, ?)');
-  const settings = db.prepare<[Uint8Array], Buffer>('SELECT body FROM settings WHERE agent = ?').pluck();
-  const apply = bodyApplier(db);
+  const positions = db.prepare<[], RawPosition>(
+    'SELECT agent, incarnation, seq, link FROM chains WHERE parent IS NULL AND link IS NOT NULL ORDER BY agent',
+  );
+  const highestShard = db
+    .prepare<[Uint8Array], number>(
+      'SELECT coalesce(max(s.shard), 0) FROM shards s JOIN chains c USING (chain) WHERE c.agent = ?',
+    )
+    .pluck();
+  const apply = recordApplier(db);
+
+  const select = <Row>(columns: string, filter: SnapshotFilter): Row[] => {
+    const { where, values } = whereOf(filter);
+    const page = filter.limit === undefined ? '' : ` LIMIT ${Math.trunc(filter.limit)}`;
+    return db.prepare<unknown[], Row>(`SELECT ${columns} ${FROM} ${where} ${IN_ORDER}${page}`).all(...values);
+  };
 
   return {
-    snapshots: (filter = {}) => {
-      const raw = filter.agent === undefined ? all.all() : ofAgent.all(fromHex(filter.agent, 16));
-      const rows = raw.filter((row) => filter.root === undefined || row.root === filter.root);
-      const live = filter.includeForgotten === true ? rows : rows.filter((row) => row.forgotten === 0);
-      const shown = live.map(toSnapshot);
-      return filter.includeForgotten === true ? shown : withoutReplaced(shown);
+    snapshots: (filter = {}) => select<RawSnapshot>(`${SUMMARY}, s.body`, filter).map(toSnapshot),
+    summaries: (filter = {}) => select<RawSummary>(SUMMARY, filter).map(toSummary),
+    countSnapshots: (filter = {}) => select<{ count: number }>('count(*) AS count', filter)[0]!.count,
+    latestSnapshot: (agent, root) => {
+      const raw = latest.get(fromHex(agent, 16), root);
+      return raw === undefined ? undefined : toSnapshot(raw);
+    },
+    latestOfRoots: (agent) => latestPlaces.all(fromHex(agent, 16)).map(toSummary),
+    snapshot: (id) => {
+      const raw = byId.get(fromHex(id, 32));
+      return raw === undefined ? undefined : toSnapshot(raw);
     },
     findSnapshots: (prefix) => {
       const hex = prefix.toLowerCase();
       if (!/^[0-9a-f]{1,64}$/.test(hex)) return [];
       return between.all(fromHex(hex.padEnd(64, '0'), 32), fromHex(hex.padEnd(64, 'f'), 32)).map(toSnapshot);
     },
-    heads: () => heads.all().map((raw) => ({ agent: toHex(raw.agent), head: toHead(raw) })),
-    headOf: (agent) => {
-      const raw = headOf.get(fromHex(agent, 16));
-      return raw === undefined ? undefined : toHead(raw);
-    },
-    settingsOf: (agent) => {
+    positions: () => positions.all().map((raw) => ({ agent: toHex(raw.agent), position: toPosition(raw) })),
+    settingsOf: (agent): Settings | undefined => {
       const bytes = settings.get(fromHex(agent, 16));
       return bytes === undefined ? undefined : bodyOf(bytes, 'settings').settings;
     },
-    applyRecord: (record, body) =>
-      db
-        .transaction(() => {
-          const agent = fromHex(record.agent, 16);
-          const known = hashAt.get(agent, record.incarnation, record.seq);
-          if (known !== undefined) {
-            if (toHex(known) === record.hash) return;
-            throw forkError(record, toHex(known));
-          }
-          const head = headOf.get(agent);
-          const isNewest = head === undefined || isAfter(record, head);
-          addRecord.run(agent, record.incarnation, record.seq, fromHex(record.hash, 32));
-          // Of what comes late (a branch of an older incarnation) only the snapshots count: its pins and forgets lost to the takeover.
-          if (body !== undefined && (isNewest || body.type === 'snapshot')) apply(record, body);
-        })
-        .immediate(),
+    highestShard: (agent) => {
+      const known = settings.get(fromHex(agent, 16));
+      const roots = known === undefined ? [] : bodyOf(known, 'settings').settings.roots;
+      return Math.max(highestShard.get(fromHex(agent, 16))!, 0, ...roots.map(({ shard }) => shard));
+    },
+    applyRecord: apply,
+    clearMarks: (chain) => {
+      for (const table of ['pins', 'forgotten', 'settings'])
+        db.prepare(`DELETE FROM ${table} WHERE chain = ?`).run(chain);
+    },
   };
 }
 
-/** Applies opened bodies to the tables that answer questions. */
-function bodyApplier(db: Db): (record: RecordEnvelope & { readonly hash: RecordHash }, body: RecordBody) => void {
-  const addSnapshot = db.prepare(
-    'INSERT OR IGNORE INTO snapshots (id, agent, incarnation, seq, root, body) VALUES (?, ?, ?, ?, ?, ?)',
-  );
-  const forget = db.prepare('INSERT OR IGNORE INTO forgotten (agent, snapshot) VALUES (?, ?)');
-  const pin = db.prepare('INSERT OR REPLACE INTO pins (agent, snapshot, reason) VALUES (?, ?, ?)');
-  const unpin = db.prepare('DELETE FROM pins WHERE agent = ? AND snapshot = ?');
-  const unpinAll = db.prepare('DELETE FROM pins WHERE agent = ?');
-  const takeover = db.prepare(
-    'INSERT OR REPLACE INTO takeovers (agent, incarnation, base_incarnation, base_seq) VALUES (?, ?, ?, ?)',
-  );
-  const setSettings = db.prepare('INSERT OR REPLACE INTO settings (agent, body) VALUES (?, ?)');
-  const coveredBy = db
-    .prepare<[Uint8Array, number, number], Buffer>(
-      'SELECT id FROM snapshots WHERE agent = ? AND (incarnation, seq) <= (?, ?)',
-    )
-    .pluck();
+function whereOf(filter: SnapshotFilter): { where: string; values: unknown[] } {
+  const terms: string[] = [];
+  const values: unknown[] = [];
+  const term = (text: string, ...given: unknown[]): void => {
+    terms.push(text);
+    values.push(...given);
+  };
+  if (filter.includeForgotten !== true) term(LIVE);
+  if (filter.agent !== undefined) term('c.agent = ?', fromHex(filter.agent, 16));
+  if (filter.root !== undefined) term('s.root = ?', filter.root);
+  if (filter.onTrail === true) term('c.parent IS NULL');
+  if (filter.afterSeq !== undefined) term('s.seq > ?', filter.afterSeq);
+  return { where: terms.length === 0 ? '' : `WHERE ${terms.join(' AND ')}`, values };
+}
 
-  return (record, body) => {
-    const agent = fromHex(record.agent, 16);
-    const snapshot = (id: RecordHash, incarnation: number, seq: number, value: SnapshotBody): void =>
-      void addSnapshot.run(fromHex(id, 32), agent, incarnation, seq, value.root, encodeBody(value));
+/** Applies opened bodies to the tables that answer questions. */
+function recordApplier(db: Db): (place: RecordPlace, body: RecordBody) => void {
+  const addSnapshot = db.prepare(
+    'INSERT OR IGNORE INTO snapshots (id, chain, incarnation, seq, shard, root, time_ns, is_unfinished, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
+  );
+  const forget = db.prepare('INSERT OR IGNORE INTO forgotten (snapshot, chain) VALUES (?, ?)');
+  const pin = db.prepare('INSERT OR REPLACE INTO pins (snapshot, chain, reason) VALUES (?, ?, ?)');
+  const unpin = db.prepare('DELETE FROM pins WHERE snapshot = ? AND chain = ?');
+  const damage = db.prepare('INSERT OR IGNORE INTO damaged_snapshots (snapshot) VALUES (?)');
+  const setSettings = db.prepare('INSERT OR REPLACE INTO settings (chain, seq, body) VALUES (?, ?, ?)');
+
+  return ({ chain, incarnation, seq, shard, link }, body) => {
     switch (body.type) {
-      case 'snapshot':
-        return snapshot(record.hash, record.incarnation, record.seq, body);
-      case 'forget':
-        return void forget.run(agent, fromHex(body.snapshot, 32));
-      case 'pin':
-        return void pin.run(agent, fromHex(body.snapshot, 32), body.reason);
-      case 'unpin':
-        return void unpin.run(agent, fromHex(body.snapshot, 32));
-      case 'settings':
-        return void setSettings.run(agent, encodeBody(body));
-      case 'takeover':
-        return void takeover.run(agent, record.incarnation, body.base?.incarnation ?? 0, body.base?.seq ?? 0);
-      case 'checkpoint': {
-        const { head, snapshots, pins, settings } = body.checkpoint;
-        const live = new Set(snapshots.map((one) => one.id));
-        for (const one of snapshots) snapshot(one.id, one.incarnation, one.seq, one.body);
-        // A branch is in no checkpoint, and a checkpoint does not forget it: it stays listed until someone does.
-        for (const id of coveredBy.all(agent, head.incarnation, head.seq)) {
-          if (!live.has(toHex(id)) && !isBranch(db, agent, id)) forget.run(agent, id);
-        }
-        unpinAll.run(agent);
-        for (const one of pins) pin.run(agent, fromHex(one.snapshot, 32), one.reason);
-        if (settings !== undefined) setSettings.run(agent, encodeBody({ type: 'settings', settings }));
-        return;
+      case 'snapshot': {
+        const { root, timeNs, unfinished } = body;
+        const id = fromHex(link, 32);
+        return void addSnapshot.run(
+          id,
+          chain,
+          incarnation,
+          seq,
+          shard,
+          root,
+          timeNs,
+          Number(unfinished === true),
+          encodeRecordBody(body),
+        );
       }
+      case 'forget':
+        return void forget.run(fromHex(body.snapshot, 32), chain);
+      case 'pin':
+        return void pin.run(fromHex(body.snapshot, 32), chain, body.reason);
+      case 'unpin':
+        return void unpin.run(fromHex(body.snapshot, 32), chain);
+      case 'damaged':
+        for (const snapshot of body.snapshots) damage.run(fromHex(snapshot, 32));
+        return;
+      case 'settings':
+        return void setSettings.run(chain, seq, encodeRecordBody(body));
     }
   };
 }
 
-function isBranch(db: Db, agent: Uint8Array, id: Uint8Array): boolean {
-  return (
-    db
-      .prepare<[Uint8Array, Uint8Array], number>(
-        `SELECT EXISTS (SELECT 1 FROM snapshots s, takeovers t WHERE s.agent = ? AND s.id = ? AND t.agent = s.agent
-        AND t.incarnation > s.incarnation AND (s.incarnation, s.seq) > (t.base_incarnation, t.base_seq))`,
-      )
-      .pluck()
-      .get(agent, id) === 1
-  );
-}
-
-/** A snapshot written in the middle of a long first sync goes when a later one of its root is there. */
-function withoutReplaced(rows: readonly SnapshotRow[]): SnapshotRow[] {
-  const later = new Set<string>();
-  const kept: SnapshotRow[] = [];
-  for (const row of rows.toReversed()) {
-    const key = `${row.agent}/${row.incarnation}/${row.branch}/${row.body.root}`;
-    if (row.body.unfinished !== true || !later.has(key) || row.pinned !== undefined) kept.push(row);
-    later.add(key);
-  }
-  return kept.reverse();
-}
-
-interface RawHead {
+interface RawPosition {
   readonly agent: Buffer;
   readonly incarnation: number;
   readonly seq: number;
-  readonly hash: Buffer;
+  readonly link: Buffer;
 }
 
-function toHead(raw: RawHead): Head {
-  return { incarnation: raw.incarnation, seq: raw.seq, hash: toHex(raw.hash) };
+function toPosition(raw: RawPosition): Position {
+  return { incarnation: raw.incarnation, seq: raw.seq, link: toHex(raw.link) };
 }
 
-function isAfter(a: { incarnation: number; seq: number }, b: { incarnation: number; seq: number }): boolean {
-  return a.incarnation > b.incarnation || (a.incarnation === b.incarnation && a.seq > b.seq);
-}
-
-function toSnapshot(raw: RawSnapshot): SnapshotRow {
+function toSummary(raw: RawSummary): SnapshotSummary {
   return {
     id: toHex(raw.id),
-    agent: toHex(raw.agent),
+    agent: toHex(raw.agent) as AgentId,
     incarnation: raw.incarnation,
     seq: raw.seq,
-    body: bodyOf(raw.body, 'snapshot'),
+    shard: raw.shard,
+    root: raw.root,
+    timeNs: BigInt(raw.time_ns),
+    unfinished: raw.is_unfinished === 1,
     pinned: raw.pinned ?? undefined,
     forgotten: raw.forgotten === 1,
+    damaged: raw.is_damaged === 1,
     branch: raw.branch === 1,
   };
 }
 
-/** Bodies lie in the index in their own encoding; another type in their place is damage, which a rebuild mends. */
-function bodyOf<Type extends RecordBody['type']>(bytes: Uint8Array, type: Type): Extract<RecordBody, { type: Type }> {
-  const body = decodeBody(bytes);
-  if (body.type !== type) throw new EdgeError('E_INTEGRITY', `the index has a ${body.type} where a ${type} belongs`);
-  return body as Extract<RecordBody, { type: Type }>;
+function toSnapshot(raw: RawSnapshot): SnapshotRow {
+  const { root: _root, timeNs: _timeNs, unfinished: _unfinished, ...place } = toSummary(raw);
+  return { ...place, body: bodyOf(raw.body, 'snapshot') as SnapshotBody };
 }
 
-function forkError(record: RecordEnvelope & { readonly hash: RecordHash }, known: RecordHash): EdgeError {
-  return new EdgeError(
-    'E_FORK',
-    `agent ${record.agent.slice(0, 8)} has two records ${record.incarnation}/${record.seq}: ${known.slice(0, 8)} and ${record.hash.slice(0, 8)}`,
-    {
-      hint: 'Two machines wrote with one identity (a copied data dir?). Stop one of them; nothing was taken over from the second.',
-      context: { agent: record.agent, incarnation: record.incarnation, seq: record.seq, known, other: record.hash },
-    },
-  );
+/** Bodies lie in the index in their own encoding; another type in their place is damage, which a rebuild mends. */
+function bodyOf<Type extends RecordBody['type']>(bytes: Uint8Array, type: Type): Extract<RecordBody, { type: Type }> {
+  const body = decodeRecordBody(bytes);
+  if (body.type !== type) throw new EdgeError('E_INTEGRITY', `the index has a ${body.type} where a ${type} belongs`);
+  return body as Extract<RecordBody, { type: Type }>;
 }

@@ -1,27 +1,43 @@
 /**
- * The index of an agent: SQLite, one writer, on stable storage when a writing call returns. It caches what packs, logs and hold logs say and is
- * thrown away when it is of no use (`docs/formats/index.md`).
+ * The index of an agent: SQLite, one writer, on stable storage when a writing call returns. It caches what packs and chains say and is thrown away when
+ * it is of no use (`docs/formats/index.md`).
  */
 import type { Clock } from '../core/clock.ts';
+import { EdgeError } from '../core/errors.ts';
 import type { VaultId } from '../core/ids.ts';
-import type { FolderCache, KeyValue, PlacementIndex, QueueIndex } from '../core/ports/index.ts';
+import type { FrameWatcher } from '../core/ports/frame-watcher.ts';
+import type { FolderCache, KeyValue } from '../core/ports/index.ts';
+import type { MarkNotes } from '../core/ports/mark-notes.ts';
+import type { BeliefIndex, OwedIndex } from '../ports/beliefs.ts';
+import type { BodyBytes, ChainTable, ReleaseTurn } from '../ports/chain-index.ts';
+import type { ReleasedIndex } from '../ports/released.ts';
+import { beliefIndex } from './belief-index.ts';
+import { watchBeliefs } from './belief-loss.ts';
+import { type BucketIndexTable, bucketIndex, ownPlaces } from './bucket-index.ts';
+import { chainTable } from './chain-table.ts';
 import { type ChunkIndexTable, chunkIndex } from './chunk-index.ts';
 import { markOpen, openDatabase } from './database.ts';
 import { folderCache } from './folder-cache.ts';
+import { frameTable } from './frame-table.ts';
 import { type HoldIndexTable, holdIndex } from './hold-index.ts';
 import { keyValueTable } from './key-value.ts';
 import { type LogIndexTable, logIndex } from './log-index.ts';
-import { placementIndex } from './placement-index.ts';
-import { queueIndex } from './queue-index.ts';
+import { owedIndex } from './owed-index.ts';
+import { releaseMarks } from './release-marks.ts';
+import { releasedIndex } from './released-index.ts';
 import { withSqliteErrors } from './sqlite-errors.ts';
 
 export interface Index {
   readonly chunks: ChunkIndexTable;
   readonly log: LogIndexTable;
   readonly folders: FolderCache;
-  readonly placements: PlacementIndex;
-  readonly queue: QueueIndex;
+  readonly chainTable: ChainTable;
+  readonly beliefs: BeliefIndex;
+  readonly owed: OwedIndex;
+  readonly buckets: BucketIndexTable;
+  readonly released: ReleasedIndex;
   readonly holds: HoldIndexTable;
+  readonly releases: ReleaseTurn;
   readonly kv: KeyValue;
   readonly path: string;
   /** Where an index that could not be used was moved to when this one was opened, and why. */
@@ -34,11 +50,24 @@ export interface Index {
   close(): void;
 }
 
+export interface IndexDeps {
+  readonly clock: Clock;
+  readonly vault: VaultId;
+  /** Reads the bodies of chain files. Without it no hold can be looked at. */
+  readonly bodies?: BodyBytes;
+  /** Called before a transaction that marks a hold lost or unreadable ends (docs/chain.md 4.1). */
+  readonly noteLoss?: () => void;
+  /** Marks of damage that outlive the index. */
+  readonly notes?: MarkNotes;
+  /** Hears of frames after the holds did. */
+  readonly watcher?: FrameWatcher;
+}
+
 /**
  * Opens or creates the index of a vault at the path; see `openDatabase` for what is set aside and what is refused. The caller holds the data dir's
  * lock. A new or replaced index is empty: `reconcileIndex` fills it.
  */
-export function openIndex(path: string, deps: { readonly clock: Clock; readonly vault: VaultId }): Index {
+export function openIndex(path: string, deps: IndexDeps): Index {
   const { db, quarantined } = openDatabase(path, deps.vault, deps.clock);
   const kv = withSqliteErrors(keyValueTable(db), path);
   const whole = withSqliteErrors(
@@ -54,16 +83,52 @@ export function openIndex(path: string, deps: { readonly clock: Clock; readonly 
     },
     path,
   );
+  const chains = chainTable(db);
+  const holds = holdIndex(db, {
+    chains,
+    frames: frameTable(db),
+    bodies: deps.bodies ?? NO_BODIES,
+    noteLoss: deps.noteLoss ?? (() => {}),
+  });
+  const buckets = bucketIndex(db, ownPlaces(db));
+  const own = bothWatchers(holds, buckets.watcher);
+  const watcher = deps.watcher === undefined ? own : bothWatchers(own, deps.watcher);
+  const releases = releaseMarks(db, { holds, isClaimed: (id) => chunks.isClaimed(id) });
+  const chunks = chunkIndex(db, deps.clock, watcher, deps.notes, releases.isMarked);
   return {
-    chunks: withSqliteErrors(chunkIndex(db, deps.clock), path),
+    chunks: withSqliteErrors(chunks, path),
     log: withSqliteErrors(logIndex(db), path),
     folders: withSqliteErrors(folderCache(db), path),
-    placements: withSqliteErrors(placementIndex(db), path),
-    queue: withSqliteErrors(queueIndex(db), path),
-    holds: withSqliteErrors(holdIndex(db), path),
+    chainTable: withSqliteErrors(chains, path),
+    beliefs: withSqliteErrors(watchBeliefs(beliefIndex(db), chunks.voidRows), path),
+    owed: withSqliteErrors(owedIndex(db), path),
+    buckets: withSqliteErrors(buckets, path),
+    released: withSqliteErrors(releasedIndex(db), path),
+    holds: withSqliteErrors(holds, path),
+    releases: withSqliteErrors(releases, path),
     kv,
     path,
     quarantined,
     ...whole,
+  };
+}
+
+const NO_BODIES: BodyBytes = {
+  read: () => {
+    throw new EdgeError('E_FAILED', 'this index was opened without the chain files');
+  },
+};
+
+function bothWatchers(first: FrameWatcher, second: FrameWatcher): FrameWatcher {
+  return {
+    gained: (frames, store) => {
+      const all = [...frames];
+      first.gained(all, store);
+      second.gained(all, store);
+    },
+    lost: (ids, store, why) => {
+      first.lost(ids, store, why);
+      second.lost(ids, store, why);
+    },
   };
 }

@@ -1,9 +1,10 @@
 import { fromHex, type PackClass, type PackName, toHex } from '../core/ids.ts';
-import type { PackRow, StoreName } from '../core/ports/index.ts';
+import type { KnownPack, PackRow, StoreName } from '../core/ports/index.ts';
 import type { Db } from './database.ts';
+import { reasonOfState } from './mark-table.ts';
 
 /** A pack with its number and where its rows in `frames` begin. */
-export interface NumberedPack extends PackRow {
+export interface NumberedPack extends KnownPack {
   readonly pack: number;
   readonly firstFrame: number;
 }
@@ -15,8 +16,11 @@ export interface PackTable {
   insert(pack: PackRow, firstFrame: number): number;
   byNumber(pack: number): NumberedPack;
   byName(name: PackName, store: StoreName): NumberedPack | undefined;
-  list(store?: StoreName): PackRow[];
+  list(store?: StoreName): NumberedPack[];
   remove(pack: NumberedPack): void;
+  setVerified(pack: NumberedPack, atNs: bigint): void;
+  /** Rows of marked packs are not kept as objects. */
+  forgetKept(): void;
   doom(name: PackName): void;
   doomed(): PackName[];
   undoom(name: PackName): void;
@@ -33,9 +37,13 @@ interface RawPack {
   readonly first_frame: number;
   /** As text: nanoseconds do not fit a double. */
   readonly created_ns: string;
+  readonly verified_ns: string | null;
+  readonly mark: number | null;
 }
 
-const COLUMNS = 'pack, name, store, class, bytes, frames, first_frame, CAST(created_ns AS TEXT) AS created_ns';
+const SELECT = `SELECT p.pack, p.name, p.store, p.class, p.bytes, p.frames, p.first_frame, CAST(p.created_ns AS TEXT) AS created_ns,
+    CAST(p.verified_ns AS TEXT) AS verified_ns, m.state AS mark
+  FROM packs p LEFT JOIN pack_marks m ON m.name = p.name AND m.store = p.store`;
 /** Packs kept as objects, since every location names one; begun anew when full. */
 const KEPT_PACKS_MAX = 8192;
 
@@ -44,11 +52,12 @@ export function packTable(db: Db): PackTable {
     'INSERT INTO packs (pack, name, store, class, bytes, frames, first_frame, created_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
   );
   const newest = db.prepare<[], number>('SELECT coalesce(max(pack), 0) FROM packs').pluck();
-  const byNumber = db.prepare<[number], RawPack>(`SELECT ${COLUMNS} FROM packs WHERE pack = ?`);
-  const byName = db.prepare<[Uint8Array, string], RawPack>(`SELECT ${COLUMNS} FROM packs WHERE name = ? AND store = ?`);
-  const all = db.prepare<[], RawPack>(`SELECT ${COLUMNS} FROM packs ORDER BY pack`);
-  const ofStore = db.prepare<[string], RawPack>(`SELECT ${COLUMNS} FROM packs WHERE store = ? ORDER BY pack`);
+  const byNumber = db.prepare<[number], RawPack>(`${SELECT} WHERE p.pack = ?`);
+  const byName = db.prepare<[Uint8Array, string], RawPack>(`${SELECT} WHERE p.name = ? AND p.store = ?`);
+  const all = db.prepare<[], RawPack>(`${SELECT} ORDER BY p.pack`);
+  const ofStore = db.prepare<[string], RawPack>(`${SELECT} WHERE p.store = ? ORDER BY p.pack`);
   const remove = db.prepare<[number]>('DELETE FROM packs WHERE pack = ?');
+  const setVerified = db.prepare<[bigint, number]>('UPDATE packs SET verified_ns = ? WHERE pack = ?');
   const doom = db.prepare<[Uint8Array]>('INSERT OR IGNORE INTO doomed_packs (name) VALUES (?)');
   const doomed = db.prepare<[], Buffer>('SELECT name FROM doomed_packs').pluck();
   const undoom = db.prepare<[Uint8Array]>('DELETE FROM doomed_packs WHERE name = ?');
@@ -91,6 +100,11 @@ export function packTable(db: Db): PackTable {
       remove.run(pack.pack);
       kept.delete(pack.pack);
     },
+    setVerified: (pack, atNs) => {
+      setVerified.run(atNs, pack.pack);
+      kept.delete(pack.pack);
+    },
+    forgetKept: () => kept.clear(),
     doom: (name) => void doom.run(fromHex(name, 32)),
     doomed: () => doomed.all().map(toHex),
     undoom: (name) => void undoom.run(fromHex(name, 32)),
@@ -108,6 +122,8 @@ function toPack(raw: RawPack): NumberedPack {
     frames: raw.frames,
     firstFrame: raw.first_frame,
     createdNs: BigInt(raw.created_ns),
+    verifiedNs: raw.verified_ns === null ? undefined : BigInt(raw.verified_ns),
+    marked: raw.mark === null ? undefined : reasonOfState(raw.mark),
   };
 }
 

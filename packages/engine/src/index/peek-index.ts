@@ -1,19 +1,17 @@
-/** What an index says of the logs, read without changing, migrating or setting aside anything: for whoever looks at a data dir that others may be using. */
+/** What an index says of the chains, read without changing, migrating or setting aside anything: for whoever looks at a data dir that others may be using. */
 import { existsSync, rmSync, statSync } from 'node:fs';
 import Sqlite from 'better-sqlite3';
+import type { Position } from '../chain/position.ts';
 import { EdgeError, toEdgeError } from '../core/errors.ts';
 import type { AgentId, VaultId } from '../core/ids.ts';
-import type { Head } from '../log/record-body.ts';
+import { chainTable } from './chain-table.ts';
 import { schemaVersion } from './database.ts';
-import { holdIndex } from './hold-index.ts';
 import { keyValueTable } from './key-value.ts';
-import { logIndex } from './log-index.ts';
 import { fromSqlite } from './sqlite-errors.ts';
 
 export interface IndexPeek {
-  readonly heads: ReadonlyMap<AgentId, Head>;
-  /** Bytes of each owner's hold log that the index applied. */
-  readonly holdBytes: ReadonlyMap<AgentId, number>;
+  /** The end of each chain that the index applied. */
+  readonly positions: ReadonlyMap<AgentId, Position>;
 }
 
 /**
@@ -31,14 +29,13 @@ export function peekIndex(path: string, vault: VaultId, isAlone: boolean): Index
       if (pages !== 'ok') throw new EdgeError('E_INTEGRITY', `the index ${path} is damaged: ${String(pages)}`);
       const kv = keyValueTable(db);
       if (kv.get('index.vault') !== vault || kv.get('index.built') !== '1') return undefined;
-      const holds = holdIndex(db);
+      const chains = chainTable(db).rows();
       return {
-        heads: new Map(
-          logIndex(db)
-            .heads()
-            .map(({ agent, head }) => [agent, head]),
+        positions: new Map(
+          chains.flatMap(({ agent, parent, position }) =>
+            parent === undefined && position !== undefined ? [[agent, position] as const] : [],
+          ),
         ),
-        holdBytes: new Map(holds.owners().map((owner) => [owner, holds.ownerState(owner)?.logBytes ?? 0])),
       };
     } finally {
       db.close();

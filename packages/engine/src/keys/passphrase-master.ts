@@ -10,12 +10,20 @@ export const ARGON_MEM_KIB_DEFAULT = 256 * 1024;
 const OPS_MAX = 10;
 const MEM_KIB_MIN = 8 * 1024;
 const MEM_KIB_MAX = 1024 * 1024;
+/** Passes × KiB of libsodium's SENSITIVE, about six seconds. */
+const COST_MAX = 4 * 1024 * 1024;
+/**
+ * Passes × KiB that one unlocking may spend, about twenty times the default cost. The rest of the slots is not tried: a store that plants slots
+ * before the admin key is known cannot keep a machine busy.
+ */
+export const UNLOCK_COST_MAX = 4 * COST_MAX;
 /** Longer than any phrase, shorter than what is plainly a wrong file. */
 const PASSPHRASE_BYTES_MAX = 64 * 1024;
 
-/** E_FORMAT when the cost that a slot states lies outside 1 to 10 passes over 8 MiB to 1 GiB. */
+/** E_FORMAT when the cost that a slot states lies outside 1 to 10 passes over 8 MiB to 1 GiB, or their product is above 4 Gi passes × bytes. */
 export function checkArgonCost(opsLimit: number, memLimitKib: number): void {
-  if (opsLimit < 1 || opsLimit > OPS_MAX || memLimitKib < MEM_KIB_MIN || memLimitKib > MEM_KIB_MAX) {
+  const isInside = opsLimit >= 1 && opsLimit <= OPS_MAX && memLimitKib >= MEM_KIB_MIN && memLimitKib <= MEM_KIB_MAX;
+  if (!isInside || opsLimit * memLimitKib > COST_MAX) {
     throw formatError('key slot', `its cost (${opsLimit} passes over ${memLimitKib} KiB) is outside what is accepted`);
   }
 }

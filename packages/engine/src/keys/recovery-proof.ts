@@ -1,12 +1,12 @@
 /** How a recovering machine shows a peer that it has the vault key, without sending it. */
 import type { Sodium } from '../codec/sodium.ts';
 import { publicKeyOf, signInDomain, verifyInDomain } from './ed25519.ts';
-import type { VaultKeys } from './vault-keys.ts';
+import type { VaultBaseKeys } from './vault-keys.ts';
 
 const DOMAIN = 'edgestore recovery proof v1';
 
 /** What a vault descriptor names as its proof key. */
-export function recoveryProofPublicKey(sodium: Sodium, keys: VaultKeys): Uint8Array {
+export function recoveryProofPublicKey(sodium: Sodium, keys: Pick<VaultBaseKeys, 'proofSeed'>): Uint8Array {
   return publicKeyOf(sodium, keys.proofSeed);
 }
 
@@ -18,7 +18,7 @@ export function recoveryProofPublicKey(sodium: Sodium, keys: VaultKeys): Uint8Ar
  */
 export function proveRecovery(
   sodium: Sodium,
-  keys: VaultKeys,
+  keys: Pick<VaultBaseKeys, 'proofSeed'>,
   challenge: Uint8Array,
   channelPin: Uint8Array,
 ): Uint8Array {

@@ -40,22 +40,51 @@ export function decodeStructure(
   return { ...split, map: decodeCborMap(split.covered.subarray(HEADER_BYTES), format.what) };
 }
 
-/** The same without looking into the CBOR, for what must be checked before it is parsed. */
+/** The same without looking into the CBOR. */
 export function splitStructure(
   format: StructureFormat,
   bytes: Uint8Array,
 ): { readonly covered: Uint8Array; readonly trailer: Uint8Array } {
+  const { covered, trailer, version } = splitUnchecked(format, bytes);
+  checkVersion(format, version);
+  return { covered, trailer };
+}
+
+/**
+ * Decodes the CBOR only after `verify` has accepted covered part and trailer. The version counts only then too: a flipped bit in it is damage
+ * (what `verify` throws), not a newer program. All versions keep magic, lengths and trailer where they are.
+ *
+ * @throws E_FORMAT for lengths that do not fit, what `verify` throws, E_NEWER_FORMAT
+ */
+export function openStructure(
+  format: StructureFormat,
+  bytes: Uint8Array,
+  verify: (covered: Uint8Array, trailer: Uint8Array) => void,
+): CborMap {
+  const { covered, trailer, version } = splitUnchecked(format, bytes);
+  verify(covered, trailer);
+  checkVersion(format, version);
+  return decodeCborMap(covered.subarray(HEADER_BYTES), format.what);
+}
+
+function splitUnchecked(
+  format: StructureFormat,
+  bytes: Uint8Array,
+): { readonly covered: Uint8Array; readonly trailer: Uint8Array; readonly version: number } {
   const reader = new ByteReader(bytes, format.what);
   reader.magic(Buffer.from(format.magic, 'latin1'));
   const version = reader.u16();
-  if (version > format.version) throw newerFormatError(format.what, `version ${version}`);
-  if (version !== format.version) throw formatError(format.what, `version ${version} does not exist`);
   const length = reader.u32();
   if (length > format.cborBytesMax) throw formatError(format.what, `it states ${length} bytes`);
   reader.bytes(length);
   const trailer = reader.bytes(format.trailerBytes);
   reader.end();
-  return { covered: bytes.subarray(0, HEADER_BYTES + length), trailer };
+  return { covered: bytes.subarray(0, HEADER_BYTES + length), trailer, version };
+}
+
+function checkVersion(format: StructureFormat, version: number): void {
+  if (version > format.version) throw newerFormatError(format.what, `version ${version}`);
+  if (version !== format.version) throw formatError(format.what, `version ${version} does not exist`);
 }
 
 /** E_NEWER_FORMAT when a structure names a critical feature that this program does not know (it knows none so far). */

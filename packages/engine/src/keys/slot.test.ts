@@ -1,14 +1,24 @@
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { loadSodium } from '../codec/sodium.ts';
 import { EdgeError } from '../core/errors.ts';
 import { goldenJson } from '../testing/golden-json.ts';
 import { createSeededRandom } from '../testing/seeded-random.ts';
 import { derivePassphraseMasterInWorker } from './argon2-in-worker.ts';
+import { publicKeyOf } from './ed25519.ts';
 import { decodeKeyFile, encodeKeyFile } from './key-file.ts';
 import { derivePassphraseMaster } from './passphrase-master.ts';
-import { decodeSlot, encodeSlot, masterOfStrongSecret, openSlot, SLOT_BYTES, type SlotHeader } from './slot.ts';
-import { createSlot, type SlotSecret, unlockSlot, unlockWithSlots } from './unlock.ts';
+import {
+  decodeSlot,
+  encodeSlot,
+  masterOfStrongSecret,
+  openSlot,
+  SLOT_BYTES,
+  type SlotHeader,
+  verifySlot,
+} from './slot.ts';
+import { encodeSlotRemoval, verifySlotRemoval } from './slot-removal.ts';
+import { createSlot, type NewSlot, type SlotSecret, unlockSlot, unlockWithSlots } from './unlock.ts';
 
 const sodium = await loadSodium();
 const VAULT = '000102030405060708090a0b0c0d0e0f';
@@ -18,8 +28,19 @@ const random = createSeededRandom('slots');
 const cheap = { opsLimit: 1, memLimitKib: 8192 };
 const inThread = async (passphrase: string, cost: Parameters<typeof derivePassphraseMaster>[2]) =>
   derivePassphraseMaster(sodium, passphrase, cost);
-const make = async (secret: SlotSecret, label = 'mine') =>
-  (await createSlot(sodium, secret, { vaultId: VAULT, label, vaultKey: VAULT_KEY, ...cheap }, random, inThread)).bytes;
+const ADMIN_SEED = new Uint8Array(32).fill(8);
+const adminPublicKey = publicKeyOf(sodium, ADMIN_SEED);
+const make = async (secret: SlotSecret, label = 'mine', change: Partial<NewSlot> = {}) => {
+  const slot: NewSlot = {
+    vaultId: VAULT,
+    label,
+    scope: 'shared',
+    vaultKey: VAULT_KEY,
+    adminSeed: ADMIN_SEED,
+    ...cheap,
+  };
+  return (await createSlot(sodium, secret, { ...slot, ...change }, random, inThread)).bytes;
+};
 
 const keyFileSecret: SlotSecret = { type: 'keyfile', secret: new Uint8Array(32).fill(3) };
 const recoverySecret: SlotSecret = { type: 'recovery', secret: new Uint8Array(32).fill(4) };
@@ -41,7 +62,13 @@ test.each([passphraseSecret, keyFileSecret, recoverySecret])(
     const bytes = await make(secret, 'späte Schicht');
     expect(bytes.length).toBe(SLOT_BYTES);
     const slot = decodeSlot(bytes);
-    expect(slot).toMatchObject({ type: secret.type, vaultId: VAULT, label: 'späte Schicht' });
+    expect(slot).toMatchObject({
+      type: secret.type,
+      scope: 'shared',
+      number: 1,
+      vaultId: VAULT,
+      label: 'späte Schicht',
+    });
     expect(await unlockSlot(sodium, slot, secret, inThread)).toEqual(VAULT_KEY);
     const wrong: SlotSecret =
       secret.type === 'passphrase'
@@ -87,16 +114,21 @@ test('an altered key under a mended checksum is found by its tag, an absurd cost
     return slot;
   };
   const open = (slot: Uint8Array) => codeOf(() => unlockWithSlots(sodium, [slot], passphraseSecret, inThread));
-  expect(await open(mended((slot) => slot.writeUInt8(slot[180]! ^ 1, 180)))).toBe('E_INTEGRITY');
+  expect(await open(mended((slot) => slot.writeUInt8(slot[170]! ^ 1, 170)))).toBe('E_INTEGRITY');
   const decode = (slot: Uint8Array) => codeOf(() => decodeSlot(slot));
-  expect(await decode(mended((slot) => slot.writeUInt32LE(16 * 2 ** 20, 80)))).toBe('E_FORMAT');
-  expect(await decode(mended((slot) => slot.writeUInt32LE(8, 80)))).toBe('E_FORMAT');
-  expect(await decode(mended((slot) => slot.writeUInt32LE(11, 76)))).toBe('E_FORMAT');
+  expect(await decode(mended((slot) => slot.writeUInt32LE(16 * 2 ** 20, 88)))).toBe('E_FORMAT');
+  expect(await decode(mended((slot) => slot.writeUInt32LE(8, 88)))).toBe('E_FORMAT');
+  expect(await decode(mended((slot) => slot.writeUInt32LE(11, 84)))).toBe('E_FORMAT');
   expect(await decode(mended((slot) => slot.writeUInt8(2, 10)))).toBe('E_FORMAT');
   expect(await open(mended((slot) => slot.writeUInt16LE(2, 8)))).toBe('E_NEWER_FORMAT');
   expect(await open(mended((slot) => slot.writeUInt8(4, 10)))).toBe('E_NEWER_FORMAT');
-  expect(await open(mended((slot) => slot.writeUInt8(1, 11)))).toBe('E_FORMAT');
-  expect(await open(mended((slot) => slot.writeUInt8(65, 75)))).toBe('E_FORMAT');
+  expect(await open(mended((slot) => slot.writeUInt8(3, 11)))).toBe('E_NEWER_FORMAT');
+  expect(await open(mended((slot) => slot.writeUInt8(65, 83)))).toBe('E_FORMAT');
+  expect(await open(mended((slot) => slot.writeBigUInt64LE(0n, 44)))).toBe('E_FORMAT');
+  // Both factors are within their bounds, the product is not.
+  expect(await decode(mended((slot) => slot.writeUInt32LE(10, 84) && slot.writeUInt32LE(2 ** 20, 88)))).toBe(
+    'E_FORMAT',
+  );
 });
 
 test('arbitrary bytes are no slot', async () => {
@@ -149,6 +181,78 @@ test('a flipped character of a key file is E_INTEGRITY or E_FORMAT, a cut one E_
   expect(await codeOf(() => decodeKeyFile('x'.repeat(10_000)))).toBe('E_FORMAT');
 });
 
+test('a shared slot counts only under the signature of the admin key of this vault, whatever its checksum says', async () => {
+  const bytes = await make(keyFileSecret);
+  const verify = (slot: Uint8Array, vault = VAULT, key = adminPublicKey) =>
+    codeOf(() => verifySlot(sodium, slot, key, vault));
+  expect(await verify(bytes)).toBeUndefined();
+  expect(await verify(bytes, VAULT, publicKeyOf(sodium, new Uint8Array(32)))).toBe('E_INTEGRITY');
+  expect(await verify(bytes, 'f'.repeat(32))).toBe('E_DENIED');
+  for (let at = 0; at < SLOT_BYTES - 32; at++) {
+    const changed = Buffer.from(bytes);
+    changed[at]! ^= 1;
+    sodium.crypto_hash_sha256(changed.subarray(0, SLOT_BYTES - 32)).forEach((byte, index) => {
+      changed[SLOT_BYTES - 32 + index] = byte;
+    });
+    expect(await verify(changed), `byte ${at}`).toBe('E_INTEGRITY');
+  }
+  expect(await verify(bytes.subarray(1))).toBe('E_FORMAT');
+});
+
+test('a local slot is no slot for others, and a shared one is not made without the admin key', async () => {
+  const local = await make(keyFileSecret, 'stored', { scope: 'local', adminSeed: undefined });
+  expect(await codeOf(() => verifySlot(sodium, local, adminPublicKey, VAULT))).toBe('E_INTEGRITY');
+  expect((await unlockWithSlots(sodium, [local], keyFileSecret, inThread)).vaultKey).toEqual(VAULT_KEY);
+  expect(await codeOf(() => make(keyFileSecret, 'x', { adminSeed: undefined }))).toBe('E_DENIED');
+});
+
+test('an unlocking tries the cheapest slots first, and no more work than one may spend', async () => {
+  const wrong: SlotSecret = { type: 'passphrase', passphrase: 'wrong' };
+  const costs: number[] = [];
+  const counting: typeof inThread = async (passphrase, cost) => {
+    costs.push(cost.opsLimit * cost.memLimitKib);
+    return derivePassphraseMaster(sodium, passphrase, { ...cost, opsLimit: 1, memLimitKib: 8192 });
+  };
+  const slotOf = async (opsLimit: number, memLimitKib: number) => {
+    const slot: NewSlot = { vaultId: VAULT, label: '', scope: 'local', vaultKey: VAULT_KEY, opsLimit, memLimitKib };
+    return (await createSlot(sodium, passphraseSecret, slot, random, counting)).bytes;
+  };
+  const planted = await Promise.all(Array.from({ length: 30 }, () => slotOf(4, 2 ** 20)));
+  const slots = [...planted, await make(passphraseSecret)];
+  costs.length = 0;
+  const error = await unlockWithSlots(sodium, slots, wrong, counting).catch((thrown: EdgeError) => thrown);
+  expect(error).toMatchObject({
+    code: 'E_WRONG_KEY',
+    message: expect.stringContaining('27 of 31 key slots ask for too much work'),
+  });
+  expect(costs[0]).toBe(8192);
+  expect(costs.length).toBe(4);
+  expect((await unlockWithSlots(sodium, slots, passphraseSecret, counting)).vaultKey).toEqual(VAULT_KEY);
+});
+
+describe('removal marks', () => {
+  const removal = { vaultId: VAULT, slotId: '11'.repeat(16), timeS: 1_790_000_000 };
+  const bytes = encodeSlotRemoval(sodium, removal, ADMIN_SEED);
+  const verify = (mark: Uint8Array, vault = VAULT) => verifySlotRemoval(sodium, mark, adminPublicKey, vault);
+
+  test('come back as they were, under the admin key and vault only', async () => {
+    expect(verify(bytes)).toEqual(removal);
+    expect(await codeOf(() => verify(bytes, 'f'.repeat(32)))).toBe('E_DENIED');
+    expect(await codeOf(() => verify(encodeSlotRemoval(sodium, removal, new Uint8Array(32))))).toBe('E_INTEGRITY');
+  });
+
+  test('any flipped bit and any other length is found', async () => {
+    for (let bit = 0; bit < bytes.length * 8; bit++) {
+      const flipped = Buffer.from(bytes);
+      flipped[bit >> 3]! ^= 1 << (bit & 7);
+      expect(await codeOf(() => verify(flipped))).toBe('E_INTEGRITY');
+    }
+    for (const other of [bytes.subarray(1), Buffer.concat([bytes, Buffer.alloc(1)]), new Uint8Array(0)]) {
+      expect(await codeOf(() => verify(other))).toBe('E_FORMAT');
+    }
+  });
+});
+
 interface GoldenSlot {
   readonly type: SlotSecret['type'];
   readonly secret: string;
@@ -158,8 +262,10 @@ interface GoldenSlot {
 test('golden: slots of version 1 still open, and are written to the same bytes', () => {
   const header = (type: SlotSecret['type']): SlotHeader => ({
     type,
+    scope: 'shared',
     slotId: '11'.repeat(16),
     vaultId: VAULT,
+    number: 1,
     label: `golden ${type}`,
     opsLimit: type === 'passphrase' ? 2 : 0,
     memLimitKib: type === 'passphrase' ? 8192 : 0,
@@ -170,9 +276,15 @@ test('golden: slots of version 1 still open, and are written to the same bytes',
       ? derivePassphraseMaster(sodium, secret, header(type))
       : masterOfStrongSecret(sodium, header(type), Buffer.from(secret, 'hex'));
   const encode = (type: SlotSecret['type'], secret: string) =>
-    Buffer.from(encodeSlot(sodium, header(type), masterOf(type, secret), VAULT_KEY, createSeededRandom(type))).toString(
-      'hex',
-    );
+    Buffer.from(
+      encodeSlot(
+        sodium,
+        header(type),
+        masterOf(type, secret),
+        { vaultKey: VAULT_KEY, adminSeed: ADMIN_SEED },
+        createSeededRandom(type),
+      ),
+    ).toString('hex');
   const golden = goldenJson<GoldenSlot[]>(new URL('./golden/slots-1.json', import.meta.url), () =>
     (
       [

@@ -1,4 +1,4 @@
-/** Every key that follows from a vault key, as one plain object that can be posted to worker threads. */
+/** Every key of a vault, as one plain object that can be posted to worker threads. */
 import type { Sodium } from '../codec/sodium.ts';
 import { EdgeError } from '../core/errors.ts';
 import type { VaultId } from '../core/ids.ts';
@@ -11,61 +11,87 @@ export interface KeyGeneration {
   readonly recordKey: Uint8Array;
 }
 
-/** All byte fields are 32 bytes. Structured-clonable; never logged. */
-export interface VaultKeys {
+/** The random secret of one generation, 32 bytes, as the key table of the descriptor wraps it. */
+export interface GenerationSecret {
+  readonly keyId: number;
+  readonly secret: Uint8Array;
+}
+
+/** What follows from the vault key alone, without the key table. All byte fields are 32 bytes. */
+export interface VaultBaseKeys {
   readonly vaultId: VaultId;
   /** Keys chunk ids; the same for ever, or nothing would deduplicate. */
   readonly idKey: Uint8Array;
   /** Seeds the chunker's gear table; the same for ever, for the same reason. */
   readonly chunkerSecret: Uint8Array;
-  /** The generation that new chunks and records are sealed with. */
-  readonly currentKeyId: number;
-  readonly generations: readonly KeyGeneration[];
   /** Keys the MAC of the vault descriptor. */
   readonly macKey: Uint8Array;
   /** Wraps the admin seed where an agent keeps it. */
   readonly adminWrapKey: Uint8Array;
+  /** Wraps the secret of each key generation in the key table. */
+  readonly generationWrapKey: Uint8Array;
   /** Ed25519 seed with which a recovering machine proves to a peer that it has the vault key. */
   readonly proofSeed: Uint8Array;
 }
 
+/** Structured-clonable; never logged. */
+export interface VaultKeys extends VaultBaseKeys {
+  /** The generation that new chunks and records are sealed with. */
+  readonly currentKeyId: number;
+  readonly generations: readonly KeyGeneration[];
+}
+
 export const VAULT_KEY_BYTES = 32;
+export const GENERATION_SECRET_BYTES = 32;
 /** Bounds the key table that a descriptor may carry, and so the derivations that it may ask for. */
 export const KEY_GENERATIONS_MAX = 64;
 export const FIRST_KEY_ID = 1;
 
 /**
- * Derives every key of a vault with `crypto_kdf_derive_from_key` (docs/formats/keys.md).
+ * Derives what needs no key table, with `crypto_kdf_derive_from_key` (docs/formats/keys.md).
  *
  * @param vaultKey 32 bytes
- * @param keyIds the key table's ids; the largest is current
  */
-export function deriveVaultKeys(
-  sodium: Sodium,
-  vaultId: VaultId,
-  vaultKey: Uint8Array,
-  keyIds: readonly number[] = [FIRST_KEY_ID],
-): VaultKeys {
+export function deriveBaseKeys(sodium: Sodium, vaultId: VaultId, vaultKey: Uint8Array): VaultBaseKeys {
   if (vaultKey.length !== VAULT_KEY_BYTES) throw new EdgeError('E_WRONG_KEY', 'a vault key has 32 bytes');
-  if (keyIds.length === 0 || keyIds.length > KEY_GENERATIONS_MAX) {
-    throw new EdgeError('E_FORMAT', `a key table has 1 to ${KEY_GENERATIONS_MAX} generations, not ${keyIds.length}`);
-  }
-  const derive = (context: string, subkeyId: number): Uint8Array =>
-    sodium.crypto_kdf_derive_from_key(32, subkeyId, context, vaultKey);
+  const derive = (context: string): Uint8Array => sodium.crypto_kdf_derive_from_key(32, 1, context, vaultKey);
   return {
     vaultId,
-    idKey: derive('edge-id_', 1),
-    chunkerSecret: derive('edgegear', 1),
-    currentKeyId: Math.max(...keyIds),
-    generations: keyIds.map((keyId) => ({
-      keyId,
-      sealingKey: derive('edgeseal', keyId),
-      nonceKey: derive('edgenonc', keyId),
-      recordKey: derive('edgelog_', keyId),
-    })),
-    macKey: derive('edgemac_', 1),
-    adminWrapKey: derive('edgeadmn', 1),
-    proofSeed: derive('edgeprof', 1),
+    idKey: derive('edge-id_'),
+    chunkerSecret: derive('edgegear'),
+    macKey: derive('edgemac_'),
+    adminWrapKey: derive('edgeadmn'),
+    generationWrapKey: derive('edgewrap'),
+    proofSeed: derive('edgeprof'),
+  };
+}
+
+/** Adds the keys of each generation, from its own secret. The largest id is current. */
+export function deriveVaultKeys(
+  sodium: Sodium,
+  base: VaultBaseKeys,
+  generations: readonly GenerationSecret[],
+): VaultKeys {
+  if (generations.length === 0 || generations.length > KEY_GENERATIONS_MAX) {
+    throw new EdgeError(
+      'E_FORMAT',
+      `a key table has 1 to ${KEY_GENERATIONS_MAX} generations, not ${generations.length}`,
+    );
+  }
+  return {
+    ...base,
+    currentKeyId: Math.max(...generations.map(({ keyId }) => keyId)),
+    generations: generations.map(({ keyId, secret }) => {
+      if (secret.length !== GENERATION_SECRET_BYTES)
+        throw new EdgeError('E_FORMAT', `the secret of a key generation has ${GENERATION_SECRET_BYTES} bytes`);
+      const derive = (context: string): Uint8Array => sodium.crypto_kdf_derive_from_key(32, keyId, context, secret);
+      return {
+        keyId,
+        sealingKey: derive('edgeseal'),
+        nonceKey: derive('edgenonc'),
+        recordKey: derive('edgelog_'),
+      };
+    }),
   };
 }
 

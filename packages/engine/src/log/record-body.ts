@@ -1,5 +1,5 @@
-/** What the entries of an agent's log say, in memory. The encoded forms are in `docs/formats/record.md`. */
-import type { AgentId, ChunkId, RecordHash } from '../core/ids.ts';
+/** What the records of an owner's chain say, in memory. The encoded forms are in `docs/formats/record.md`. */
+import type { ChunkId, RecordHash } from '../core/ids.ts';
 import type { Entry } from '../tree/entry.ts';
 import type { UnknownField } from '../tree/unknown-fields.ts';
 
@@ -9,8 +9,14 @@ export type RecordBody =
   | { readonly type: 'pin'; readonly snapshot: RecordHash; readonly reason: string }
   | { readonly type: 'unpin'; readonly snapshot: RecordHash }
   | { readonly type: 'settings'; readonly settings: Settings }
-  | { readonly type: 'takeover'; readonly card: Uint8Array; readonly base: Head | undefined }
-  | { readonly type: 'checkpoint'; readonly checkpoint: CheckpointBody };
+  | DamagedBody;
+
+/** Something that these snapshots reach is in no store any more. They stay listed and restorable by file, and never count as whole again. */
+export interface DamagedBody {
+  readonly type: 'damaged';
+  /** Links of snapshots, 1 to DAMAGED_SNAPSHOTS_MAX. */
+  readonly snapshots: readonly RecordHash[];
+}
 
 export interface SnapshotBody {
   readonly type: 'snapshot';
@@ -50,40 +56,16 @@ export interface Settings {
   readonly agentName: string;
   readonly site: string;
   readonly configJson: string;
-  readonly roots: readonly { readonly name: string; readonly path: Uint8Array }[];
+  readonly roots: readonly RootSetting[];
   /** Fields that a later version wrote; kept when a checkpoint carries the settings on. */
   readonly unknown?: readonly UnknownField[];
 }
 
-/** The newest record of a log. */
-export interface Head {
-  readonly incarnation: number;
-  readonly seq: number;
-  readonly hash: RecordHash;
-}
-
-/** Everything that older records said and still holds, so that they may go. */
-export interface CheckpointBody {
-  readonly head: Head;
-  readonly snapshots: readonly {
-    readonly id: RecordHash;
-    readonly incarnation: number;
-    readonly seq: number;
-    readonly body: SnapshotBody;
-  }[];
-  readonly pins: readonly { readonly snapshot: RecordHash; readonly reason: string }[];
-  readonly settings: Settings | undefined;
-}
-
-/** The clear part of a record. */
-export interface RecordEnvelope {
-  readonly vault: string;
-  readonly agent: AgentId;
-  readonly incarnation: number;
-  readonly seq: number;
-  /** 32 zero bytes for the first record of a log. */
-  readonly previous: RecordHash;
-  readonly keyId: number;
+export interface RootSetting {
+  readonly name: string;
+  readonly path: Uint8Array;
+  /** From 1. Given to a root once, and to no other root of this chain ever. */
+  readonly shard: number;
 }
 
 /** Ids of the tree pages that a snapshot hangs on (empty for an empty folder or a file root). */

@@ -2,7 +2,7 @@ import type { CborReader } from '../tree/cbor-reader.ts';
 import type { CborWriter } from '../tree/cbor-writer.ts';
 import { UNKNOWN_FIELDS_MAX } from '../tree/entry-layout.ts';
 import { readKey, type UnknownField, writeUnknownFields } from '../tree/unknown-fields.ts';
-import type { Settings } from './record-body.ts';
+import type { RootSetting, Settings } from './record-body.ts';
 import {
   CONFIG_BYTES_MAX,
   PATH_BYTES_MAX,
@@ -22,7 +22,7 @@ export function writeSettings(writer: CborWriter, { agentName, site, configJson,
     .int(Key.site)
     .text(site);
   writer.int(Key.configJson).text(configJson).int(Key.roots).array(roots.length);
-  for (const { name, path } of roots) writer.array(2).text(name).bytes(path);
+  for (const { name, path, shard } of roots) writer.array(3).text(name).bytes(path).int(shard);
   writeUnknownFields(writer, unknown);
 }
 
@@ -51,12 +51,20 @@ export function readSettings(reader: CborReader, what: string): Settings {
   return { agentName, site, configJson, roots, ...(unknown === undefined ? {} : { unknown }) };
 }
 
-function readRoots(reader: CborReader): { readonly name: string; readonly path: Uint8Array }[] {
+function readRoots(reader: CborReader): RootSetting[] {
   const count = reader.array(ROOTS_MAX);
-  const roots = [];
+  const roots: RootSetting[] = [];
+  const shards = new Set<number>();
   for (let i = 0; i < count; i++) {
-    if (reader.array(2) !== 2) throw reader.error('a root is a name and a path');
-    roots.push({ name: reader.text(ROOT_NAME_BYTES_MAX), path: reader.bytes(PATH_BYTES_MAX) });
+    if (reader.array(3) !== 3) throw reader.error('a root is a name, a path and a shard');
+    const root = {
+      name: reader.text(ROOT_NAME_BYTES_MAX),
+      path: reader.bytes(PATH_BYTES_MAX),
+      shard: reader.uint(0xffff_ffff),
+    };
+    if (root.shard < 1 || shards.has(root.shard)) throw reader.error(`the shard ${root.shard} of a root`);
+    shards.add(root.shard);
+    roots.push(root);
   }
   return roots;
 }

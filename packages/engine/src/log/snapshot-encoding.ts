@@ -8,7 +8,7 @@ import { joinTime, splitTime } from '../tree/split-time.ts';
 import { readKey, type UnknownField, writeUnknownFields } from '../tree/unknown-fields.ts';
 import { readHash, writeHash } from './cbor-fields.ts';
 import type { SnapshotBody, SnapshotStats } from './record-body.ts';
-import { BodyType, PATH_BYTES_MAX, ROOT_NAME_BYTES_MAX, SHORT_TEXT_BYTES_MAX, TAGS_MAX } from './record-layout.ts';
+import { PATH_BYTES_MAX, RecordType, ROOT_NAME_BYTES_MAX, SHORT_TEXT_BYTES_MAX, TAGS_MAX } from './record-layout.ts';
 
 const Key = {
   type: 0,
@@ -34,7 +34,7 @@ export function writeSnapshot(writer: CborWriter, body: SnapshotBody): void {
   if (body.parent !== undefined) pairs++;
   if (tags.length > 0) pairs++;
   if (body.unfinished === true) pairs++;
-  writer.map(pairs).int(Key.type).int(BodyType.snapshot).int(Key.root).text(body.root).int(Key.path).bytes(body.path);
+  writer.map(pairs).int(Key.type).int(RecordType.snapshot).int(Key.root).text(body.root).int(Key.path).bytes(body.path);
   writer.int(Key.seconds).int(seconds).int(Key.nanos).int(nanos);
   writer.int(Key.entry).raw(encodeEntry(body.entry, true));
   const { files, dirs, others, bytes, newBytes, storedBytes } = body.stats;

@@ -16,6 +16,8 @@ const chunks = [60, 80, 100].map((length, n): SealedChunk => {
   return { id, packClass: 'meta', keyId: n + 1, bytes, sha256, identified: true };
 });
 
+const STORED_NS = 1_767_225_600_123_456_789n;
+
 test('a pack is written as version 1 always was', async () => {
   const builder = createPackBuilder(VAULT, 'meta');
   const parts = [builder.header()];
@@ -23,10 +25,11 @@ test('a pack is written as version 1 always was', async () => {
     parts.push(builder.frameHeader(chunk), chunk.bytes);
     builder.add(chunk);
   }
-  const { tail, name, frames } = builder.finish();
+  const { tail, name, frames } = builder.finish(STORED_NS);
   const golden = {
     vault: VAULT,
     class: 'meta',
+    stored_ns: STORED_NS.toString(),
     name,
     frames: Array.from(frames, ({ id, keyId, offset, sealedBytes }) => ({ id: hex(id), keyId, offset, sealedBytes })),
     pack: hex(concatBytes([...parts, tail])),
@@ -40,6 +43,7 @@ test('the golden pack is read', () => {
   const { indexOffset } = readPackFooter(pack.subarray(-64));
   const read = decodePackTail(pack.subarray(indexOffset), pack.subarray(0, 64), pack.length);
   expect(read).toMatchObject({ vault: golden.vault, packClass: golden.class, name: golden.name });
+  expect(read.storedNs).toBe(STORED_NS);
   expect(
     read.frames.map(({ id, keyId, offset, sealedBytes }) => ({ id: hex(id), keyId, offset, sealedBytes })),
   ).toEqual(golden.frames);

@@ -28,8 +28,11 @@ export interface PackBuilder {
   has(id: ChunkId): boolean;
   /** Takes the chunk as the next frame. E_FAILED for another class, the same id again, or a pack that is full. */
   add(chunk: SealedChunk): void;
-  /** Index and footer, and the name that they give the pack. E_FAILED when there is no frame. */
-  finish(): FinishedPack;
+  /**
+   * Index and footer, and the name that they give the pack. `storedNs`: when the youngest of the chunks was first stored. E_FAILED when there is no
+   * frame.
+   */
+  finish(storedNs: bigint): FinishedPack;
 }
 
 export interface FinishedPack {
@@ -119,10 +122,10 @@ class Builder implements PackBuilder {
     this.#end = offset + sealedBytes;
   }
 
-  finish(): FinishedPack {
+  finish(storedNs: bigint): FinishedPack {
     if (this.frames === 0) throw new EdgeError('E_FAILED', 'a pack without frames is not written');
     const index = this.#index.subarray(0, this.frames * INDEX_ENTRY_BYTES);
-    const tail = encodePackTail(index, this.#end);
+    const tail = encodePackTail(index, this.#end, storedNs);
     const frames = new IndexRows(index, this.#identified);
     return { tail, name: packNameOf(this.#header, tail), bytes: this.#end + tail.length, frames };
   }

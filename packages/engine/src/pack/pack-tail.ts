@@ -19,6 +19,8 @@ export interface PackFooter {
   readonly indexOffset: number;
   readonly frames: number;
   readonly indexSha256: Uint8Array;
+  /** When the youngest of the pack's chunks was first stored, in nanoseconds since 1970. */
+  readonly storedNs: bigint;
 }
 
 /** A pack as its header and tail describe it. */
@@ -26,9 +28,13 @@ export interface PackContents {
   readonly vault: VaultId;
   readonly packClass: PackClass;
   readonly name: PackName;
+  /** When the youngest of its chunks was first stored, in nanoseconds since 1970. */
+  readonly storedNs: bigint;
   /** In the order of their offsets. `identified` is false: nobody opened them. */
   readonly frames: readonly FrameRow[];
 }
+
+const STORED_NS_MAX = 2n ** 63n - 1n;
 
 /** Bytes of index and footer of a pack with so many frames. */
 export function packTailBytes(frames: number): number {
@@ -45,8 +51,8 @@ export function writeIndexEntry(index: Buffer, at: number, frame: Omit<FrameRow,
   index.set(frame.sealedSha256, at + 48);
 }
 
-/** Index and footer; `end` is the offset just behind the last frame. */
-export function encodePackTail(index: Uint8Array, end: number): Buffer {
+/** Index and footer; `end` is the offset just behind the last frame. `storedNs` from before 1970 becomes 0. */
+export function encodePackTail(index: Uint8Array, end: number, storedNs: bigint): Buffer {
   const out = Buffer.alloc(index.length + PACK_FOOTER_BYTES);
   out.set(index, 0);
   const at = index.length;
@@ -55,6 +61,7 @@ export function encodePackTail(index: Uint8Array, end: number): Buffer {
   out.writeUInt32LE(index.length / INDEX_ENTRY_BYTES, at + 8);
   out.writeUInt32LE(PACK_VERSION, at + 12);
   out.set(digest, at + 16);
+  out.writeBigUInt64LE(storedNs < 0n ? 0n : storedNs, at + 48);
   out.set(FOOTER_MAGIC, at + 56);
   return out;
 }
@@ -81,8 +88,10 @@ export function readPackFooter(last: Uint8Array): PackFooter {
   if (indexOffset <= PACK_HEADER_BYTES + FRAME_HEADER_BYTES || indexOffset + packTailBytes(frames) > PACK_BYTES_MAX) {
     throw formatError(what, `an index of ${frames} frames at ${indexOffset}`);
   }
-  if (!reader.bytes(8).every((byte) => byte === 0)) throw formatError(what, 'reserved bytes are not zero');
-  return { indexOffset, frames, indexSha256: new Uint8Array(indexSha256) };
+  const storedNs = asBuffer(reader.bytes(8)).readBigUInt64LE();
+  // What the index keeps is a signed number.
+  if (storedNs > STORED_NS_MAX) throw formatError(what, 'the time of storing is out of range');
+  return { indexOffset, frames, indexSha256: new Uint8Array(indexSha256), storedNs };
 }
 
 /**
@@ -115,7 +124,7 @@ export function decodePackTail(tail: Uint8Array, header: Uint8Array, size: numbe
     throw formatError(what, `the frames end at ${end}, the index begins at ${footer.indexOffset}`);
   if (seen.size !== frames.length) throw formatError(what, 'a chunk id is there twice');
   const name = createHash('sha256').update(header.subarray(0, PACK_HEADER_BYTES)).update(tail).digest('hex');
-  return { vault, packClass, name, frames };
+  return { vault, packClass, name, storedNs: footer.storedNs, frames };
 }
 
 /** Fails with E_INTEGRITY unless header and tail are those of the pack of this name. */

@@ -34,7 +34,7 @@ function build(list: readonly SealedChunk[]) {
     parts.push(builder.frameHeader(chunk), chunk.bytes);
     builder.add(chunk);
   }
-  const finished = builder.finish();
+  const finished = builder.finish(123n);
   return { ...finished, frames: [...finished.frames], file: concatBytes([...parts, finished.tail]) };
 }
 
@@ -132,7 +132,7 @@ test('a pack without its tail gives the frames before the damage', () => {
 test('the builder refuses what a pack may not hold', () => {
   const chunk = fc.sample(chunks('data'), { seed: 1, numRuns: 1 })[0]![0]!;
   const builder = createPackBuilder(VAULT, 'data');
-  expect(() => builder.finish()).toThrow(/without frames/);
+  expect(() => builder.finish(123n)).toThrow(/without frames/);
   builder.add(chunk);
   expect(() => builder.add(chunk)).toThrow(/already/);
   expect(() => builder.add({ ...chunk, packClass: 'meta' })).toThrow(/meta chunk in a data pack/);

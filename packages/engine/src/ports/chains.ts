@@ -18,6 +18,8 @@ export interface ChainEntry {
 /** Counts and numbers of one shard at this store (3.2, 3.5). */
 export interface ShardState {
   readonly shard: number;
+  /** Ids that are held in it. */
+  readonly held: number;
   /** The last seq up to which all hold bodies of the shard are here and applied. */
   readonly applied: number;
   readonly whole: number;
@@ -63,6 +65,8 @@ export interface Chains {
     agent: AgentId,
     options?: { readonly afterSeq?: number; readonly untilSeq?: number },
   ): AsyncIterable<ChainEntry>;
+  /** Entries of a branch behind its base, in order, by the link of its tip. */
+  branchEntries(agent: AgentId, tip: Link): AsyncIterable<ChainEntry>;
   body(agent: AgentId, seq: number): Promise<Uint8Array | undefined>;
   shards(agent: AgentId): readonly ShardState[];
   /**
@@ -86,6 +90,11 @@ export interface Chains {
   forms(agent: AgentId, seq: number, positions?: readonly number[]): readonly Form[];
   /** Listed forms of each id in any shard of the owner; empty where it is not held. Positions match `ids`. */
   heldForms(agent: AgentId, ids: readonly ChunkId[]): readonly (readonly Form[])[];
+  /** The shards in which each id is held, with its added seq; empty where it is not held. Positions match `ids`. */
+  holdsOf(
+    agent: AgentId,
+    ids: readonly ChunkId[],
+  ): readonly (readonly { readonly shard: number; readonly seq: number }[])[];
   /** 1 where the id is held in the shard. */
   isHeld(agent: AgentId, shard: number, ids: readonly ChunkId[]): Uint8Array;
   branches(agent?: AgentId): readonly Branch[];
@@ -101,10 +110,11 @@ export interface OwnChain {
   /** The shard of a root; E_NOT_FOUND when settings have none yet. */
   shardOf(root: string): number | undefined;
   /**
-   * Has forms held in the shard from the next durable moment on. What is held already with that form changes nothing. Resolves when the forms are in the
-   * file or in memory (at most 4096), not when they are durable.
+   * Has forms held in the shard from the next durable moment on. Of an id that is held already nothing changes: with `listsFurther` a form that is not
+   * listed is put behind the others, which is for a store that wants the chunk and cannot be sent a listed form (2.11). Resolves when the forms are in
+   * the file or in memory (at most 4096), not when they are durable.
    */
-  add(shard: number, forms: readonly Form[]): Promise<void>;
+  add(shard: number, forms: readonly Form[], options?: { readonly listsFurther?: boolean }): Promise<void>;
   /** Everything added so far is durable and applied to the index when it resolves. */
   sync(): Promise<void>;
   /** Appends a sealed record of the shard; it and everything before it is durable and applied when it resolves (2.1). The link is a snapshot's id. */

@@ -1,40 +1,57 @@
 /**
- * Writes the data dir of a recovered agent. `vault.edge` comes last: it is what makes the folder a data dir, so a recovery that is cut off is no data
- * dir, and the next try begins it again. The index is not written: opening the data dir builds it from the logs.
+ * Writes the data dir of a recovered agent. `vault.edge` is written last and makes the folder a data dir. A recovery that is cut off leaves no data dir, and
+ * the next try begins it again. The index is not written: opening the data dir builds it from the chains.
  */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { takeoverEntries, takeoverEntry } from '../chain/takeover-entries.ts';
 import { EdgeError } from '../core/errors.ts';
 import { failpoint } from '../core/failpoint.ts';
 import { sealAdminSeed } from '../keys/admin-seed.ts';
 import { type Card, encodeCard } from '../keys/card.ts';
 import { publicKeyOf } from '../keys/ed25519.ts';
 import { type AgentIdentity, encodeIdentity } from '../keys/identity.ts';
-import { nextEnvelope } from '../log/next-envelope.ts';
-import { encodeRecord } from '../log/record.ts';
-import type { Head } from '../log/record-body.ts';
+import { chainFolder } from '../store/chains/chain-paths.ts';
+import { writeChainFile } from '../store/chains/write-chain-file.ts';
 import { createDataDir, type DataDir, dataDirExists, readFolder } from '../store/data-dir.ts';
 import { makeFolderDurably, removeIfThere, writeFileDurably } from '../store/durable-write.ts';
-import { openLogStore } from '../store/log-store.ts';
 import type { ApplyRecoverDeps, ApplyRecoverInput } from './recover-types.ts';
+import { writeRecoveredChains } from './write-chains.ts';
 
 /** There while a recovery is under way: what a killed one left may be cleared, anything else may not. */
 export const RECOVERY_MARKER = 'recover.unfinished';
 /** May be there before: the user's own configuration, and what locking needs. */
 const ALLOWED_BEFORE = new Set(['conf.d', 'lock', 'lost+found', 'run', RECOVERY_MARKER]);
 
-/** The caller holds the data dir's lock. E_USAGE when a vault or anything foreign lies there, E_NO_SPACE, E_IO. */
+/** Where entries wait while the sources are read. */
+export const RECOVERY_SPOOL = 'recover.entries';
+
+/**
+ * Makes the folder ready for a recovery: what a killed one left goes. The caller holds the data dir's lock. E_USAGE when a vault or anything foreign lies
+ * there.
+ */
+export async function beginRecover(dir: DataDir): Promise<void> {
+  await clearUnfinished(dir);
+  await makeFolderDurably(dir.path);
+  await writeFileDurably(join(dir.path, RECOVERY_MARKER), new Uint8Array());
+  failpoint('recover.begun');
+}
+
+/** Nothing was written: the folder is as it was, but for the lock. */
+export async function abandonRecover(dir: DataDir): Promise<void> {
+  await removeIfThere(join(dir.path, RECOVERY_MARKER));
+}
+
+/** Follows `beginRecover`. E_NO_SPACE, E_IO. */
 export async function applyRecover(
   dir: DataDir,
   input: ApplyRecoverInput,
   deps: ApplyRecoverDeps,
 ): Promise<AgentIdentity> {
-  await clearUnfinished(dir);
-  await makeFolderDurably(dir.path);
-  await writeFileDurably(join(dir.path, RECOVERY_MARKER), new Uint8Array());
-  failpoint('recover.begun');
   await createDataDir(dir);
   const identity = await writeLife(dir, input, deps);
+  // Its entries are in chain files by now, durably.
+  await input.plan.spool?.discard();
   failpoint('recover.life-written');
   await deps.beforeCommit();
   failpoint('recover.before-commit');
@@ -52,6 +69,7 @@ async function writeLife(
   const { plan, life, site, tls, addresses } = input;
   const { keys } = plan;
   for (const { slotId, bytes } of plan.slots) await writeFileDurably(dir.slotFile(slotId), bytes);
+  for (const { slotId, bytes } of plan.slotRemovals) await writeFileDurably(dir.slotRemovalFile(slotId), bytes);
   for (const { card, bytes } of plan.cards) await writeFileDurably(dir.cardFile(card.agentId, card.incarnation), bytes);
   await writeFileDurably(dir.adminFile, sealAdminSeed(sodium, keys, plan.adminSeed, random));
 
@@ -82,28 +100,14 @@ async function writeLife(
   const cardBytes = encodeCard(sodium, card, plan.adminSeed);
   await writeFileDurably(dir.cardFile(identity.agentId, identity.incarnation), cardBytes);
 
-  const logs = await openLogStore(dir.logDir);
-  for (const record of plan.records) await logs.append(record);
-  failpoint('recover.log-written');
-  await logs.append(firstRecord(identity, cardBytes, base));
+  await writeRecoveredChains(dir.chainsDir, plan);
+  failpoint('recover.chains-written');
+  const { state, brokenShards } = plan;
+  const first = { keys, identity, card: cardBytes, base, state, brokenShards, random };
+  const entries = isTakeover ? takeoverEntries(sodium, first) : [takeoverEntry(sodium, first)];
+  await writeChainFile(chainFolder(dir.chainsDir, identity.agentId), entries);
   await writeFileDurably(dir.identityFile, encodeIdentity(identity));
   return identity;
-
-  function firstRecord(self: AgentIdentity, ownCard: Uint8Array, before: Head | undefined): Uint8Array {
-    const writer = {
-      vault: keys.vaultId,
-      agent: self.agentId,
-      incarnation: self.incarnation,
-      keyId: keys.currentKeyId,
-    };
-    return encodeRecord(sodium, {
-      envelope: nextEnvelope(before, writer),
-      body: { type: 'takeover', card: ownCard, base: before },
-      keys,
-      signSeed: self.signSeed,
-      random24: random(24),
-    }).bytes;
-  }
 }
 
 async function clearUnfinished(dir: DataDir): Promise<void> {
@@ -132,9 +136,11 @@ async function clearUnfinished(dir: DataDir): Promise<void> {
     dir.slotsDir,
     dir.agentDir,
     dir.cardsDir,
-    dir.logDir,
-    dir.holdsDir,
+    dir.chainsDir,
+    dir.storeIdFile,
+    dir.epochFile,
     dir.storedKeyFile,
+    join(dir.path, RECOVERY_SPOOL),
     dir.adminFile,
     dir.indexFile,
   ]) {

@@ -1,16 +1,15 @@
 /** A bucket as a place to recover from. */
+import { decodeChainSegment } from '../chain/chain-segment.ts';
 import { EdgeError, isEdgeError } from '../core/errors.ts';
-import { type AgentId, type HexId, toHex, type VaultId } from '../core/ids.ts';
+import type { AgentId, ChunkId, VaultId } from '../core/ids.ts';
 import type { ObjectStore } from '../core/ports/object-store.ts';
 import type { RecoverySource } from '../core/ports/peer.ts';
 import type { ReportWarning } from '../core/ports/progress.ts';
-import { compareHeads, headOf } from '../log/check-chain.ts';
-import { decodeEnvelope } from '../log/record.ts';
-import type { Head } from '../log/record-body.ts';
-import { decodeSegment } from '../log/segment.ts';
+import type { ChainEntry } from '../ports/chains.ts';
 import { openBucketPacks } from '../store/bucket/bucket-packs.ts';
-import { type BucketAddress, createBucketSource } from '../store/bucket/bucket-source.ts';
+import { createBucketSource } from '../store/bucket/bucket-source.ts';
 import { findVaults, openBucketVault } from '../store/bucket/bucket-vault.ts';
+import { type CompactPlaces, createCompactPlaces } from './compact-places.ts';
 
 export interface BucketRecoveryInput {
   readonly store: ObjectStore;
@@ -36,15 +35,20 @@ export async function openBucketRecovery(
     deps.warn({ code: 'store-damaged', message: error.message });
   };
 
-  /** Where every chunk of the vault is in this bucket, from the packs' own indexes; made when first asked. */
-  let places: Promise<Map<HexId, BucketAddress>> | undefined;
-  async function readPlaces(): Promise<Map<HexId, BucketAddress>> {
-    const found = new Map<HexId, BucketAddress>();
+  /** What lies in this bucket, from the packs' own indexes; made when first asked. */
+  let known: Promise<CompactPlaces> | undefined;
+  const places = (): Promise<CompactPlaces> => {
+    known ??= readPlaces();
+    return known;
+  };
+  async function readPlaces(): Promise<CompactPlaces> {
+    const found = createCompactPlaces();
     for await (const pack of packs.list(undefined, signal)) {
       try {
         const contents = await packs.readContents(pack, signal);
         for (const { id, keyId, sealedBytes, offset } of contents?.frames ?? []) {
-          found.set(toHex(id), { id, keyId, sealedBytes, offset, pack: pack.name });
+          if (contents?.packClass === 'data') found.addContent(id);
+          else found.addMeta(id, { keyId, sealedBytes, offset, pack: pack.name });
         }
       } catch (error) {
         damaged(error);
@@ -52,36 +56,51 @@ export async function openBucketRecovery(
     }
     return found;
   }
-  let known = new Map<HexId, BucketAddress>();
-  const bare = createBucketSource({ packs, locate: (ids) => ids.map((id) => known.get(toHex(id))) });
 
-  async function* records(agent: AgentId, stop?: AbortSignal): AsyncGenerator<Uint8Array> {
-    for (const segment of await files.segments(agent, stop)) {
+  async function* entries(agent: AgentId, stop?: AbortSignal): AsyncGenerator<ChainEntry> {
+    for await (const segment of files.segments(agent, stop === undefined ? {} : { signal: stop })) {
       try {
-        const decoded = decodeSegment(await files.getSegment(segment, stop));
+        const decoded = decodeChainSegment(await files.getSegment(segment, stop));
         if (decoded.tornAt !== undefined || decoded.damaged.length > 0) {
           deps.warn({
             code: 'store-damaged',
-            message: `${store.label}: the log segment of records ${segment.firstSeq} to ${segment.lastSeq} is damaged`,
+            message: `${store.label}: the chain segment of entries ${segment.first} to ${segment.last} is damaged`,
           });
         }
-        yield* decoded.records;
+        yield* decoded.entries;
       } catch (error) {
         damaged(error);
       }
     }
   }
 
+  const locate = async (ids: readonly ChunkId[]) => {
+    const there = await places();
+    return ids.map((id) => {
+      const place = there.placeOf(id);
+      return place === undefined ? undefined : { id, packClass: 'meta' as const, ...place };
+    });
+  };
   return {
     label: store.label,
     kind: 's3',
     source: {
-      ...bare,
-      locate: async (ids) => {
-        places ??= readPlaces();
-        known = await places;
-        return bare.locate(ids);
-      },
+      kind: 's3',
+      label: store.label,
+      locate,
+      fetch: (addresses, stop) =>
+        createBucketSource({
+          packs,
+          requireIdentity: async (again) => {
+            if ((await files.descriptor(again)) !== undefined) return;
+            throw new EdgeError('E_NO_BUCKET', `${store.label} has nothing of this vault`, { retryable: true });
+          },
+          locate: (ids) => ids.map(() => undefined),
+        }).fetch(addresses, stop),
+    },
+    async has(ids) {
+      const there = await places();
+      return Uint8Array.from(ids, (id) => (there.has(id) ? 1 : 0));
     },
     async vaultDescriptor(stop) {
       const bytes = await files.descriptor(stop);
@@ -92,20 +111,9 @@ export async function openBucketRecovery(
       });
     },
     slots: async (stop) => (await files.slots(stop)).map(({ bytes }) => bytes),
+    slotRemovals: async (stop) => (await files.slotRemovals(stop)).map(({ bytes }) => bytes),
     cards: async (stop) => (await files.cards(stop)).map(({ bytes }) => bytes),
-    async heads(stop) {
-      const heads = new Map<AgentId, Head>();
-      const agents = new Set((await files.segments(undefined, stop)).map(({ agent }) => agent));
-      for (const agent of agents) {
-        for await (const record of records(agent, stop)) {
-          const head = headOf(decodeEnvelope(record));
-          const newest = heads.get(agent);
-          if (newest === undefined || compareHeads(head, newest) > 0) heads.set(agent, head);
-        }
-      }
-      return [...heads].map(([agent, head]) => ({ agent, head }));
-    },
-    records,
+    entries,
   };
 }
 

@@ -2,16 +2,16 @@
 import { openTreeReader } from '../browse/tree-reader.ts';
 import { walkTree } from '../browse/walk-tree.ts';
 import type { Opener } from '../codec/open.ts';
-import { asBuffer } from '../core/bytes.ts';
+import { ChunkIdSet } from '../core/chunk-id-set.ts';
 import { toEdgeError } from '../core/errors.ts';
-import { type ChunkId, type HexId, toHex } from '../core/ids.ts';
+import type { ChunkId } from '../core/ids.ts';
+import type { RecoverySource } from '../core/ports/peer.ts';
 import type { ReportProgress, ReportWarning } from '../core/ports/progress.ts';
-import type { SealedSource } from '../core/ports/sealed-source.ts';
 import type { ContentRef, Entry } from '../tree/entry.ts';
 import type { RecoveredSnapshot, RecoverGap } from './recover-types.ts';
 
 export interface CheckReachDeps {
-  readonly sources: readonly SealedSource[];
+  readonly sources: readonly RecoverySource[];
   readonly opener: Opener;
   readonly warn: ReportWarning;
   readonly progress?: ReportProgress;
@@ -21,7 +21,8 @@ export interface CheckReachDeps {
 const ASK_AT_ONCE = 4096;
 
 /**
- * Newest snapshots first; a page that was looked at under a newer snapshot is not looked at again, so a gap is named once, with the newest snapshot
+ * Memory does not grow with the chunks, only with the pages, 45 bytes each: each page is looked at once, and a source is asked for the chunks of a few
+ * files at a time. Newest snapshots first; a page that was looked at under a newer snapshot is not looked at again, so a gap is named once, with the newest snapshot
  * that has it.
  */
 export async function checkReach(
@@ -29,48 +30,47 @@ export async function checkReach(
   deps: CheckReachDeps,
   signal?: AbortSignal,
 ): Promise<RecoverGap[]> {
-  const reader = openTreeReader(deps);
-  const here = new Map<HexId, boolean>();
-  const pagesSeen = new Set<string>();
+  const reader = openTreeReader({ ...deps, sources: deps.sources.map(({ source }) => source) });
+  const pagesSeen = new ChunkIdSet();
   const gaps: RecoverGap[] = [];
 
-  /** Fills `here` for these chunks. */
-  async function look(ids: readonly ChunkId[]): Promise<void> {
-    let open = ids.filter((id) => !here.has(toHex(id)));
+  /** 1 where some source has the chunk. */
+  async function look(ids: readonly ChunkId[]): Promise<Uint8Array> {
+    const here = new Uint8Array(ids.length);
+    let open = ids.map((id, at) => ({ id, at }));
     for (const source of deps.sources) {
-      if (open.length === 0) return;
-      let found: Awaited<ReturnType<SealedSource['locate']>>;
+      if (open.length === 0) break;
       try {
-        found = await source.locate(open, signal);
+        const found = await source.has(
+          open.map(({ id }) => id),
+          signal,
+        );
+        for (const [i, { at }] of open.entries()) if (found[i] === 1) here[at] = 1;
+        open = open.filter(({ at }) => here[at] === 0);
       } catch (error) {
         signal?.throwIfAborted();
         deps.warn({
           code: 'source-failed',
           message: `${source.label} could not be asked: ${toEdgeError(error).message}`,
         });
-        continue;
       }
-      const left: ChunkId[] = [];
-      for (const [i, id] of open.entries()) {
-        if (found[i] === undefined) left.push(id);
-        else here.set(toHex(id), true);
-      }
-      open = left;
     }
-    for (const id of open) here.set(toHex(id), false);
+    return here;
   }
 
   for (const [i, { id, body }] of [...snapshots].reverse().entries()) {
     signal?.throwIfAborted();
     deps.progress?.({ phase: 'check', filesDone: i, filesTotal: snapshots.length, detail: body.root });
     const gap = { files: 0, filesTotal: 0, bytes: 0, broken: 0 };
-    const pagesHere: string[] = [];
+    const pagesHere: ChunkId[] = [];
     let waiting: (readonly ContentRef[])[] = [];
     let waitingIds = 0;
     const settle = async (): Promise<void> => {
-      await look(waiting.flatMap((refs) => refs.map((ref) => ref.id)));
+      const here = await look(waiting.flatMap((refs) => refs.map((ref) => ref.id)));
+      let at = 0;
       for (const refs of waiting) {
-        const lost = refs.filter((ref) => here.get(toHex(ref.id)) === false);
+        const lost = refs.filter((_, i) => here[at + i] === 0);
+        at += refs.length;
         if (lost.length > 0) gap.files += 1;
         gap.bytes += lost.reduce((sum, ref) => sum + ref.length, 0);
       }
@@ -94,15 +94,15 @@ export async function checkReach(
       if (waitingIds >= ASK_AT_ONCE) await settle();
     };
     if (body.entry.type === 'file') await takeFile(body.entry);
-    for (const page of body.entry.pages ?? []) pagesHere.push(asBuffer(page).toString('latin1'));
+    for (const page of body.entry.pages ?? []) pagesHere.push(page);
     const steps = walkTree(reader, body.entry, {
       signal,
-      usePage: (page) => !pagesSeen.has(asBuffer(page).toString('latin1')),
+      usePage: (page) => !pagesSeen.has(page),
     });
     for await (const step of steps) {
       if (step.step === 'broken') gap.broken += 1;
       else if (step.step === 'entry') {
-        for (const page of step.entry.pages ?? []) pagesHere.push(asBuffer(page).toString('latin1'));
+        for (const page of step.entry.pages ?? []) pagesHere.push(page);
         if (step.entry.type === 'file') await takeFile(step.entry);
       }
     }

@@ -1,23 +1,28 @@
-/** Finds out what can be recovered from the given sources and as whom, without writing anything. */
+/** Finds out what can be recovered from the given sources and as whom, without writing anything but the spool. */
+import { isHoldKind } from '../chain/entry-head.ts';
 import { createOpener } from '../codec/open.ts';
 import { EdgeError } from '../core/errors.ts';
 import type { Card } from '../keys/card.ts';
+import { type ChainState, chainState } from './chain-state.ts';
+import { branchesOf, chainTree, type TreeBranch, trailTo } from './chain-tree.ts';
 import { checkReach } from './check-reach.ts';
-import { gatherLog } from './gather-log.ts';
+import { chooseTip } from './choose-tip.ts';
+import { describeBranches } from './describe-branches.ts';
+import { type GatheredEntry, gatherChain } from './gather-chain.ts';
 import { describeCards, gatherVault } from './gather-vault.ts';
-import { logState } from './log-state.ts';
-import type { RecoverDeps, RecoverInput, RecoverPlan, VerifiedCard } from './recover-types.ts';
+import type { RecoverDeps, RecoveredSnapshot, RecoverInput, RecoverPlan, VerifiedCard } from './recover-types.ts';
 
 /**
  * E_WRONG_KEY when the sheet is of another vault, E_NO_VAULT and the like from the sources, E_AMBIGUOUS when the agent is to be named, E_NOT_FOUND
- * when there is none of that name, E_FORK when two machines wrote under one identity.
+ * when there is none of that name or no such branch, E_FORK when the newest incarnation has several ends and none was chosen.
  */
 export async function planRecover(input: RecoverInput, deps: RecoverDeps, signal?: AbortSignal): Promise<RecoverPlan> {
   const { sodium, warn, progress } = deps;
   const vault = await gatherVault(input, deps, signal);
   const agent = chooseAgent(vault.cards, input.agent);
   const { keys, descriptor } = vault;
-  const log = await gatherLog(
+  const withProgress = progress === undefined ? {} : { progress };
+  const { entries, seenAt } = await gatherChain(
     agent.agentId,
     vault.sources,
     {
@@ -25,23 +30,29 @@ export async function planRecover(input: RecoverInput, deps: RecoverDeps, signal
       keys,
       adminPublicKey: descriptor.adminPublicKey,
       cards: vault.cards,
+      spool: input.spool,
       warn,
-      ...(progress === undefined ? {} : { progress }),
+      ...withProgress,
     },
     signal,
   );
-  const { snapshots, settings } = logState(log);
+  const { tips, loose } = chainTree(entries);
+  const describe = (chosen: GatheredEntry | undefined) =>
+    describeBranches(entries, tips, chosen, { seenAt, newestCard: agent });
+  const tip = chooseTip(tips, input, describe);
+  const trail = trailTo(entries, tip);
+  const sideChains = branchesOf(entries, tips, trail);
+  if (loose.length > 0) warn({ code: 'log-gap', message: gapMessage(loose) });
+  const state = joinLoose(chainState(trail), chainState(loose));
+  const snapshots = withBranches(state.snapshots, sideChains);
+  for (const [label, message] of behind(tip, seenAt, entries)) warn({ code: 'behind', message: `${label} ${message}` });
   const gaps = await checkReach(
     snapshots,
-    {
-      sources: vault.sources.map(({ source }) => source),
-      opener: createOpener(sodium, keys),
-      warn,
-      ...(progress === undefined ? {} : { progress }),
-    },
+    { sources: vault.sources, opener: createOpener(sodium, keys), warn, ...withProgress },
     signal,
   );
   const lives = vault.cards.filter(({ card }) => card.agentId === agent.agentId).map(({ card }) => card.incarnation);
+  const incarnations = [...entries.values()].map(({ incarnation }) => incarnation);
   return {
     descriptor,
     descriptorBytes: vault.descriptorBytes,
@@ -49,17 +60,80 @@ export async function planRecover(input: RecoverInput, deps: RecoverDeps, signal
     vaultKey: input.vaultKey,
     adminSeed: input.adminSeed,
     agent,
-    head: log.head,
-    headTimeNs: snapshots.at(-1)?.body.timeNs,
-    vouchedBy: log.vouchedBy,
-    settings,
+    head: tip === undefined ? undefined : { incarnation: tip.incarnation, seq: tip.seq, link: tip.link },
+    branches: describe(tip),
+    headTimeNs: state.snapshots.at(-1)?.body.timeNs,
+    vouchedBy: tip === undefined ? [] : [...seenAt].filter(([, ends]) => ends.has(tip.link)).map(([label]) => label),
+    settings: state.settings,
     snapshots,
     gaps,
     slots: vault.slots,
+    slotRemovals: vault.slotRemovals,
     cards: vault.cards,
-    records: log.records.map(({ bytes }) => bytes),
-    nextIncarnation: Math.max(0, log.head?.incarnation ?? 0, ...lives) + 1,
+    trail,
+    sideChains,
+    state,
+    brokenShards: brokenShards(trail),
+    spool: input.spool,
+    nextIncarnation: Math.max(0, max(incarnations), ...lives) + 1,
   };
+}
+
+/** Snapshots from behind a gap stay listed and restorable. They count for no level, as nothing proves what holds they have. */
+function joinLoose(onTrail: ChainState, loose: ChainState): ChainState {
+  if (loose.snapshots.length === 0 && loose.settings === undefined) return onTrail;
+  const known = new Set(onTrail.snapshots.map(({ id }) => id));
+  const taken = new Set(onTrail.snapshots.map(({ seq }) => seq));
+  const added = loose.snapshots
+    .filter(({ id, seq }) => !known.has(id) && !taken.has(seq))
+    .map((one) => ({ ...one, damaged: true }));
+  return {
+    snapshots: [...onTrail.snapshots, ...added].sort((a, b) => a.seq - b.seq),
+    pins: [...onTrail.pins, ...loose.pins],
+    settings: loose.settings ?? onTrail.settings,
+  };
+}
+
+function withBranches(
+  snapshots: readonly RecoveredSnapshot[],
+  sideChains: readonly TreeBranch<GatheredEntry>[],
+): RecoveredSnapshot[] {
+  const all = new Map(snapshots.map((one) => [one.id, one]));
+  for (const { tip, entries } of sideChains) {
+    for (const one of chainState(entries).snapshots) {
+      if (!all.has(one.id)) all.set(one.id, { ...one, branch: tip.link });
+    }
+  }
+  return [...all.values()].sort((a, b) => a.incarnation - b.incarnation || a.seq - b.seq);
+}
+
+function gapMessage(loose: readonly GatheredEntry[]): string {
+  const snapshots = loose.filter(({ record }) => record?.type === 'snapshot').length;
+  return `entries are missing in the chain; ${loose.length} entries behind them cannot be joined to it: their ${snapshots} snapshot(s) are listed, and marked damaged`;
+}
+
+/** Sources that have the chosen chain, but not its end. */
+function behind(
+  tip: GatheredEntry | undefined,
+  seenAt: ReadonlyMap<string, ReadonlySet<string>>,
+  entries: ReadonlyMap<string, GatheredEntry>,
+): [string, string][] {
+  if (tip === undefined) return [];
+  return [...seenAt].flatMap(([label, ends]): [string, string][] => {
+    const newest = [...ends].map((link) => entries.get(link)!).sort((a, b) => b.seq - a.seq)[0];
+    if (newest === undefined || ends.has(tip.link) || newest.seq >= tip.seq) return [];
+    const { incarnation, seq } = newest;
+    return [[label, `has this chain only up to ${incarnation}/${seq}; the newest is ${tip.incarnation}/${tip.seq}`]];
+  });
+}
+
+function brokenShards(trail: readonly GatheredEntry[]): number[] {
+  const broken = trail.filter(({ kind, hasBody }) => isHoldKind(kind) && !hasBody).map(({ shard }) => shard);
+  return [...new Set(broken)];
+}
+
+function max(numbers: readonly number[]): number {
+  return numbers.reduce((most, one) => Math.max(most, one), 0);
 }
 
 /** The newest card of the agent that is meant. Agents that only hold or read have nothing of their own to recover, unless they are named. */

@@ -2,31 +2,40 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type ChainItem, encodeChainSegment, segmentKey } from '../chain/chain-segment.ts';
+import { EntryKind, verifyHead } from '../chain/entry-head.ts';
+import type { Form } from '../chain/forms.ts';
+import { openCheckpointPart } from '../chain/record-checkpoint.ts';
+import { openRecordEntry, type WholeEntry } from '../chain/record-entry.ts';
 import { loadSodium } from '../codec/sodium.ts';
+import type { EdgeError } from '../core/errors.ts';
 import { armFailpoints } from '../core/failpoint.ts';
 import { type ChunkKind, packClassOf, toHex } from '../core/ids.ts';
 import type { ObjectStore } from '../core/ports/object-store.ts';
 import { openEngine } from '../engine.ts';
 import { type Card, encodeCard, verifyCard } from '../keys/card.ts';
 import { publicKeyOf } from '../keys/ed25519.ts';
+import { wrapGeneration } from '../keys/key-generation.ts';
 import { recoveryProofPublicKey } from '../keys/recovery-proof.ts';
+import { encodeSlotRemoval } from '../keys/slot-removal.ts';
 import { createSlot } from '../keys/unlock.ts';
-import { encodeVaultDescriptor } from '../keys/vault-descriptor.ts';
-import { nextEnvelope } from '../log/next-envelope.ts';
-import { encodeRecord } from '../log/record.ts';
-import type { Head, RecordBody } from '../log/record-body.ts';
-import { encodeSegment } from '../log/segment.ts';
-import { segmentKeyOf } from '../store/bucket/bucket-layout.ts';
+import { encodeVaultDescriptor, openVaultDescriptor } from '../keys/vault-descriptor.ts';
+import { parseBucketKey } from '../store/bucket/bucket-layout.ts';
 import { openBucketPacks } from '../store/bucket/bucket-packs.ts';
 import { openBucketVault } from '../store/bucket/bucket-vault.ts';
+import { chainFile, chainFilesIn, chainFolder } from '../store/chains/chain-paths.ts';
+import { type EntrySpool, openEntrySpool } from '../store/chains/entry-spool.ts';
+import { scanChainFile } from '../store/chains/scan-chain-file.ts';
 import { dataDirAt } from '../store/data-dir.ts';
 import { createMemoryObjectStore } from '../store/objects/memory.ts';
+import { fixtureDescriptor } from '../testing/descriptor-fixture.ts';
 import { makePack } from '../testing/make-pack.ts';
+import { createMemoryChain, type MemoryChain } from '../testing/memory-chain.ts';
 import { realClock } from '../testing/real-clock.ts';
 import { createSeededRandom } from '../testing/seeded-random.ts';
 import { temporaryFolder } from '../testing/store-fixture.ts';
 import { createTreeFixture, type TreeFixture } from '../testing/tree-fixture.ts';
-import { applyRecover } from './apply-recover.ts';
+import { applyRecover, beginRecover } from './apply-recover.ts';
 import { openBucketRecovery } from './bucket-recovery.ts';
 import { planRecover } from './plan-recover.ts';
 import type { NewLife, RecoverPlan } from './recover-types.ts';
@@ -49,71 +58,16 @@ beforeEach(async () => {
   folder = temporaryFolder();
   warnings = [];
 });
-afterEach(() => folder.remove());
+afterEach(async () => {
+  for (const spool of spools) await spool.discard();
+  spools = [];
+  folder.remove();
+});
 
 const warn = ({ message }: { message: string }) => void warnings.push(message);
 
-/** An agent that writes its log in memory. */
-function newAgent(name: string, role: Card['role'] = 'edge') {
-  const agentId = toHex(random(16));
-  const records: Uint8Array[] = [];
-  let head: Head | undefined;
-  let signSeed = random(32);
-  let incarnation = 1;
-  const card = () =>
-    encodeCard(
-      sodium,
-      {
-        vaultId: vault,
-        agentId,
-        incarnation,
-        name,
-        site: 'shop',
-        role,
-        signPublicKey: publicKeyOf(sodium, signSeed),
-        tlsSpkiSha256: random(32),
-        addresses: [],
-        base: undefined,
-        number: 1,
-      },
-      adminSeed,
-    );
-  const ownCard = card();
-  const agent = {
-    agentId,
-    card: ownCard,
-    records,
-    get head() {
-      return head;
-    },
-    /** As someone else who copied the data dir would go on. */
-    clone(from: Head | undefined, seed = signSeed) {
-      head = from;
-      signSeed = seed;
-    },
-    get signSeed() {
-      return signSeed;
-    },
-    write(body: RecordBody): Head {
-      const envelope = nextEnvelope(head, { vault, agent: agentId, incarnation, keyId: fixture.keys.currentKeyId });
-      const { bytes, hash } = encodeRecord(sodium, {
-        envelope,
-        body,
-        keys: fixture.keys,
-        signSeed,
-        random24: random(24),
-      });
-      records.push(bytes);
-      head = { incarnation, seq: envelope.seq, hash };
-      return head;
-    },
-    live(next: number) {
-      incarnation = next;
-    },
-  };
-  agent.write({ type: 'takeover', card: ownCard, base: undefined });
-  return agent;
-}
+const newAgent = (name: string, role: Card['role'] = 'edge') =>
+  createMemoryChain({ keys: fixture.keys, adminSeed, random, name, role });
 
 /** A bucket with the vault's files, these agents' cards and logs, and those of the fixture's chunks that are wanted. */
 async function newBucket(
@@ -128,30 +82,37 @@ async function newBucket(
     formatVersion: 1,
     criticalFeatures: [],
     chunker: { name: 'fastcdc-1' as const, min: 128 * 1024, avg: 512 * 1024, max: 2048 * 1024 },
-    keyTable: [{ keyId: fixture.keys.currentKeyId, createdNs: 1n }],
+    keyTable: [
+      {
+        keyId: fixture.keys.currentKeyId,
+        createdNs: 1n,
+        wrapped: wrapGeneration(
+          sodium,
+          fixture.keys,
+          { keyId: fixture.keys.currentKeyId, secret: vaultKey },
+          createSeededRandom('wrap'),
+        ),
+      },
+    ],
     adminPublicKey: publicKeyOf(sodium, adminSeed),
     proofPublicKey: recoveryProofPublicKey(sodium, fixture.keys),
+    epoch: 1,
+    previous: undefined,
   };
   await files.putDescriptor(encodeVaultDescriptor(sodium, descriptor, { macKey: fixture.keys.macKey, adminSeed }));
   const slot = await createSlot(
     sodium,
     { type: 'recovery', secret: adminSeed },
-    { vaultId: vault, label: 'sheet', vaultKey },
+    { vaultId: vault, label: 'sheet', scope: 'shared', vaultKey, adminSeed },
     random,
   );
   await files.putSlot(slot.slotId, slot.bytes);
   for (const agent of agents) {
-    await files.putCard({ agent: agent.agentId, incarnation: 1 }, agent.card);
-    const last = agent.records.length;
+    for (const card of agent.cards) await files.putCard(card, card.bytes);
+    const last = agent.entries.length;
     const half = Math.ceil(last / 2);
-    const segment = (firstSeq: number, lastSeq: number) => ({
-      agent: agent.agentId,
-      incarnation: 1,
-      firstSeq,
-      lastSeq,
-    });
-    await files.putSegment(segment(1, half), encodeSegment(agent.records.slice(0, half)));
-    if (half < last) await files.putSegment(segment(half + 1, last), encodeSegment(agent.records.slice(half)));
+    await putEntries(store, agent.entries.slice(0, half));
+    if (half < last) await putEntries(store, agent.entries.slice(half));
   }
   const owner = { agent: agents[0]?.agentId ?? '', incarnation: 1 };
   const packs = openBucketPacks({ store, vault, life: owner });
@@ -168,20 +129,31 @@ async function newBucket(
       }));
     if (chunks.length === 0) continue;
     const pack = makePack(vault, chunks, packClass);
-    await packs.put(pack.name, pack.body);
+    await packs.put({ name: pack.name, packClass }, pack.body);
   }
   return store;
 }
 
+/** One segment for each incarnation among them. */
+async function putEntries(store: ObjectStore, entries: readonly WholeEntry[]): Promise<void> {
+  const files = openBucketVault(store, vault);
+  for (const incarnation of new Set(entries.map(({ head }) => head.header.incarnation))) {
+    const group = entries.filter(({ head }) => head.header.incarnation === incarnation);
+    const bytes = encodeChainSegment(group);
+    await files.putSegment(segmentKey(group, bytes), bytes);
+  }
+}
+
+/** takeover 1, settings 2, add 3, snapshots 4 and 5 */
 function shop() {
   const agent = newAgent('shop');
-  agent.write({
+  agent.record({
     type: 'settings',
     settings: {
       agentName: 'shop',
       site: 'shop',
       configJson: '{}',
-      roots: [{ name: 'files', path: Buffer.from('/srv') }],
+      roots: [{ name: 'test', path: Buffer.from('/srv'), shard: 1 }],
     },
   });
   const tree = (more: string) =>
@@ -189,33 +161,69 @@ function shop() {
       fixture.file('a', 'content of a'),
       fixture.dir('sub', [fixture.file('b', more), fixture.file('c', random(50_000))]),
     ]);
-  agent.write({ ...fixture.body(tree('first')), timeNs: 1_000n });
-  agent.write({ ...fixture.body(tree('second')), timeNs: 2_000n });
+  const [first, second] = [tree('first'), tree('second')];
+  agent.add(1, formsOf(fixture));
+  agent.record({ ...fixture.body(first), timeNs: 1_000n }, 1);
+  agent.record({ ...fixture.body(second), timeNs: 2_000n }, 1);
   return agent;
+}
+
+function late(agent: MemoryChain, timeNs = 9_000n) {
+  return agent.record({ ...fixture.body(fixture.dir('', [fixture.file('late', `late ${timeNs}`)])), timeNs }, 1);
+}
+
+/** The key of the segment with this entry. */
+async function segmentOf(store: ObjectStore, seq: number): Promise<string> {
+  for await (const { key } of store.list(`${vault}/`)) {
+    const segment = parseBucketKey(key);
+    if (segment?.kind === 'segment' && segment.first <= seq && seq <= segment.last) return key;
+  }
+  throw new Error(`no segment with ${seq}`);
+}
+
+function formsOf({ chunks, keys }: TreeFixture): Form[] {
+  return [...chunks.values()].map(({ id, kind, sealed }) => ({
+    id,
+    sealedSha256: createHash('sha256').update(sealed).digest(),
+    sealedBytes: sealed.length,
+    keyId: keys.currentKeyId,
+    formClass: packClassOf(kind),
+  }));
+}
+
+let spools: EntrySpool[] = [];
+
+async function newSpool(): Promise<EntrySpool> {
+  const spool = await openEntrySpool(join(folder.path, `spool-${spools.length}`));
+  spools.push(spool);
+  return spool;
 }
 
 const plan = async (
   stores: readonly ObjectStore[],
-  more: { agent?: string; vaultKey?: Uint8Array; adminSeed?: Uint8Array } = {},
+  more: { agent?: string; branch?: string; isReadOnly?: boolean; vaultKey?: Uint8Array; adminSeed?: Uint8Array } = {},
 ) =>
   planRecover(
     {
       vaultKey,
       adminSeed,
       ...more,
+      spool: await newSpool(),
       sources: await Promise.all(stores.map((store) => openBucketRecovery({ store, vault }, { warn }))),
     },
     { sodium, warn },
   );
 
-const apply = (
+const apply = async (
   recovered: RecoverPlan,
   life: NewLife = { as: 'takeover' },
   at = 'data',
   beforeCommit = async () => {},
-) =>
-  applyRecover(
-    dataDirAt(join(folder.path, at)),
+) => {
+  const dir = dataDirAt(join(folder.path, at));
+  await beginRecover(dir);
+  return await applyRecover(
+    dir,
     {
       plan: recovered,
       life,
@@ -225,6 +233,22 @@ const apply = (
     },
     { sodium, random, beforeCommit },
   );
+};
+
+/** What chain files of an agent hold, or those of one branch. */
+async function readBack(agent: string, at = 'data', branch?: string): Promise<ChainItem[]> {
+  const dir = chainFolder(dataDirAt(join(folder.path, at)).chainsDir, agent, branch);
+  const items: ChainItem[] = [];
+  for (const file of chainFilesIn(readdirSync(dir))) {
+    for await (const part of scanChainFile(chainFile(dir, file))) {
+      if (part.kind !== 'entry') throw new Error(`${part.kind} in ${dir}`);
+      items.push(part);
+    }
+  }
+  return items;
+}
+
+const linksOf = (entries: readonly ChainItem[]) => entries.map(({ head }) => head.link);
 
 const open = (at = 'data') =>
   openEngine({
@@ -238,42 +262,57 @@ const open = (at = 'data') =>
   });
 
 describe('recover from a bucket', () => {
-  it('gives head, settings, snapshots, and a data dir that opens and goes on', async () => {
+  it('gives head, settings, snapshots, and the chain with its takeover and a record checkpoint', async () => {
     const agent = shop();
     const recovered = await plan([await newBucket([agent])]);
-    expect(recovered.head).toEqual(agent.head);
+    expect(recovered.head).toEqual(agent.position());
     expect(recovered.headTimeNs).toBe(2_000n);
     expect(recovered.vouchedBy).toEqual(['s3://bucket']);
-    expect(recovered.settings?.roots[0]?.name).toBe('files');
+    expect(recovered.settings?.roots[0]?.name).toBe('test');
     expect(recovered.snapshots.length).toBe(2);
     expect(recovered.gaps).toEqual([]);
     expect(recovered.slots.length).toBe(1);
+    expect(recovered.branches).toMatchObject([{ isChosen: true, base: undefined, name: 'shop' }]);
 
     const identity = await apply(recovered);
     expect(identity).toMatchObject({ agentId: agent.agentId, name: 'shop', incarnation: 2 });
-    const engine = await open();
-    expect(engine.index.log.snapshots().length).toBe(2);
-    expect(engine.index.log.snapshots().every((row) => !row.branch)).toBe(true);
-    expect(engine.log.head()).toMatchObject({ incarnation: 2, seq: 5 });
-    const next = await engine.log.append({ type: 'pin', snapshot: recovered.snapshots[0]?.id ?? '', reason: 'test' });
-    expect(next).toMatchObject({ incarnation: 2, seq: 6 });
-    await engine.close();
-    const card = verifyCard(
-      sodium,
-      Uint8Array.from(
-        (await import('node:fs')).readFileSync(dataDirAt(join(folder.path, 'data')).cardFile(agent.agentId, 2)),
-      ),
-      publicKeyOf(sodium, adminSeed),
+    const items = await readBack(agent.agentId);
+    expect(linksOf(items.slice(0, 5))).toEqual(linksOf(agent.entries));
+    const hexOf = ({ body }: ChainItem) => toHex(body ?? new Uint8Array(0));
+    expect(items.slice(0, 5).map(hexOf)).toEqual(agent.entries.map(hexOf));
+    const [takeover, checkpoint, more] = items.slice(5) as WholeEntry[];
+    expect(more).toBeUndefined();
+    expect(takeover!.head.header).toMatchObject({ kind: EntryKind.takeover, incarnation: 2, seq: 6 });
+    const card = verifyCard(sodium, takeover!.body, publicKeyOf(sodium, adminSeed));
+    expect(card).toMatchObject({ base: agent.position(), number: 2 });
+    verifyHead(sodium, checkpoint!.head, card.signPublicKey);
+    const part = openCheckpointPart(sodium, checkpoint!, fixture.keys);
+    expect(part.snapshots.map(({ id, shard, damaged }) => [id, shard, damaged])).toEqual(
+      agent.entries.slice(3).map(({ head }) => [head.link, 1, false]),
     );
-    expect(card.base).toEqual(agent.head);
-    expect(card.number).toBe(2);
+    expect(part.settings?.roots[0]).toMatchObject({ name: 'test', shard: 1 });
+
+    const engine = await open();
+    expect(engine.index.log.snapshots().map(({ id, branch, damaged }) => [id, branch, damaged])).toEqual(
+      agent.entries.slice(3).map(({ head }) => [head.link, false, false]),
+    );
+    expect(engine.chain.shardOf('test')).toBe(1);
+    expect(engine.chains.shards(agent.agentId)).toMatchObject([{ shard: 1, held: fixture.chunks.size, applied: 7 }]);
+    const next = await engine.chain.append({ type: 'pin', snapshot: recovered.snapshots[0]!.id, reason: 'test' });
+    expect(next).toMatchObject({ incarnation: 2, seq: 8 });
+    await engine.close();
   });
 
   it('finds the only vault when the sheet names none, and asks when there are several', async () => {
     const store = await newBucket([shop()]);
     expect((await openBucketRecovery({ store }, { warn })).label).toBe('s3://bucket');
     await store.put(`${'ff'.repeat(16)}/vault.edge`, new Uint8Array(10));
-    await expect(openBucketRecovery({ store }, { warn })).rejects.toMatchObject({ code: 'E_AMBIGUOUS', exitCode: 2 });
+    await store.put(`${'ee'.repeat(16)}/slots/nothing`, new Uint8Array(10));
+    await expect(openBucketRecovery({ store }, { warn })).rejects.toMatchObject({
+      code: 'E_AMBIGUOUS',
+      exitCode: 2,
+      message: expect.stringContaining('2 vaults'),
+    });
     await expect(openBucketRecovery({ store: createMemoryObjectStore() }, { warn })).rejects.toMatchObject({
       code: 'E_NO_VAULT',
       exitCode: 10,
@@ -289,7 +328,7 @@ describe('recover from a bucket', () => {
     const onlyB = fixture.file('b', 'second').content;
     const cold = onlyB?.form === 'inline' ? toHex(onlyB.refs[0]?.id as Uint8Array) : '';
     const { gaps } = await plan([await newBucket([agent], (kind, id) => kind !== 1 || id === cold)]);
-    const newest = gaps.find(({ snapshot }) => snapshot === agent.head?.hash);
+    const newest = gaps.find(({ snapshot }) => snapshot === agent.position()?.link);
     expect(newest).toMatchObject({ root: 'test', files: 2, filesTotal: 3, broken: 0, bytes: 50_012 });
     const nothing = await plan([await newBucket([agent], () => false)]);
     expect(nothing.gaps[0]).toMatchObject({ broken: 1 });
@@ -314,27 +353,25 @@ describe('recover from a bucket', () => {
 });
 
 describe('several sources', () => {
-  it('take the newest head, and say who has it and who is behind', async () => {
+  it('take the newest end, and say who has it and who is behind', async () => {
     const agent = shop();
-    const behind = await newBucket([agent], () => true, 's3://old');
-    agent.write({ ...fixture.body(fixture.dir('', [fixture.file('late', 'late')])), timeNs: 9_000n });
+    const before = await newBucket([agent], () => true, 's3://old');
+    late(agent);
     const ahead = await newBucket([agent], () => true, 's3://new');
-    const recovered = await plan([behind, ahead]);
-    expect(recovered.head).toEqual(agent.head);
+    const recovered = await plan([before, ahead]);
+    expect(recovered.head).toEqual(agent.position());
     expect(recovered.vouchedBy).toEqual(['s3://new']);
-    expect(warnings.join()).toMatch(/s3:\/\/old has this log only up to 1\/4/);
+    expect(warnings.join()).toMatch(/s3:\/\/old has this chain only up to 1\/5/);
   });
 
-  it('find a fork', async () => {
+  it('take each entry from whoever has it whole', async () => {
     const agent = shop();
-    const base = agent.head;
-    agent.write({ type: 'unpin', snapshot: 'aa'.repeat(32) });
-    const one = await newBucket([agent]);
-    agent.records.pop();
-    agent.clone(base);
-    agent.write({ type: 'unpin', snapshot: 'bb'.repeat(32) });
-    const other = await newBucket([agent], () => true, 's3://other');
-    await expect(plan([one, other])).rejects.toMatchObject({ code: 'E_FORK', exitCode: 9 });
+    const [one, other] = [await newBucket([agent]), await newBucket([agent], () => true, 's3://other')];
+    await one.delete(await segmentOf(one, 1));
+    await other.delete(await segmentOf(other, 4));
+    const recovered = await plan([one, other]);
+    expect(recovered.head).toEqual(agent.position());
+    expect(recovered.trail.length).toBe(5);
   });
 
   it('go on without one that fails', async () => {
@@ -350,16 +387,124 @@ describe('several sources', () => {
   });
 });
 
-describe('what is not signed', () => {
-  it('is not believed: records of another key, cards of another admin', async () => {
+describe('a fork', () => {
+  /** Two machines that went on from one image, in one bucket. */
+  async function forked() {
     const agent = shop();
-    const honest = agent.head;
-    agent.clone(honest, random(32));
-    agent.write({ type: 'forget', snapshot: honest?.hash ?? '' });
+    const twin = agent.image();
+    late(agent, 9_000n);
+    late(twin, 8_000n);
+    late(twin, 8_500n);
+    const store = await newBucket([agent]);
+    await putEntries(store, twin.entries.slice(5));
+    return { agent, twin, store };
+  }
+
+  it('lists both branches with their times, and goes on from none by itself', async () => {
+    const { agent, twin, store } = await forked();
+    const error = await plan([store]).catch((caught: unknown) => caught as EdgeError);
+    expect(error).toMatchObject({ code: 'E_FORK', exitCode: 9 });
+    expect((error as EdgeError).context.branches).toMatchObject([
+      {
+        branch: twin.position()?.link,
+        base_seq: 5,
+        snapshots: 2,
+        name: 'shop',
+        newest_snapshot: '1970-01-01T00:00:00.000Z',
+      },
+      { branch: agent.position()?.link, base_seq: 5, snapshots: 1, seen_at: ['s3://bucket'] },
+    ]);
+  });
+
+  it('goes on from either, and keeps the other one beside it', async () => {
+    const { agent, twin, store } = await forked();
+    for (const [chosen, other] of [
+      [agent, twin],
+      [twin, agent],
+    ] as const) {
+      const recovered = await plan([store], { branch: chosen.position()!.link.slice(0, 8) });
+      expect(recovered.head).toEqual(chosen.position());
+      const all = [...agent.entries.slice(5), ...twin.entries.slice(5)];
+      expect(
+        recovered.snapshots
+          .slice(2)
+          .map(({ id }) => id)
+          .sort(),
+      ).toEqual(linksOf(all).sort());
+      const tip = other.position()!.link;
+      expect(recovered.snapshots.filter(({ branch }) => branch === tip).length).toBe(other.entries.length - 5);
+      expect(recovered.gaps).toEqual([]);
+      const at = chosen === agent ? 'one' : 'two';
+      await apply(recovered, undefined, at);
+      expect(linksOf(await readBack(agent.agentId, at)).slice(0, -2)).toEqual(linksOf(chosen.entries));
+      expect(linksOf(await readBack(agent.agentId, at, tip))).toEqual(linksOf(other.entries.slice(5)));
+      const engine = await open(at);
+      const rows = new Map(engine.index.log.snapshots().map(({ id, branch }) => [id, branch]));
+      expect(rows.size).toBe(5);
+      for (const id of linksOf(other.entries.slice(5))) expect(rows.get(id)).toBe(true);
+      for (const id of linksOf(chosen.entries.slice(5))) expect(rows.get(id)).toBe(false);
+      expect(engine.chains.branches(agent.agentId)).toMatchObject([{ tip: other.position(), base: { seq: 5 } }]);
+      await engine.close();
+    }
+    await expect(plan([store], { branch: 'zz' })).rejects.toMatchObject({ code: 'E_NOT_FOUND', exitCode: 2 });
+  });
+
+  it('needs no choice to be read', async () => {
+    const { store } = await forked();
+    const recovered = await plan([store], { isReadOnly: true });
+    expect(recovered.snapshots.length).toBe(5);
+  });
+
+  it('that a takeover settled asks nothing: the other end is a branch', async () => {
+    const agent = shop();
+    const next = agent.image();
+    late(agent);
+    next.incarnation = 2;
+    next.signSeed = random(32);
+    next.takeover();
+    late(next, 10_000n);
+    const store = await newBucket([agent]);
+    await openBucketVault(store, vault).putCard(next.cards[1]!, next.cards[1]!.bytes);
+    await putEntries(store, next.entries.slice(5));
+    const recovered = await plan([store]);
+    expect(recovered.head).toEqual(next.position());
+    expect(recovered.nextIncarnation).toBe(3);
+    expect(recovered.snapshots.map(({ branch }) => branch)).toEqual([
+      undefined,
+      undefined,
+      agent.position()?.link,
+      undefined,
+    ]);
+  });
+
+  it('of two takeovers of one incarnation is one too, each by its own key', async () => {
+    const agent = shop();
+    const twins = [agent.image(), agent.image()];
+    const store = await newBucket([agent]);
+    for (const [i, twin] of twins.entries()) {
+      twin.incarnation = 2;
+      twin.signSeed = random(32);
+      twin.takeover();
+      late(twin, BigInt(i) + 10_000n);
+      await putEntries(store, twin.entries.slice(5));
+    }
+    await expect(plan([store])).rejects.toMatchObject({ code: 'E_FORK' });
+    const recovered = await plan([store], { branch: twins[1]!.position()!.link });
+    expect(recovered.head).toEqual(twins[1]!.position());
+    expect(recovered.nextIncarnation).toBe(3);
+  });
+});
+
+describe('what is not signed', () => {
+  it('is not believed: entries of another key, cards of another admin', async () => {
+    const agent = shop();
+    const honest = agent.position();
+    agent.signSeed = random(32);
+    agent.record({ type: 'forget', snapshot: honest?.link ?? '' });
     const store = await newBucket([agent]);
     const forged = encodeCard(
       sodium,
-      { ...verifyCard(sodium, agent.card, publicKeyOf(sodium, adminSeed)), number: 99, name: 'evil' },
+      { ...verifyCard(sodium, agent.cards[0]!.bytes, publicKeyOf(sodium, adminSeed)), number: 99, name: 'evil' },
       random(32),
     );
     await openBucketVault(store, vault).putCard({ agent: agent.agentId, incarnation: 7 }, forged);
@@ -370,72 +515,150 @@ describe('what is not signed', () => {
     expect(warnings.length).toBeGreaterThanOrEqual(2);
   });
 
+  it('nor a second log key of one incarnation: the first source counts, and the other card is named', async () => {
+    const agent = shop();
+    const first = await newBucket([agent]);
+    const second = await newBucket([agent]);
+    const card = verifyCard(sodium, agent.cards[0]!.bytes, publicKeyOf(sodium, adminSeed));
+    const twin = encodeCard(sodium, { ...card, number: 99, signPublicKey: random(32) }, adminSeed);
+    await openBucketVault(second, vault).putCard({ agent: agent.agentId, incarnation: 1 }, twin);
+    const recovered = await plan([first, second]);
+    expect(recovered.agent.signPublicKey).toEqual(card.signPublicKey);
+    expect(recovered.head).toEqual(agent.position());
+    expect(warnings.join()).toContain('have a different log key');
+  });
+
+  it('nor slots that the admin key did not sign, nor slots whose removal lies at any source', async () => {
+    const agent = shop();
+    const [one, two] = [await newBucket([agent]), await newBucket([agent])];
+    const slotOf = (seed: Uint8Array) =>
+      createSlot(
+        sodium,
+        { type: 'keyfile', secret: random(32) },
+        { vaultId: vault, label: '', scope: 'shared', vaultKey, adminSeed: seed },
+        random,
+      );
+    const [good, removed] = [await slotOf(adminSeed), await slotOf(adminSeed)];
+    const forged = await Promise.all(Array.from({ length: 300 }, () => slotOf(new Uint8Array(32))));
+    const files = openBucketVault(one, vault);
+    for (const { slotId, bytes } of [good, removed, ...forged]) await files.putSlot(slotId, bytes);
+    const removal = { vaultId: vault, slotId: removed.slotId, timeS: 1 };
+    await openBucketVault(two, vault).putSlotRemoval(removed.slotId, encodeSlotRemoval(sodium, removal, adminSeed));
+    const hidden = { ...removal, slotId: good.slotId };
+    await files.putSlotRemoval(good.slotId, encodeSlotRemoval(sodium, hidden, new Uint8Array(32)));
+    await files.putSlot(good.slotId, good.bytes);
+    const recovered = await plan([one, two]);
+    const ids = recovered.slots.map(({ slotId }) => slotId);
+    expect(ids).toContain(good.slotId);
+    expect(ids).not.toContain(removed.slotId);
+    expect(ids.length).toBe(3);
+    expect(recovered.slotRemovals.map(({ slotId }) => slotId)).toEqual([removed.slotId]);
+    expect(warnings.length).toBeLessThan(40);
+  });
+
+  it('the highest epoch of the descriptor counts, and a source that is behind is used all the same', async () => {
+    const agent = shop();
+    const [old, newer] = [await newBucket([agent]), await newBucket([agent])];
+    const bytes = await openBucketVault(old, vault).descriptor();
+    const first = { ...openVaultDescriptor(sodium, bytes!, vaultKey), bytes: bytes! };
+    const second = fixtureDescriptor(sodium, { vaultId: vault, vaultKey, adminSeed }, first);
+    await openBucketVault(newer, vault).putDescriptor(second.bytes);
+    for (const order of [
+      [old, newer],
+      [newer, old],
+    ]) {
+      const recovered = await plan(order);
+      expect(recovered.descriptor.epoch).toBe(2);
+      expect(recovered.keys.currentKeyId).toBe(2);
+      expect(recovered.head).toEqual(agent.position());
+      expect(recovered.gaps).toEqual([]);
+    }
+  });
+
   it('damage in a segment is told, and what is whole is used', async () => {
     const agent = shop();
     const store = await newBucket([agent]);
-    const key = segmentKeyOf(vault, { agent: agent.agentId, incarnation: 1, firstSeq: 3, lastSeq: 4 });
+    const key = await segmentOf(store, 4);
     const bytes = (await store.get(key)) as Uint8Array;
     bytes[bytes.length - 10] = (bytes.at(-10) ?? 0) ^ 1;
     await store.put(key, bytes);
     const recovered = await plan([store]);
-    expect(recovered.head).toMatchObject({ seq: 3 });
+    expect(recovered.head).toMatchObject({ seq: 4 });
     expect(warnings.length).toBeGreaterThan(0);
   });
 });
 
-describe('a log that lost records in its middle', () => {
-  it('is recovered from behind the gap, and that is said', async () => {
+describe('a chain that lost entries', () => {
+  it('in its middle goes on from before the gap, lists what lies behind, and lets none of that count', async () => {
     const agent = shop();
-    agent.write({ ...fixture.body(fixture.dir('', [fixture.file('late', 'late')])), timeNs: 9_000n });
+    late(agent);
     const store = await newBucket([agent]);
-    const files = openBucketVault(store, vault);
-    const segment = (firstSeq: number, lastSeq: number) => ({
-      agent: agent.agentId,
-      incarnation: 1,
-      firstSeq,
-      lastSeq,
-    });
-    await store.delete(segmentKeyOf(vault, segment(1, 3)));
-    await files.putSegment(segment(1, 2), encodeSegment(agent.records.slice(0, 2)));
+    const whole = await segmentOf(store, 4);
+    await store.delete(whole);
+    await putEntries(store, agent.entries.slice(5));
     const recovered = await plan([store]);
-    expect(recovered.head).toEqual(agent.head);
-    expect(recovered.records.length).toBe(2);
-    expect(recovered.snapshots.length).toBe(2);
-    expect(warnings.join()).toMatch(/2 older records/);
+    expect(recovered.head).toMatchObject({ seq: 3 });
+    expect(recovered.snapshots).toMatchObject([{ id: agent.position()?.link, damaged: true }]);
+    expect(recovered.gaps).toEqual([]);
+    expect(warnings.join()).toMatch(/1 entries behind them cannot be joined/);
     await apply(recovered);
-    await (await open()).close();
+    const part = openCheckpointPart(sodium, (await readBack(agent.agentId)).at(-1) as WholeEntry, fixture.keys);
+    expect(part.snapshots).toMatchObject([{ id: agent.position()?.link, damaged: true, shard: 1 }]);
+    const engine = await open();
+    expect(engine.index.log.snapshots()).toMatchObject([{ id: agent.position()?.link, damaged: true, branch: false }]);
+    await engine.close();
+  });
+
+  it('at its beginning begins anew, and its roots get new shards', async () => {
+    const agent = shop();
+    const store = await newBucket([agent]);
+    await store.delete(await segmentOf(store, 1));
+    await putEntries(store, agent.entries.slice(1, 2));
+    const recovered = await plan([store]);
+    expect(recovered.head).toBeUndefined();
+    expect(recovered.snapshots.length).toBe(2);
+    await apply(recovered);
+    const items = (await readBack(agent.agentId)) as WholeEntry[];
+    expect(items.map(({ head }) => [head.header.seq, head.header.kind])).toEqual([
+      [1, EntryKind.takeover],
+      [2, EntryKind.recordCheckpoint],
+      [3, EntryKind.record],
+    ]);
+    const settings = openRecordEntry(sodium, items[2]!, fixture.keys);
+    expect(settings).toMatchObject({ settings: { roots: [{ name: 'test', shard: 2 }] } });
   });
 });
 
 describe('writing the data dir', () => {
   it('survives a kill at every step: what is there is no data dir, or a whole one', async () => {
-    const recovered = await plan([await newBucket([shop()])]);
+    const store = await newBucket([shop()]);
     const points = new Set<string>();
     const disarm = armFailpoints((name) => points.add(name));
-    await apply(recovered, undefined, 'probe');
+    await apply(await plan([store]), undefined, 'probe');
     disarm();
-    for (const point of [...points].filter((name) => name.startsWith('recover.'))) {
+    const steps = [...points].filter((name) => name.startsWith('recover.'));
+    expect(steps.length).toBeGreaterThan(4);
+    for (const point of steps) {
       const stop = armFailpoints((name) => {
         if (name === point) throw new Error('killed');
       });
-      await expect(apply(recovered, undefined, point), point).rejects.toThrow('killed');
+      await expect(apply(await plan([store]), undefined, point), point).rejects.toThrow('killed');
       stop();
       if (point === 'recover.committed') expect(existsSync(join(folder.path, point, 'vault.edge'))).toBe(true);
-      else await apply(recovered, undefined, point);
-      const engine = await open(point);
-      expect(engine.index.log.snapshots().length).toBe(2);
-      await engine.close();
+      else await apply(await plan([store]), undefined, point);
+      expect((await readBack((await plan([store])).agent.agentId, point)).length).toBe(7);
     }
   });
 
   it('begins again after the configuration could not be written', async () => {
-    const recovered = await plan([await newBucket([shop()])]);
+    const store = await newBucket([shop()]);
     const failing = async () => Promise.reject(new Error('no space'));
-    await expect(apply(recovered, undefined, 'data', failing)).rejects.toThrow('no space');
+    await expect(apply(await plan([store]), undefined, 'data', failing)).rejects.toThrow('no space');
     expect(existsSync(join(folder.path, 'data', 'vault.edge'))).toBe(false);
-    await apply(recovered);
-    await (await open()).close();
-    expect(readdirSync(join(folder.path, 'data'))).not.toContain('recover.unfinished');
+    await apply(await plan([store]));
+    const left = readdirSync(join(folder.path, 'data'));
+    expect(left).toContain('vault.edge');
+    expect(left.filter((name) => name.startsWith('recover.'))).toEqual([]);
   });
 
   it('refuses a folder that holds anything', async () => {
@@ -452,9 +675,7 @@ describe('writing the data dir', () => {
     const recovered = await plan([await newBucket([agent])]);
     const identity = await apply(recovered, { as: 'reader', agentId: 'ee'.repeat(16), name: 'reader' });
     expect(identity).toMatchObject({ agentId: 'ee'.repeat(16), incarnation: 1 });
-    const engine = await open();
-    expect(engine.logs.head(agent.agentId)).toEqual(agent.head);
-    expect(engine.index.log.snapshots({ agent: agent.agentId }).length).toBe(2);
-    await engine.close();
+    expect(linksOf(await readBack(agent.agentId))).toEqual(linksOf(agent.entries));
+    expect((await readBack('ee'.repeat(16))).map(({ head }) => head.header.kind)).toEqual([EntryKind.takeover]);
   });
 });

@@ -1,9 +1,7 @@
-/** Levels of durability (P1): what was asked for, and what a record has. */
+/** Levels of durability (P1): what was asked for, and what a snapshot has. */
+import { coveredLevels, type Levels } from '../chain/cover.ts';
 import { EdgeError } from '../core/errors.ts';
-import type { KeyValue } from '../core/ports/index.ts';
-import type { Member } from '../core/ports/peer.ts';
-import type { Head } from '../log/record-body.ts';
-import { hasAcknowledged } from './acknowledged.ts';
+import type { Covered } from './coverage.ts';
 
 export type DurabilityLevel =
   | { readonly kind: 'local' }
@@ -11,13 +9,16 @@ export type DurabilityLevel =
   | { readonly kind: 'sites'; readonly count: number }
   | { readonly kind: 's3' };
 
-/** Who has a record with everything it reaches, besides the owner's own store. */
-export interface Durability {
-  readonly peers: readonly { readonly agent: string; readonly name: string; readonly site: string }[];
-  /** Names of stores that hold everything. */
+/** Who has a snapshot with everything it reaches, besides the owner's own store. */
+export interface Durability extends Levels {
+  /** Copies that count: stores behind one bucket, or under one id, are one. */
+  readonly copies: number;
+  /** Every peer that has it, also those that do not count for themselves. */
+  readonly holders: readonly { readonly agent: string; readonly name: string; readonly site: string }[];
+  /** Names of stores that have everything. */
   readonly stores: readonly string[];
-  /** Distinct sites of the peers; each bucket is one. */
-  readonly sites: readonly string[];
+  /** Sites of the peers, and each bucket. */
+  readonly places: readonly string[];
 }
 
 /** `local`, `peers=N`, `sites=N`, `s3`. E_USAGE otherwise. */
@@ -36,31 +37,32 @@ export function formatDurabilityLevel(level: DurabilityLevel): string {
   return 'count' in level ? `${level.kind}=${level.count}` : level.kind;
 }
 
-export function durabilityOf(
-  place: Pick<Head, 'incarnation' | 'seq'>,
-  known: { readonly members: readonly Member[]; readonly stores: readonly string[]; readonly kv: KeyValue },
-): Durability {
-  const peers = known.members
-    .filter((member) => hasAcknowledged(known.kv, member.agent, place))
-    .map(({ agent, name, site }) => ({ agent, name, site }));
-  const stores = known.stores.filter((store) => hasAcknowledged(known.kv, `store:${store}`, place));
+export function durabilityOf(covered: readonly Covered[]): Durability {
+  const levels = coveredLevels(covered.map(({ store }) => store));
+  const holders = covered.flatMap(({ target }) =>
+    target.type === 'peer' ? [{ agent: target.member.agent, name: target.member.name, site: target.member.site }] : [],
+  );
+  const stores = covered.flatMap(({ target }) => (target.type === 'bucket' ? [target.store] : []));
   return {
-    peers,
+    ...levels,
+    copies:
+      levels.peers + new Set(covered.flatMap(({ store }) => (store.type === 'bucket' ? [store.location] : []))).size,
+    holders,
     stores,
-    sites: [...new Set([...peers.map((peer) => peer.site), ...stores.map((store) => `store:${store}`)])],
+    places: [...new Set([...holders.map((peer) => peer.site), ...stores.map((store) => `store:${store}`)])],
   };
 }
 
-export function isReached(level: DurabilityLevel, durability: Durability): boolean {
+export function isReached(level: DurabilityLevel, durability: Levels): boolean {
   switch (level.kind) {
     case 'local':
       return true;
     case 'peers':
-      return durability.peers.length >= level.count;
+      return durability.peers >= level.count;
     case 'sites':
-      return durability.sites.length >= level.count;
+      return durability.sites >= level.count;
     case 's3':
-      return durability.stores.length > 0;
+      return durability.s3;
   }
 }
 
@@ -70,8 +72,8 @@ export function notEnoughCopies(
   problems: readonly string[],
 ): EdgeError {
   const reached = [
-    `${durability.peers.length} peer(s)${durability.peers.length === 0 ? '' : ` (${durability.peers.map((peer) => peer.name).join(', ')})`}`,
-    `${durability.sites.length} site(s)`,
+    `${durability.peers} peer(s)${durability.holders.length === 0 ? '' : ` (${durability.holders.map((peer) => peer.name).join(', ')})`}`,
+    `${durability.sites} site(s)`,
     durability.stores.length === 0 ? 'no bucket' : `bucket ${durability.stores.join(', ')}`,
   ].join(', ');
   const why = problems.length === 0 ? '' : `: ${problems.join('; ')}`;
@@ -82,8 +84,8 @@ export function notEnoughCopies(
       hint: 'The snapshot is stored here and stays queued. `edgestore status` shows each target.',
       context: {
         level: formatDurabilityLevel(level),
-        peers: durability.peers.length,
-        sites: durability.sites.length,
+        peers: durability.peers,
+        sites: durability.sites,
         stores: durability.stores,
         problems,
       },

@@ -1,33 +1,35 @@
+import type { Position } from '../chain/position.ts';
 import type { Opener } from '../codec/open.ts';
 import type { Sodium } from '../codec/sodium.ts';
-import type { Clock } from '../core/clock.ts';
-import type { AgentId, VaultId } from '../core/ids.ts';
-import type { ChunkIndex, KeyValue, LogIndex, PlacementIndex } from '../core/ports/index.ts';
+import type { Clock, RandomBytes } from '../core/clock.ts';
+import type { AgentId, HexId, VaultId } from '../core/ids.ts';
+import type { ChunkIndex, KeyValue, LogIndex } from '../core/ports/index.ts';
 import type { ReportProgress } from '../core/ports/progress.ts';
 import type { SealedSource } from '../core/ports/sealed-source.ts';
-import type { Head } from '../log/record-body.ts';
+import type { BeliefIndex } from '../ports/beliefs.ts';
+import type { Chains, OwnChain } from '../ports/chains.ts';
+import type { PutBack } from '../ports/put-back.ts';
+import type { VaultFileKind } from './put-vault-files.ts';
 
 /** What replication works with, whatever the target. */
 export interface ReplicateDeps {
   readonly clock: Clock;
+  readonly random: RandomBytes;
   readonly sodium: Sodium;
   readonly opener: Opener;
   readonly vault: VaultId;
-  /** This agent's life. */
+  /** This agent's incarnation. */
   readonly self: { readonly agentId: AgentId; readonly incarnation: number; readonly signSeed: Uint8Array };
   readonly index: {
     readonly chunks: Pick<ChunkIndex, 'locate' | 'addPack'>;
-    readonly log: Pick<LogIndex, 'snapshots'>;
-    readonly placements: Pick<PlacementIndex, 'placed' | 'addPlacements'>;
+    readonly log: Pick<LogIndex, 'snapshot' | 'snapshots'>;
+    readonly beliefs: BeliefIndex;
     readonly kv: KeyValue;
   };
-  readonly log: {
-    head(agent: AgentId): Head | undefined;
-    read(
-      agent: AgentId,
-      options?: { readonly after?: Pick<Head, 'incarnation' | 'seq'> | undefined },
-    ): AsyncIterable<Uint8Array>;
-  };
+  readonly chains: Chains;
+  /** This agent's own chain. */
+  readonly chain: OwnChain;
+  readonly putBack: PutBack;
   /** Where sealed chunks are read from, own disk first. */
   readonly sources: readonly SealedSource[];
   /** The vault's clear files as they are now. */
@@ -35,6 +37,13 @@ export interface ReplicateDeps {
     descriptor(): Promise<Uint8Array>;
     slots(): Promise<readonly { readonly slotId: string; readonly bytes: Uint8Array }[]>;
     cards(): Promise<readonly { readonly agent: AgentId; readonly incarnation: number; readonly bytes: Uint8Array }[]>;
+    /** Marks of removed slots. */
+    removals?(): Promise<readonly { readonly slotId: string; readonly bytes: Uint8Array }[]>;
+    /**
+     * Learns from a file that lies in a bucket when it verifies and is newer than the one here. True when it may be replaced: it is older, or nobody
+     * signed it.
+     */
+    mayReplace?(kind: VaultFileKind, stored: Uint8Array, where: string): Promise<boolean>;
   };
   readonly progress?: ReportProgress;
 }
@@ -47,7 +56,10 @@ export interface ReplicateReport {
   readonly bytes: number;
   /** Of these, bytes that had to be sent. */
   readonly sentBytes: number;
-  readonly records: number;
-  /** The newest record that the target has now, with everything it reaches. */
-  readonly head: Head | undefined;
+  /** Entries of the chain that were sent. */
+  readonly entries: number;
+  /** The newest own entry that the target has now, with everything it reaches: said by the target in this pass. */
+  readonly position: Position | undefined;
+  /** Of a bucket: what tells it from others when copies are counted (docs/chain.md 5.4, 6.2). */
+  readonly bucket?: { readonly storeId: HexId; readonly location: HexId };
 }

@@ -1,295 +1,241 @@
 /**
- * Brings a bucket up to date: packs of what it lacks, then the log in segments (P2), and what an empty machine needs to begin: descriptor, slots, cards.
- * A bucket that is only a cold tier gets trees and log, not the content.
+ * Brings a bucket up to date and says what it has (docs/chain.md 6): its id, a listing of everything below the own prefix, packs of what it lacks, segments of
+ * the chain, and what an empty machine needs to begin. Nothing is believed from an earlier job: a pack or segment that is gone is put again.
  */
-import { createHash } from 'node:crypto';
-import { EdgeError } from '../core/errors.ts';
-import { failpoint } from '../core/failpoint.ts';
-import {
-  type AgentId,
-  type ChunkId,
-  type HexId,
-  type PackClass,
-  type PackName,
-  toHex,
-  type VaultId,
-} from '../core/ids.ts';
-import { PACK_LOCAL_BYTES_TARGET } from '../core/limits.ts';
-import { compareHeads } from '../log/check-chain.ts';
-import { decodeEnvelope } from '../log/record.ts';
-import type { Head } from '../log/record-body.ts';
-import { encodeSegment } from '../log/segment.ts';
-import { createPackBuilder, type PackBuilder } from '../pack/pack-builder.ts';
-import { acknowledgedHead, rememberAck } from './acknowledged.ts';
-import { unplacedChunks, type WantedChunk } from './reachable-chunks.ts';
+import { EntryKind } from '../chain/entry-head.ts';
+import { decodeAdd, type Form } from '../chain/forms.ts';
+import type { Position } from '../chain/position.ts';
+import type { EdgeError } from '../core/errors.ts';
+import type { HexId } from '../core/ids.ts';
+import type { ChunkIndex } from '../core/ports/index.ts';
+import type { ObjectStore } from '../core/ports/object-store.ts';
+import type { ReportWarning } from '../core/ports/progress.ts';
+import type { SealedAddress } from '../core/ports/sealed-source.ts';
+import type { BucketIndex, LackingForms } from '../ports/bucket-index.ts';
+import type { BucketPacks, ListedPack } from '../store/bucket/bucket-packs.ts';
+import type { BucketVault, ListedSegment } from '../store/bucket/bucket-vault.ts';
+import { comparePacks } from '../store/bucket/compare-packs.ts';
+import { adoptStore } from '../store/bucket/store-id.ts';
+import { type BucketPackWriter, openBucketPackWriter } from './bucket-pack-writer.ts';
+import { type SupplyRequest, supplyBucket } from './bucket-supply.ts';
+import { judgeSegments, putBackError } from './judge-segments.ts';
+import { missingRanges, putSegments } from './put-segments.ts';
+import { putVaultFiles } from './put-vault-files.ts';
 import type { ReplicateDeps, ReplicateReport } from './replicate-deps.ts';
-import { describeChunks, isMeta, supplyChunks } from './sealed-supply.ts';
 
 export interface BucketTarget {
   /** `[stores.<name>]` */
   readonly store: string;
-  /** `store:<name>`, or `store-meta:<name>` for trees and log only: a page that is placed there says nothing about its files. */
+  /** `store:<name>`, or `store-meta:<name>` for trees and chain only. */
   readonly target: string;
   readonly scope: 'all' | 'meta';
-  readonly packs: { put(name: PackName, body: Uint8Array, signal?: AbortSignal): Promise<void> };
-  readonly vault: {
-    readonly label: string;
-    putDescriptor(bytes: Uint8Array, signal?: AbortSignal): Promise<boolean>;
-    putSlot(slotId: string, bytes: Uint8Array, signal?: AbortSignal): Promise<boolean>;
-    putCard(
-      life: { readonly agent: AgentId; readonly incarnation: number },
-      bytes: Uint8Array,
-      signal?: AbortSignal,
-    ): Promise<boolean>;
-    segments(
-      agent?: AgentId,
-      signal?: AbortSignal,
-    ): Promise<readonly { readonly incarnation: number; readonly firstSeq: number; readonly lastSeq: number }[]>;
-    putSegment(
-      segment: {
-        readonly agent: AgentId;
-        readonly incarnation: number;
-        readonly firstSeq: number;
-        readonly lastSeq: number;
-      },
-      bytes: Uint8Array,
-      signal?: AbortSignal,
-    ): Promise<boolean>;
+  readonly objects: ObjectStore;
+  readonly packs: Pick<BucketPacks, 'list' | 'put' | 'readContents'>;
+  readonly vault: BucketVault;
+  /** Of endpoint and bucket, for a store with this id. */
+  readonly location: (storeId: HexId) => HexId;
+  readonly adminPublicKey: Uint8Array;
+  /** Objects that were looked into and are not part of what this agent put: kept for the life of a process. */
+  readonly passedOver: Set<string>;
+  readonly warn: ReportWarning;
+}
+
+export interface BucketDeps extends ReplicateDeps {
+  readonly index: ReplicateDeps['index'] & {
+    readonly chunks: Pick<
+      ChunkIndex,
+      'locate' | 'addPack' | 'addresses' | 'packs' | 'forgetPack' | 'liftPackMarks' | 'markPacks' | 'settleLosses'
+    >;
+    readonly buckets: BucketIndex;
   };
 }
 
-/** Chunks looked up at a time. */
-const COLLECT_MAX = 4096;
-/** Packs are held in memory until they are put, one of each class: half of what a bucket's pack may have. */
-const PACK_BYTES_TARGET = PACK_LOCAL_BYTES_TARGET;
-const SEGMENT_BYTES_TARGET = 4 * 1024 * 1024;
+/** Entries of adds whose forms are looked up at a time: at most 16,384 forms. */
+const ENTRIES_AT_ONCE = 4;
 
-/** E_ROLLBACK and E_FORK as for a peer; E_STORE, E_DENIED, E_NO_BUCKET from the store. */
+/** E_ROLLBACK for a machine that was put back or whose identity was taken over; E_NO_BUCKET for another store; E_STORE, E_DENIED from the store. */
 export async function replicateToBucket(
   bucket: BucketTarget,
-  deps: ReplicateDeps,
+  deps: BucketDeps,
   signal?: AbortSignal,
 ): Promise<ReplicateReport> {
-  const { self, log, index } = deps;
-  const end = log.head(self.agentId);
-  await putVaultFiles(bucket, deps, signal);
-  const writer = openPackWriter(bucket, deps, signal);
-  let last = await bucketHead(bucket, deps, signal);
-  if (last !== undefined && (end === undefined || compareHeads(last, end) > 0)) {
-    throw new EdgeError(
-      'E_ROLLBACK',
-      `${bucket.vault.label} has record ${last.incarnation}/${last.seq} of this agent, newer than anything here`,
-      {
-        hint: 'This machine was put back to an older state, or its identity was taken over. Recover it with `edgestore recover`.',
-      },
-    );
-  }
-  const acknowledged = acknowledgedHead(index.kv, bucket.target);
-  let records = 0;
-  if (end !== undefined) {
-    for (const snapshot of index.log.snapshots({ agent: self.agentId, includeForgotten: true })) {
-      if (snapshot.branch || compareHeads(snapshot, end) > 0) continue;
-      // What an acknowledged record reaches lies there; a forgotten snapshot's record goes along, so its chunks do.
-      if (acknowledged !== undefined && compareHeads(snapshot, acknowledged) <= 0) continue;
-      const walk = {
-        sources: deps.sources,
-        opener: deps.opener,
-        isPlaced: (ids: readonly Uint8Array[]) => index.placements.placed(bucket.target, ids),
-      };
-      for await (const chunk of unplacedChunks(snapshot.body, bucket.scope, walk, signal)) await writer.add(chunk);
-      await writer.flush();
-    }
-    const put = await putSegments(bucket, last, end, deps, signal);
-    records = put.count;
-    last = put.head ?? last;
-    if (records > 0 || acknowledgedHead(index.kv, bucket.target) === undefined)
-      rememberAck(index.kv, bucket.target, end);
-  }
-  return { target: bucket.target, ...writer.totals(), records, head: acknowledgedHead(index.kv, bucket.target) };
-}
+  const { chain, index, self } = deps;
+  const putBack = deps.putBack.get();
+  if (putBack !== undefined) throw putBackError(putBack.position, putBack.shownBy, self.incarnation);
+  const asked = chain.position();
+  const storeId = await adoptStore(
+    { name: bucket.store, store: bucket.objects, vault: deps.vault },
+    { kv: index.kv, random: deps.random, onOther: () => forget(bucket, deps) },
+    signal,
+  );
+  const there = await listOwn(bucket, deps, signal);
+  const segmentDeps = { ...deps, ...bucket, vaultId: deps.vault, index: index.buckets, vault: bucket.vault };
+  const segments = await judgeSegments(there.segments, segmentDeps, signal);
+  const compared = await comparePacks(
+    { store: bucket.store, label: bucket.objects.label, packs: bucket.packs, listed: there.packs },
+    {
+      index: index.chunks,
+      nowNs: deps.clock.nowNs(),
+      passedOver: bucket.passedOver,
+      ...(deps.progress === undefined ? {} : { progress: deps.progress }),
+    },
+    signal,
+  );
+  for (const { message } of compared.damaged) bucket.warn({ code: 'store-damaged', message });
+  if (compared.gone.length > 0)
+    bucket.warn({
+      code: 'W_BUCKET_LOST',
+      message: `${bucket.objects.label} lost ${compared.gone.length} pack(s) that were there; they are put again as far as copies are left`,
+    });
+  await putVaultFiles(bucket.vault, deps, signal);
 
-interface PackWriter {
-  add(chunk: WantedChunk): Promise<void>;
-  /** Resolves when everything added is in the bucket, verified and placed. */
-  flush(): Promise<void>;
-  totals(): { chunks: number; bytes: number; sentBytes: number };
-}
-
-/** A pack in the making: its bytes are laid down once, where they are sent from. */
-interface OpenPack {
-  readonly builder: PackBuilder;
-  readonly parts: Uint8Array[];
-}
-
-function openPackWriter(bucket: BucketTarget, deps: ReplicateDeps, signal: AbortSignal | undefined): PackWriter {
-  const open = new Map<PackClass, OpenPack>();
-  /** In an open pack or waiting to be described. */
-  const pending = new Set<HexId>();
-  /** Trees that lie in the bucket already; they may be called placed only when what they name is, too. */
-  let storedTrees: ChunkId[] = [];
-  let collected: WantedChunk[] = [];
-  const totals = { chunks: 0, bytes: 0, sentBytes: 0 };
-
-  function place(ids: readonly ChunkId[]): void {
-    if (ids.length > 0) deps.index.placements.addPlacements(bucket.target, ids, deps.clock.nowNs());
-  }
-
-  /** Chunks that the bucket has already (demoted, or put by a pass that was cut off) are only noted. */
-  function withoutStored(wanted: readonly WantedChunk[]): WantedChunk[] {
-    const rows = deps.index.chunks.locate(wanted.map((one) => one.id));
-    const missing: WantedChunk[] = [];
-    const content: ChunkId[] = [];
-    for (const [i, one] of wanted.entries()) {
-      if (!rows[i]?.some((row) => row.store === bucket.store)) missing.push(one);
-      else if (isMeta(one.kind)) storedTrees.push(one.id);
-      else content.push(one.id);
-    }
-    place(content);
-    return missing;
-  }
-
-  async function putPack(packClass: PackClass): Promise<void> {
-    const pack = open.get(packClass);
-    if (pack === undefined) return;
-    open.delete(packClass);
-    const finished = pack.builder.finish();
-    const body = Buffer.concat([...pack.parts, finished.tail], finished.bytes);
-    await bucket.packs.put(finished.name, body, signal);
-    failpoint('replicate.bucket-pack-put');
-    const { name, bytes, frames } = finished;
-    deps.index.chunks.addPack(
-      { name, store: bucket.store, packClass, bytes, frames: frames.length, createdNs: deps.clock.nowNs() },
-      frames,
-    );
-    const ids = Array.from(frames, (frame) => frame.id);
-    place(ids);
-    for (const id of ids) pending.delete(toHex(id));
-    totals.sentBytes += bytes;
-    deps.progress?.({ phase: 'replicate', bytesDone: totals.sentBytes, detail: bucket.store });
-  }
-
-  /** Parents never reach the bucket before their children: the content that is open goes before any tree. */
-  async function put(packClass: PackClass): Promise<void> {
-    await putPack('data');
-    if (packClass === 'data') return;
-    await putPack('meta');
-    place(storedTrees);
-    storedTrees = [];
-  }
-
-  async function drain(): Promise<void> {
-    const wanted = withoutStored(collected);
-    collected = [];
-    const described = await describeChunks(wanted, { index: deps.index.chunks, sources: deps.sources }, signal);
-    for (const packClass of ['data', 'meta'] as const) {
-      const ofClass = described.filter((chunk) => chunk.packClass === packClass);
-      for await (const chunk of supplyChunks(ofClass, { index: deps.index.chunks, sources: deps.sources }, signal)) {
-        const pack = open.get(packClass) ?? beginPack(deps.vault, packClass);
-        open.set(packClass, pack);
-        const { id, keyId, sealed: bytes, sealedSha256: sha256, identified } = chunk;
-        pack.parts.push(pack.builder.frameHeader({ id, packClass, keyId, bytes, sha256, identified }), bytes);
-        pack.builder.add({ id, packClass, keyId, bytes, sha256, identified });
-        totals.chunks++;
-        totals.bytes += bytes.length;
-        if (pack.builder.bytes >= PACK_BYTES_TARGET) await put(packClass);
-      }
-    }
-  }
-
+  const writer = openBucketPackWriter({
+    store: bucket.store,
+    vault: deps.vault,
+    clock: deps.clock,
+    index: index.chunks,
+    put: (name, body, packClass) => bucket.packs.put({ name, packClass }, body, signal),
+    progress: deps.progress,
+  });
+  if (asked !== undefined) await compareAdds(bucket, asked.seq, deps);
+  const unreachable = await sendLacking(bucket, writer, deps, signal);
+  const entries = asked === undefined ? 0 : await putSegments(missingRanges(segments, asked.seq), segmentDeps, signal);
+  const position = asked === undefined ? undefined : wholeUpTo(asked, bucket, deps);
+  const isWhole = position?.seq === asked?.seq;
+  if (isWhole) forgetLost(bucket, deps);
+  index.chunks.settleLosses();
+  // What is lost is told by what the bucket lacks. What only cannot be reached now makes the job fail, and it is tried again.
+  if (!isWhole && unreachable !== undefined) throw unreachable;
   return {
-    async add(chunk) {
-      const hex = toHex(chunk.id);
-      if (pending.has(hex)) return;
-      pending.add(hex);
-      collected.push(chunk);
-      if (collected.length >= COLLECT_MAX) await drain();
-    },
-    async flush() {
-      await drain();
-      await put('meta');
-      pending.clear();
-    },
-    totals: () => totals,
+    target: bucket.target,
+    ...writer.totals(),
+    entries,
+    position,
+    bucket: { storeId, location: bucket.location(storeId) },
   };
 }
 
-function beginPack(vault: VaultId, packClass: PackClass): OpenPack {
-  const builder = createPackBuilder(vault, packClass);
-  return { builder, parts: [builder.header()] };
+/** Another store answers under the name for good: its rows were of the old one. */
+function forget(bucket: BucketTarget, { index }: BucketDeps): void {
+  index.buckets.forget(bucket.target);
+  index.beliefs.delete(bucket.target);
 }
 
-/** Descriptor, slots and cards: cheap to compare by a digest of what was put last. */
-async function putVaultFiles(
+async function listOwn(
   bucket: BucketTarget,
-  deps: ReplicateDeps,
+  { self }: BucketDeps,
   signal: AbortSignal | undefined,
-): Promise<void> {
-  const descriptor = await deps.files.descriptor();
-  const slots = await deps.files.slots();
-  const cards = await deps.files.cards();
-  const digest = createHash('sha256');
-  for (const bytes of [descriptor, ...slots.map((s) => s.bytes), ...cards.map((c) => c.bytes)]) digest.update(bytes);
-  const now = digest.digest('hex');
-  const key = `bucket.files.${bucket.target}`;
-  if (deps.index.kv.get(key) === now) return;
-  for (const slot of slots) await bucket.vault.putSlot(slot.slotId, slot.bytes, signal);
-  for (const card of cards) await bucket.vault.putCard(card, card.bytes, signal);
-  // Last: whoever finds a descriptor finds the rest.
-  await bucket.vault.putDescriptor(descriptor, signal);
-  deps.index.kv.set(key, now);
+): Promise<{ readonly packs: readonly ListedPack[]; readonly segments: readonly ListedSegment[] }> {
+  const withSignal = signal === undefined ? {} : { signal };
+  const segments: ListedSegment[] = [];
+  for await (const segment of bucket.vault.segments(self.agentId, withSignal)) segments.push(segment);
+  const packs: ListedPack[] = [];
+  for await (const pack of bucket.packs.list(self.agentId, signal)) packs.push(pack);
+  return { packs, segments };
 }
 
-/** The newest record that lies there, by what this index knows or else by listing. */
-async function bucketHead(
-  bucket: BucketTarget,
-  deps: ReplicateDeps,
-  signal: AbortSignal | undefined,
-): Promise<Pick<Head, 'incarnation' | 'seq'> | undefined> {
-  const known = acknowledgedHead(deps.index.kv, bucket.target);
-  if (known !== undefined) return known;
-  let newest: { incarnation: number; seq: number } | undefined;
-  for (const { incarnation, lastSeq } of await bucket.vault.segments(deps.self.agentId, signal)) {
-    const place = { incarnation, seq: lastSeq };
-    if (newest === undefined || compareHeads(place, newest) > 0) newest = place;
-  }
-  return newest;
-}
-
-/** Records after `from`, up to and with `to`, as objects of one incarnation each. */
-async function putSegments(
-  bucket: BucketTarget,
-  from: Pick<Head, 'incarnation' | 'seq'> | undefined,
-  to: Head,
-  deps: ReplicateDeps,
-  signal: AbortSignal | undefined,
-): Promise<{ readonly count: number; readonly head: Head | undefined }> {
-  const agent = deps.self.agentId;
-  let group: Uint8Array[] = [];
-  let bytes = 0;
-  let count = 0;
-  let head: Head | undefined;
-  const put = async (): Promise<void> => {
-    if (group.length === 0) return;
-    const first = decodeEnvelope(group[0]!);
-    const last = decodeEnvelope(group.at(-1)!);
-    await bucket.vault.putSegment(
-      { agent, incarnation: first.incarnation, firstSeq: first.seq, lastSeq: last.seq },
-      encodeSegment(group),
-      signal,
+/** Notes forms of adds since the last job that the bucket does not have. Packs that tiers or another target put there count. */
+async function compareAdds(bucket: BucketTarget, untilSeq: number, deps: BucketDeps): Promise<void> {
+  const { chains, index, self } = deps;
+  const { target, store, scope } = bucket;
+  const afterSeq = index.buckets.comparedUntil(target);
+  let lacking: LackingForms[] = [];
+  for await (const { head, body } of chains.entries(self.agentId, { afterSeq, untilSeq })) {
+    const { kind, seq, shard } = head.header;
+    if (kind !== EntryKind.add || body === undefined) continue;
+    const forms = decodeAdd(body);
+    const there = index.chunks.addresses(
+      store,
+      forms.map(({ id }) => id),
     );
-    head = last;
-    count += group.length;
-    group = [];
-    bytes = 0;
-  };
-  for await (const record of deps.log.read(agent, { after: from })) {
-    const envelope = decodeEnvelope(record);
-    if (compareHeads(envelope, to) > 0) break;
-    const isOtherLife = group.length > 0 && decodeEnvelope(group[0]!).incarnation !== envelope.incarnation;
-    if (isOtherLife || bytes + record.length > SEGMENT_BYTES_TARGET) await put();
-    group.push(record);
-    bytes += record.length;
+    const positions = forms.flatMap((form, i) => (!isThere(there[i]) && isWanted(form, scope) ? [i] : []));
+    if (positions.length > 0) lacking.push({ shard, seq, positions });
+    if (lacking.length < ENTRIES_AT_ONCE) continue;
+    index.buckets.noteLacking(target, lacking, seq);
+    lacking = [];
   }
-  await put();
-  return { count, head };
+  if (lacking.length > 0 || untilSeq > afterSeq) index.buckets.noteLacking(target, lacking, untilSeq);
+}
+
+/** A marked copy is a place to try, and does not count. */
+function isThere(address: SealedAddress | undefined): boolean {
+  return address !== undefined && address.marked === undefined;
+}
+
+function isWanted({ formClass }: Form, scope: BucketTarget['scope']): boolean {
+  return scope === 'all' || classOf({ formClass }) === 'meta';
+}
+
+function classOf({ formClass }: Pick<Form, 'formClass'>): 'data' | 'meta' {
+  return formClass === 'meta' || formClass === 'meta-delta' ? 'meta' : 'data';
+}
+
+/** Sends what the bucket lacks, oldest adds first. Answers the first error of a source that could not be asked. */
+async function sendLacking(
+  bucket: BucketTarget,
+  writer: BucketPackWriter,
+  deps: BucketDeps,
+  signal: AbortSignal | undefined,
+): Promise<EdgeError | undefined> {
+  const { chains, index, self } = deps;
+  let unreachable: EdgeError | undefined;
+  const supply = {
+    index: index.chunks,
+    sources: deps.sources,
+    heldForms: (ids: Parameters<typeof chains.heldForms>[1]) => chains.heldForms(self.agentId, ids),
+    onUnreachable: (error: EdgeError) => {
+      unreachable ??= error;
+    },
+  };
+  let afterSeq = 0;
+  for (;;) {
+    const page = index.buckets.lacking(bucket.target, afterSeq, ENTRIES_AT_ONCE);
+    const last = page.at(-1);
+    if (last === undefined) break;
+    afterSeq = last.seq;
+    const wanted: SupplyRequest[] = [];
+    for (const forms of page) wanted.push(...stillLacking(forms, bucket, deps));
+    for await (const chunk of supplyBucket(wanted, supply, signal)) await writer.add(chunk);
+  }
+  await writer.flush();
+  clearSent(bucket, deps);
+  return unreachable;
+}
+
+/** Clears what the bucket has, what is not held any more, and what it need not have; answers the rest. */
+function stillLacking(forms: LackingForms, bucket: BucketTarget, { chains, index, self }: BucketDeps): SupplyRequest[] {
+  const { seq, shard, positions } = forms;
+  const listed = chains.forms(self.agentId, seq, positions);
+  const ids = listed.map(({ id }) => id);
+  const there = index.chunks.addresses(bucket.store, ids);
+  const held = chains.isHeld(self.agentId, shard, ids);
+  const needed = listed.map((form, i) => !isThere(there[i]) && held[i] === 1 && isWanted(form, bucket.scope));
+  const done = positions.filter((_, i) => needed[i] !== true);
+  if (done.length > 0) index.buckets.clearLacking(bucket.target, [{ seq, shard, positions: done }]);
+  return listed.flatMap((form, i) => (needed[i] === true ? [{ id: form.id, packClass: classOf(form) }] : []));
+}
+
+function clearSent(bucket: BucketTarget, deps: BucketDeps): void {
+  let afterSeq = 0;
+  for (;;) {
+    const page = deps.index.buckets.lacking(bucket.target, afterSeq, ENTRIES_AT_ONCE);
+    const last = page.at(-1);
+    if (last === undefined) return;
+    afterSeq = last.seq;
+    for (const forms of page) stillLacking(forms, bucket, deps);
+  }
+}
+
+/** Everything that is held is in the bucket: what was in packs that are gone is there again, or nobody holds it any more. */
+function forgetLost({ store, scope }: BucketTarget, { index }: BucketDeps): void {
+  for (const { name, packClass, marked } of index.chunks.packs(store))
+    if (marked !== undefined && marked !== 'unreadable' && (scope === 'all' || packClass === 'meta'))
+      index.chunks.forgetPack(name, store);
+}
+
+/** The newest own entry before the first add with a form that the bucket lacks. */
+function wholeUpTo(asked: Position, { target }: BucketTarget, { chain, index }: BucketDeps): Position | undefined {
+  const first = index.buckets.lacking(target, 0, 1)[0]?.seq;
+  if (first === undefined || first > asked.seq) return asked;
+  return first > 1 ? chain.positionAt(first - 1) : undefined;
 }

@@ -1,9 +1,8 @@
 /** Hands a batch of chunks and what is made of them to a worker: names local packs to read, brings along what only the main thread can fetch. */
-import { shareTrouble, type Wanted } from '../browse/copy-router.ts';
+import { type Copy, shareTrouble, type Wanted } from '../browse/copy-router.ts';
 import { fetchSealed } from '../browse/sealed-fetch.ts';
 import { EdgeError } from '../core/errors.ts';
 import type { HexId, PackName } from '../core/ids.ts';
-import type { SealedSource } from '../core/ports/sealed-source.ts';
 import { type ExtractChunk, packBatch, type UnpackedBatch } from '../pipeline/tasks/extract-batch.ts';
 import type { ExtractFilesTask } from '../pipeline/tasks/extract-files.ts';
 import type { RestoreRun } from './restore-run.ts';
@@ -20,15 +19,14 @@ export interface BatchParts {
 
 /** Runs the batch; the bad chunks that the worker found are struck off their copies, so that `choose` finds the next ones. */
 export async function sendBatch(run: RestoreRun, parts: BatchParts): Promise<ExtractFilesTask['output']> {
-  if (parts.wanted.every((one) => one.copy !== undefined && workerReads(one.copy.source)))
-    return send(run, parts, new Map());
+  if (parts.wanted.every((one) => one.copy !== undefined && workerReads(one.copy))) return send(run, parts, new Map());
   // The place is kept until the batch is written: it is what bounds the fetched bytes in memory.
   return run.fetches.run(async () => send(run, parts, await bring(run, parts.wanted)));
 }
 
-/** Whether workers read this source's packs by themselves. */
-export function workerReads(source: SealedSource): boolean {
-  return source.packPath !== undefined;
+/** Whether workers read the copy by themselves. One that is marked is read here, where its mark can be lifted. */
+export function workerReads({ source, address }: Copy): boolean {
+  return source.packPath !== undefined && address.marked === undefined;
 }
 
 async function bring(run: RestoreRun, wanted: readonly Wanted[]): Promise<Map<Wanted, Uint8Array>> {
@@ -36,7 +34,7 @@ async function bring(run: RestoreRun, wanted: readonly Wanted[]): Promise<Map<Wa
   // Two files may want one chunk: it is fetched once.
   const byHex = new Map<HexId, Wanted[]>();
   for (const one of new Set(wanted)) {
-    if (one.copy === undefined || workerReads(one.copy.source)) continue;
+    if (one.copy === undefined || workerReads(one.copy)) continue;
     const same = byHex.get(one.hex);
     if (same === undefined) byHex.set(one.hex, [one]);
     else same.push(one);
@@ -122,7 +120,8 @@ function createChunkTable(brought: ReadonlyMap<Wanted, Uint8Array>): ChunkTable 
         numbers.set(sealed, number);
         chunks.push({ id: one.id, keyId, sealedBytes: sealed.length, identified: false, place: { sealed } });
       } else {
-        if (pack === undefined || offset === undefined || source.packPath === undefined) return undefined;
+        if (pack === undefined || offset === undefined || source.packPath === undefined || !workerReads(copy))
+          return undefined;
         let inPack = packs.get(pack);
         if (inPack === undefined) {
           inPack = { path: source.packPath(pack), numbers: new Map() };

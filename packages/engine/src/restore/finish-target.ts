@@ -1,6 +1,5 @@
 /** The last steps of a restore into a fresh target: what was built under other names goes to its place, and the marker goes. */
-import { constants } from 'node:fs';
-import { chmod, mkdir, open, readdir, rename, rm, rmdir } from 'node:fs/promises';
+import { chmod, mkdir, readdir, rename, rm, rmdir } from 'node:fs/promises';
 import { EdgeError, errnoOf, toEdgeError } from '../core/errors.ts';
 import { failpoint } from '../core/failpoint.ts';
 import { makeFolders } from '../files/make-folders.ts';
@@ -9,6 +8,7 @@ import { escapeName } from '../policy/escape-name.ts';
 import { metaOf } from './finish-window.ts';
 import { type Marker, readMarker, writeMarker } from './marker.ts';
 import type { RestoreRun } from './restore-run.ts';
+import { syncFolder } from './sync-folder.ts';
 import { besideOf, join, markerIn, splitTarget } from './target-rules.ts';
 
 /** Makes the place where entries are created, and the marker, before anything else. */
@@ -67,10 +67,12 @@ async function moveBack(from: Uint8Array, to: Uint8Array): Promise<void> {
 /** Moves what was built to its place. A stop at any moment in here is taken up by the next run, which finds the marker. */
 export async function finishTarget(run: RestoreRun): Promise<void> {
   const { target, input } = run.plan;
-  await closeWorkers(run, input.durable === true);
+  // Content before the marker goes: without it nothing would say that this restore is to be done again.
+  await closeWorkers(run, true);
   failpoint('restore.content-synced');
   if (target.kind === 'in-place') {
     await finishTop(run, false);
+    await closeWorkers(run, true);
     await rm(Buffer.from(target.partial), { force: true });
     await finishTop(run, true);
     await syncFolder(target.target);
@@ -81,8 +83,7 @@ export async function finishTarget(run: RestoreRun): Promise<void> {
   await moveIntoPlace(run);
   failpoint('restore.renamed');
   await finishTop(run, false);
-  await syncFolder(target.target);
-  await syncFolder(splitTarget(target.target).parent);
+  await syncMoved(run);
   // The marker goes last of all in the partial folder: without it, what is left there would be nobody's.
   await rmdirIfThere(target.tree);
   let partial = target.partial;
@@ -112,12 +113,23 @@ async function moveOut(from: Uint8Array, to: Uint8Array): Promise<Uint8Array> {
   }
 }
 
-/** Lets go of open folders in all workers; one of them writes the file system out. */
+/** Lets go of open folders in all workers; with `sync` the file systems that were written to are on stable storage then. */
 export async function closeWorkers(run: RestoreRun, sync: boolean): Promise<void> {
   const workers = Array.from({ length: run.pool.size }, (_, worker) => worker);
   await Promise.all(
-    workers.map((worker) => run.pool.run('extractClose', { root: run.root, sync: sync && worker === 0 }, { worker })),
+    workers.map((worker) => {
+      const which = !sync ? 'nothing' : worker === 0 ? 'all' : 'mounted';
+      return run.pool.run('extractClose', { root: run.root, sync: which }, { worker });
+    }),
   );
+}
+
+/** Names and metadata at the final place; little is left to be written by now. */
+async function syncMoved(run: RestoreRun): Promise<void> {
+  const { target } = run.plan;
+  const root = target.target;
+  await run.pool.run('extractClose', { root, sync: 'all' }, { worker: 0 });
+  await syncFolder(splitTarget(root).parent);
 }
 
 async function moveIntoPlace(run: RestoreRun): Promise<void> {
@@ -169,7 +181,7 @@ async function finishTop(run: RestoreRun, again: boolean): Promise<void> {
     run.failures.add(made[failure.index]!.path, failure, false);
   }
   if (!again) run.counts.ownersKept += output.ownersKept;
-  await run.pool.run('extractClose', { root, sync: false }, { worker: 0 });
+  await run.pool.run('extractClose', { root, sync: 'nothing' }, { worker: 0 });
 }
 
 async function makeIfAbsent(path: Uint8Array): Promise<void> {
@@ -185,14 +197,5 @@ async function rmdirIfThere(path: Uint8Array): Promise<void> {
     await rmdir(Buffer.from(path));
   } catch (error) {
     if (errnoOf(error) !== 'ENOENT') throw toEdgeError(error, escapeName(path));
-  }
-}
-
-async function syncFolder(path: Uint8Array): Promise<void> {
-  const folder = await open(Buffer.from(path), constants.O_RDONLY | constants.O_DIRECTORY);
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
   }
 }

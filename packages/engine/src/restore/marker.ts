@@ -5,6 +5,9 @@
 import { open, readFile, rename } from 'node:fs/promises';
 import { EdgeError, errnoOf, toEdgeError } from '../core/errors.ts';
 import { escapeName } from '../policy/escape-name.ts';
+import { syncFolder } from './sync-folder.ts';
+
+const SLASH = 0x2f;
 
 export interface Marker {
   readonly restore: 1;
@@ -34,7 +37,7 @@ export async function readMarker(path: Uint8Array): Promise<Marker | undefined> 
   return { restore: 1, snapshot: '', step: 'writing' };
 }
 
-/** Writes the marker and waits until it is on stable storage: after it, a stop at any moment is recognised. */
+/** Writes the marker and waits until it and its name are on stable storage: after it, a stop at any moment is recognised. */
 export async function writeMarker(path: Uint8Array, marker: Marker): Promise<void> {
   const temporary = Buffer.concat([path, Buffer.from('.new')]);
   try {
@@ -46,6 +49,7 @@ export async function writeMarker(path: Uint8Array, marker: Marker): Promise<voi
       await file.close();
     }
     await rename(temporary, Buffer.from(path));
+    await syncFolder(path.subarray(0, Math.max(1, path.lastIndexOf(SLASH))));
   } catch (error) {
     const problem = toEdgeError(error, `marker ${escapeName(path)}`);
     throw problem.code === 'E_NO_SPACE' ? noSpaceError(path, problem) : problem;

@@ -30,8 +30,6 @@ export interface RestoreInput {
   readonly exclude?: readonly string[];
   /** Sources that may be read. Absent or `auto`: all. */
   readonly from?: 'auto' | SourceKind;
-  /** Wait until all that was restored is on stable storage, before it is moved to its place. Else that is left to the kernel. */
-  readonly durable?: boolean;
   /** Also count what there is to do, by walking the tree and asking the sources. */
   readonly estimate?: boolean;
   /** With `inPlace.delete`: extra items that are left alone, such as what the root's ignore rules name. */

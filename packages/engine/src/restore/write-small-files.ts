@@ -80,7 +80,7 @@ interface Place {
 
 function placeOf(file: SmallFile): Place {
   const address = file.wanted[0]?.copy?.address;
-  const local = file.wanted.every((one) => workerReads(one.copy!.source));
+  const local = file.wanted.every((one) => workerReads(one.copy!));
   return { local, pack: address?.pack ?? '', offset: address?.offset ?? 0 };
 }
 

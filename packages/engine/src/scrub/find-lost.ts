@@ -33,7 +33,7 @@ export async function findLost(deps: ScrubDeps, except: ReadonlySet<HexId>): Pro
   const found = { lost: new Set<HexId>(), unknown: new Set<HexId>(), unread: 0, isComplete: true };
   const seen = new Set<string>();
   for (const snapshot of deps.log.snapshots()) {
-    if (deps.places.isWholeElsewhere(snapshot)) continue;
+    if (await deps.places.isWholeElsewhere(snapshot)) continue;
     await lookInto(snapshot, seen, judge, deps, except, found);
     if (found.lost.size + found.unknown.size < FOUND_MAX) continue;
     found.isComplete = false;

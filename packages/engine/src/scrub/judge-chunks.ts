@@ -19,9 +19,12 @@ export function createJudge(deps: Pick<ScrubDeps, 'index' | 'places' | 'signal' 
   const away = new Set<ScrubPlace>();
   const unasked = new Set<string>();
 
-  async function ask(source: SealedSource, ids: readonly ChunkId[]): Promise<boolean[] | undefined> {
+  async function ask(source: SealedSource, ids: readonly ChunkId[]): Promise<Verdict[] | undefined> {
     try {
-      return (await source.locate(ids, deps.signal)).map((found) => found !== undefined);
+      return (await source.locate(ids, deps.signal)).map((found) => {
+        if (found === undefined) return 'lost';
+        return found.marked === undefined ? 'kept' : found.marked === 'unreadable' ? 'unknown' : 'lost';
+      });
     } catch (error) {
       deps.signal?.throwIfAborted();
       if (!isEdgeError(error)) throw error;
@@ -33,10 +36,16 @@ export function createJudge(deps: Pick<ScrubDeps, 'index' | 'places' | 'signal' 
   return {
     unasked: () => [...unasked],
     async judge(ids, isOwn) {
-      const copies = deps.index.locate(ids);
-      const verdicts = ids.map<Verdict>((id, i) =>
-        copies[i]!.length > 0 || deps.places.hasReceipt(id) ? 'kept' : 'lost',
-      );
+      const copies = deps.index.allCopies(ids);
+      const verdicts = ids.map<Verdict>((id, i) => {
+        const own = copies[i]!;
+        if (own.some(({ marked }) => marked === undefined) || deps.places.isPlaced(id)) return 'kept';
+        const unread = own.find(({ marked }) => marked === 'unreadable');
+        if (unread === undefined) return 'lost';
+        // An error of reading is not a loss.
+        unasked.add(unread.store === '' ? 'this disk' : unread.store);
+        return 'unknown';
+      });
       for (const place of deps.places.others) {
         const open = verdicts.flatMap((verdict, i) => (verdict === 'kept' ? [] : [i]));
         if (open.length === 0) break;
@@ -49,7 +58,7 @@ export function createJudge(deps: Pick<ScrubDeps, 'index' | 'places' | 'signal' 
         }
         for (const [at, i] of open.entries()) {
           if (answer === undefined) verdicts[i] = 'unknown';
-          else if (answer[at]) verdicts[i] = 'kept';
+          else if (answer[at] !== 'lost') verdicts[i] = answer[at]!;
         }
       }
       return verdicts;

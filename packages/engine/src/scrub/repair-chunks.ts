@@ -35,7 +35,7 @@ export async function repairChunks(
       }
       // Only the pack's index is damaged: its frames move to a new pack, from wherever they are good.
       let isWhole = true;
-      for (const { id } of deps.index.framesOf(finding.pack))
+      for (const { id } of deps.index.allFramesOf(finding.pack))
         isWhole = (await mend(writer, id, packClass, deps)) && isWhole;
       if (isWhole) rewritten.push(finding);
     }
@@ -65,9 +65,15 @@ async function replacePack(
 ): Promise<boolean> {
   const { tail, bad, absent } = await readAgain({ name, packClass });
   if (tail === undefined && bad.length === 0 && !absent) return true;
-  const ids = deps.index.framesOf(name).map((row) => row.id);
-  const copies = deps.index.locate(ids);
-  if (!copies.every((ones) => ones.some((copy) => copy.store === '' && copy.pack !== name))) return false;
+  // Marked frames too: one that could not be read may be the only copy there is.
+  const ids = deps.index.allFramesOf(name).map((row) => row.id);
+  const copies = deps.index
+    .locate(ids)
+    .map((ones) => ones.find((copy) => copy.store === '' && copy.pack !== name))
+    .filter((copy) => copy !== undefined);
+  if (copies.length < ids.length) return false;
+  // A row is not proof: each copy is read again before the file goes.
+  for await (const outcome of deps.chunks.verify(copies, deps.signal)) if (!('sealed' in outcome)) return false;
   deps.index.forgetPack(name);
   await rm(deps.chunks.packPath(name), { force: true });
   return true;

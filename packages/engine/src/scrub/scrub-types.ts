@@ -2,11 +2,11 @@
 import type { TreeReader } from '../browse/tree-reader.ts';
 import type { RandomBytes } from '../core/clock.ts';
 import type { ErrorCode } from '../core/errors.ts';
-import type { ChunkId, PackName, RecordHash } from '../core/ids.ts';
+import type { ChunkId, PackClass, PackName, RecordHash } from '../core/ids.ts';
 import type { ChunkStore } from '../core/ports/chunk-store.ts';
 import type { ChunkIndex, LogIndex, SnapshotRow, StoreName } from '../core/ports/index.ts';
 import type { ReportProgress, ReportWarning } from '../core/ports/progress.ts';
-import type { SealedSource } from '../core/ports/sealed-source.ts';
+import type { MissReason, SealedSource } from '../core/ports/sealed-source.ts';
 import type { WorkerPool } from '../core/ports/worker-pool.ts';
 import type { PipelineTasks } from '../pipeline/tasks.ts';
 
@@ -23,9 +23,11 @@ export interface ScrubInput {
 export interface ScrubStore {
   readonly store: StoreName;
   readonly label: string;
+  /** Throws unless it is the place that packs were put into. Nothing there is called missing before. */
+  requireIdentity(signal?: AbortSignal): Promise<void>;
   /** A range of a pack; undefined when the pack is not there. */
   readRange(
-    pack: PackName,
+    pack: { readonly name: PackName; readonly packClass: PackClass },
     range: { readonly offset: number; readonly length: number },
     signal?: AbortSignal,
   ): Promise<Uint8Array | undefined>;
@@ -45,22 +47,35 @@ export interface ScrubPlaces {
   /** A snapshot of this agent: what others have of it they gave receipts for. */
   isOwn(snapshot: SnapshotRow): boolean;
   /** A member has all of it. */
-  isWholeElsewhere(snapshot: SnapshotRow): boolean;
+  isWholeElsewhere(snapshot: SnapshotRow): Promise<boolean>;
   /** A member gave a receipt for the chunk. */
-  hasReceipt(id: ChunkId): boolean;
+  isPlaced(id: ChunkId): boolean;
   readonly others: readonly ScrubPlace[];
 }
 
 export interface ScrubDeps {
   readonly index: Pick<
     ChunkIndex,
-    'packs' | 'framesOf' | 'allFramesOf' | 'locate' | 'forgetPack' | 'beginSession' | 'endSession'
-  > & {
-    markBad(id: ChunkId, pack: PackName, why: string, store?: StoreName): void;
-  };
+    | 'allCopies'
+    | 'allFramesOf'
+    | 'beginSession'
+    | 'endSession'
+    | 'forgetPack'
+    | 'framesOf'
+    | 'liftMarks'
+    | 'liftPackMarks'
+    | 'locate'
+    | 'markCopies'
+    | 'markPacks'
+    | 'marksOf'
+    | 'noteVerified'
+    | 'packByName'
+    | 'packs'
+    | 'settleLosses'
+  >;
   readonly places: ScrubPlaces;
   readonly log: Pick<LogIndex, 'snapshots'>;
-  readonly chunks: Pick<ChunkStore, 'packPath' | 'openWriter'>;
+  readonly chunks: Pick<ChunkStore, 'openWriter' | 'packPath' | 'verify'>;
   readonly stores: readonly ScrubStore[];
   readonly pool: WorkerPool<PipelineTasks>;
   /** Reads trees, to name files, and good copies, for repair. Of all sources: a copy that was marked bad is no longer offered by its own. */
@@ -69,6 +84,8 @@ export interface ScrubDeps {
   readonly warn: ReportWarning;
   readonly progress?: ReportProgress | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** For the time of verification. */
+  readonly nowNs: () => bigint;
   /** Milliseconds that never go back. */
   readonly monotonicMs: () => number;
 }
@@ -79,6 +96,7 @@ export interface ScrubFinding {
   readonly pack: PackName;
   /** `missing`: the pack is gone. `index`: its header, index or footer; its frames may be good. `chunk`: one frame. */
   readonly what: 'missing' | 'index' | 'chunk';
+  readonly reason: MissReason;
   readonly chunk?: ChunkId;
   readonly offset?: number;
   readonly detail: string;
@@ -88,7 +106,7 @@ export interface ScrubFinding {
 }
 
 export interface ScrubbedFile {
-  /** `lost`: a chunk of it is in no place at all. `damaged`: a copy was found bad, and this agent's stores have no other. */
+  /** `lost`: a chunk of it is in no place at all. `damaged`: a copy was found bad or could not be read, and this agent's stores have no other. */
   readonly state: 'damaged' | 'lost';
   readonly snapshot: RecordHash;
   readonly root: string;

@@ -64,8 +64,8 @@ afterEach(() => {
 /** A lone machine. */
 const ALONE: ScrubPlaces = {
   isOwn: () => true,
-  isWholeElsewhere: () => false,
-  hasReceipt: () => false,
+  isWholeElsewhere: async () => false,
+  isPlaced: () => false,
   others: [],
 };
 
@@ -85,6 +85,7 @@ function deps(
     reader: openTreeReader({ sources: [store.chunks, ...sources], opener: fixture.opener, warn: () => {} }),
     random: createSeededRandom('sample'),
     warn: () => {},
+    nowNs: () => 1_800_000_000_000_000_000n,
     monotonicMs: () => performance.now(),
   };
 }
@@ -183,10 +184,10 @@ test('when only the index of a pack is damaged its chunks are moved to a new one
   damage(path, flip(-20));
   const report = await scrub({ mode: 'all', repair: true }, deps());
   expect(report.findings).toMatchObject([{ what: 'index', repaired: true }]);
-  // The same chunks in the same order: the new pack has the old one's name and place.
+  expect(fs.existsSync(path)).toBe(false);
   expect(await scrub({ mode: 'all', repair: false }, deps())).toMatchObject({ findings: [], files: [] });
 
-  damage(path, (bytes) => {
+  damage(packPath('data'), (bytes) => {
     flip(-20)(bytes);
     flip(500)(bytes);
     return undefined;
@@ -203,7 +204,12 @@ test('packs in a bucket are read, and a bucket that cannot be asked is said', as
   const pack = store.index.chunks.packs('').find((row) => row.packClass === 'data')!;
   const bytes = fs.readFileSync(packPath('data'));
   store.index.chunks.addPack({ ...pack, store: 'cold' }, store.index.chunks.framesOf(pack.name));
-  const bucket = (readRange: ScrubStore['readRange']): ScrubStore => ({ store: 'cold', label: 's3://cold', readRange });
+  const bucket = (readRange: ScrubStore['readRange']): ScrubStore => ({
+    store: 'cold',
+    label: 's3://cold',
+    requireIdentity: async () => {},
+    readRange,
+  });
   const good = await scrub({ mode: 'all', repair: false }, deps([], [bucket(async () => Uint8Array.from(bytes))]));
   expect(good).toMatchObject({ packs: { total: 3, read: 3 }, findings: [] });
   const bad = Buffer.from(bytes);
@@ -229,6 +235,7 @@ test('of large packs in a bucket one is in memory at a time', async () => {
   const bucket: ScrubStore = {
     store: 'cold',
     label: 's3://cold',
+    requireIdentity: async () => {},
     async readRange() {
       most = Math.max(most, ++reading);
       await new Promise((resolve) => setTimeout(resolve, 5));
@@ -266,11 +273,11 @@ describe('a pack that is gone since the data dir was opened', () => {
     expect(report.files.every(({ state }) => state === 'lost')).toBe(true);
   });
 
-  test('is no loss where a peer gave receipts, has the snapshot as a whole, or says that it has the chunks', async () => {
+  test('is no loss where a peer stated to have it, has the snapshot as a whole, or says that it has the chunks', async () => {
     const has = await fixture.source('peers');
     for (const places of [
-      { hasReceipt: () => true },
-      { isWholeElsewhere: () => true },
+      { isPlaced: () => true },
+      { isWholeElsewhere: async () => true },
       { others: peer(true, (ids, signal) => has.locate(ids, signal)) },
     ]) {
       const report = await scrub({ mode: 'all', repair: false }, deps([], [], places));
@@ -285,7 +292,7 @@ describe('a pack that is gone since the data dir was opened', () => {
     expect(unnamed.unknown).toMatchObject({ chunks: 3, places: ['dc-a'] });
     const known = await scrub({ mode: 'all', repair: false }, deps([], [], { others: peer(false, isAway) }));
     expect(known).toMatchObject({ lost: { chunks: 3 }, unknown: { chunks: 0, places: [] } });
-    // What another agent's snapshot needs, no receipt given to this one tells.
+    // What another agent's snapshot needs, no answer to this one tells.
     const others = { isOwn: () => false, others: peer(false, isAway) };
     expect(await scrub({ mode: 'all', repair: false }, deps([], [], others))).toMatchObject({ unknown: { chunks: 3 } });
     const asked = { others: peer(true, async (ids) => ids.map(() => undefined)) };

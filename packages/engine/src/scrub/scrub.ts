@@ -1,11 +1,11 @@
 /** Reads packs again, on this disk and in the bucket, and says what is damaged before someone needs it. */
 import { EdgeError, isEdgeError, NEWER_FORMAT_HINT, toEdgeError } from '../core/errors.ts';
-import { toHex } from '../core/ids.ts';
+import { type PackName, toHex } from '../core/ids.ts';
 import { MIB } from '../core/limits.ts';
 import type { PackRow, StoreName } from '../core/ports/index.ts';
 import type { ScrubbedPack } from '../pipeline/tasks/scrub-pack.ts';
 import { filesTouched, type Touched, withoutCopies } from './files-touched.ts';
-import { findLost } from './find-lost.ts';
+import { findLost, type LostChunks } from './find-lost.ts';
 import { repairChunks } from './repair-chunks.ts';
 import type { ScrubDeps, ScrubFinding, ScrubInput, ScrubReport, ScrubStore } from './scrub-types.ts';
 
@@ -13,11 +13,14 @@ import type { ScrubDeps, ScrubFinding, ScrubInput, ScrubReport, ScrubStore } fro
 const BUCKET_PACKS_AT_ONCE = 2;
 const BUCKET_BYTES_AT_ONCE = 64 * MIB;
 
+/** Packs whose verification is noted at a time: each time is an fsync. */
+const VERIFIED_AT_ONCE = 256;
+
 type Finding = { -readonly [Key in keyof ScrubFinding]: ScrubFinding[Key] };
 
 /**
  * Damage is a finding, not an error: marked in the index, so that the copy is no longer offered or counted, named with the files that it
- * touches, and with `repair` mended from another copy. Throws only when this disk's packs cannot be asked, or on an abort.
+ * touches, and with `repair` mended from another copy. A mark of a copy that is good now is lifted. Throws only when this disk's packs cannot be asked, or on an abort.
  */
 export async function scrub(input: ScrubInput, deps: ScrubDeps): Promise<ScrubReport> {
   const began = deps.monotonicMs();
@@ -25,8 +28,11 @@ export async function scrub(input: ScrubInput, deps: ScrubDeps): Promise<ScrubRe
   const unread: { label: string; code: EdgeError['code']; message: string }[] = [];
   const totals = { packs: 0, read: 0, bytes: 0, frames: 0 };
 
-  const markBad: ScrubDeps['index']['markBad'] =
-    input.dryRun === true ? () => {} : (...mark) => deps.index.markBad(...mark);
+  const notes = input.dryRun === true ? undefined : deps.index;
+  const verified = new Map<StoreName, PackName[]>();
+  const noteVerified = (): void => {
+    for (const [store, names] of verified) notes?.noteVerified(names.splice(0), deps.nowNs(), store);
+  };
 
   await scrubStore('', deps.pool.size * 2, (pack) => scrubLocal(pack, deps));
   for (const store of deps.stores) {
@@ -40,6 +46,7 @@ export async function scrub(input: ScrubInput, deps: ScrubDeps): Promise<ScrubRe
       deps.warn({ code, message: `${store.label} could not be scrubbed: ${message}` });
     }
   }
+  noteVerified();
   countCopies(findings, deps);
   const damaged = withoutCopies(findings);
   // A sample says something about the packs that it read; what has no pack any more is looked for with everything else.
@@ -54,6 +61,7 @@ export async function scrub(input: ScrubInput, deps: ScrubDeps): Promise<ScrubRe
   // Named before the repair, so that the report says what was in danger.
   const { files, omitted } = await filesTouched(touched, deps);
   if (input.repair && input.dryRun !== true) await repairChunks(findings, deps, (pack) => scrubLocal(pack, deps));
+  notes?.settleLosses(found !== undefined && isAllThere(found) && unread.length === 0);
   return {
     packs: { total: totals.packs, read: totals.read },
     bytesRead: totals.bytes,
@@ -100,12 +108,11 @@ export async function scrub(input: ScrubInput, deps: ScrubDeps): Promise<ScrubRe
     const base = { store, pack: pack.name, otherCopies: 0, repaired: false };
     if (result.absent) {
       // A pack may have gone by the store's own doing since the rows were listed.
-      if (!deps.index.packs(store).some((row) => row.name === pack.name)) return;
-      for (const { id, offset } of deps.index.allFramesOf(pack.name, store)) {
-        const detail = 'its pack is gone';
-        findings.push({ ...base, what: 'missing', chunk: id, offset, detail });
-        markBad(id, pack.name, detail, store);
-      }
+      if (deps.index.packByName(pack.name, store) === undefined) return;
+      const detail = 'its pack is gone';
+      for (const { id, offset } of deps.index.allFramesOf(pack.name, store))
+        findings.push({ ...base, what: 'missing', reason: 'absent', chunk: id, offset, detail });
+      notes?.markPacks([{ name: pack.name, reason: 'absent', why: detail }], store);
       return;
     }
     if (result.isNewer) {
@@ -115,18 +122,42 @@ export async function scrub(input: ScrubInput, deps: ScrubDeps): Promise<ScrubRe
         context: { pack: pack.name, store },
       });
     }
-    if (result.tail !== undefined) findings.push({ ...base, what: 'index', detail: result.tail });
+    const reason = result.tailReason ?? 'damaged';
+    if (result.tail !== undefined) findings.push({ ...base, what: 'index', reason, detail: result.tail });
+    noteState(store, pack, result);
     const reliedOn = new Set(
       result.bad.length === 0 ? [] : deps.index.framesOf(pack.name, store).map(({ id }) => toHex(id)),
     );
     const copies = deps.index.locate(result.bad.map(({ id }) => id));
-    for (const [i, { id, offset, detail }] of result.bad.entries()) {
+    for (const [i, { id, offset, reason, detail }] of result.bad.entries()) {
       // Noted by an earlier scrub and mended since: nothing reads these bytes any more.
       if (!reliedOn.has(toHex(id)) && copies[i]?.some((copy) => copy.store === store)) continue;
-      findings.push({ ...base, what: 'chunk', chunk: id, offset, detail });
-      markBad(id, pack.name, detail, store);
+      findings.push({ ...base, what: 'chunk', reason, chunk: id, offset, detail });
     }
+    notes?.markCopies(
+      result.bad.map(({ id, reason, detail }) => ({ id, pack: pack.name, reason, why: detail })),
+      store,
+    );
   }
+
+  /** What was read and is good loses its mark; a pack without a fault was verified now. */
+  function noteState(store: StoreName, pack: PackRow, { tail, tailReason, bad }: ScrubbedPack): void {
+    if (tail === undefined) notes?.liftPackMarks([pack.name], store);
+    else
+      notes?.markPacks([{ name: pack.name, reason: tailReason ?? 'damaged', why: tail, framesAreGood: true }], store);
+    const stillBad = new Set(bad.map(({ id }) => toHex(id)));
+    const good = deps.index.marksOf(pack.name, store).filter(({ id }) => !stillBad.has(toHex(id)));
+    if (good.length > 0) notes?.liftMarks(good, store);
+    if (tail !== undefined || bad.length > 0) return;
+    const names = verified.get(store) ?? [];
+    verified.set(store, names);
+    names.push(pack.name);
+    if (names.length >= VERIFIED_AT_ONCE) noteVerified();
+  }
+}
+
+function isAllThere(found: LostChunks): boolean {
+  return found.isComplete && found.unread === 0 && found.lost.size === 0 && found.unknown.size === 0;
 }
 
 function scrubLocal(pack: Pick<PackRow, 'name' | 'packClass'>, deps: ScrubDeps): Promise<ScrubbedPack> {
@@ -140,19 +171,32 @@ async function scrubRemote(pack: PackRow, store: ScrubStore, deps: ScrubDeps): P
   const known = deps.index.allFramesOf(pack.name, pack.store);
   let bytes: Uint8Array | undefined;
   try {
-    bytes = await store.readRange(pack.name, { offset: 0, length: pack.bytes }, deps.signal);
+    bytes = await store.readRange(pack, { offset: 0, length: pack.bytes }, deps.signal);
   } catch (error) {
     // Shorter than it was: damaged as a whole. Anything else says nothing about the pack.
     if (!isEdgeError(error, 'E_INTEGRITY')) throw error;
-    const bad = known.map(({ id, offset }) => ({ id, offset, detail: error.message }));
-    return { bytes: 0, frames: known.length, absent: false, tail: error.message, isNewer: false, bad };
+    const bad = known.map(({ id, offset }) => ({ id, offset, reason: 'damaged', detail: error.message }) as const);
+    return { ...UNREAD, frames: known.length, tail: error.message, tailReason: 'damaged', bad };
   }
-  if (bytes === undefined) return { bytes: 0, frames: 0, absent: true, tail: undefined, isNewer: false, bad: [] };
+  if (bytes === undefined) {
+    await store.requireIdentity(deps.signal);
+    return { ...UNREAD, absent: true };
+  }
   const task = { name: pack.name, packClass: pack.packClass, from: { bytes }, known };
   // Handed over, so that it is in memory once.
   const isWhole = bytes.byteOffset === 0 && bytes.byteLength === bytes.buffer.byteLength;
   return deps.pool.run('scrubPack', task, isWhole ? { transfer: [bytes.buffer as ArrayBuffer] } : {});
 }
+
+const UNREAD: ScrubbedPack = {
+  bytes: 0,
+  frames: 0,
+  absent: false,
+  tail: undefined,
+  tailReason: undefined,
+  isNewer: false,
+  bad: [],
+};
 
 /** Something larger than all of it is let in alone. */
 function createByteRoom(bytesMax: number): { take(bytes: number): Promise<void>; give(bytes: number): void } {

@@ -4,21 +4,24 @@ import { appendFileSync, cpSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { FAILPOINT_NAMES } from '../core/failpoint-names.ts';
-import { decodeEnvelope } from '../log/record.ts';
 import {
+  HELD_SHARD,
   heldChunks,
+  OWN_SHARD,
   openWorkloadStore,
   roundChunks,
-  workloadHolds,
-  workloadRecords,
+  TAKEOVER_BASE,
+  workloadOwner,
+  workloadTakeover,
 } from '../testing/crash-workload.ts';
-import { type OpenedStore, readable, temporaryFolder } from '../testing/store-fixture.ts';
+import { FIXTURE_SELF, type OpenedStore, readable, temporaryFolder } from '../testing/store-fixture.ts';
 import { verifyPack } from './chunk-store/verify-pack.ts';
 
 const ROUNDS = 10;
-const OURS = /^(append|compact|durable|hold|index|pack|rebuild)\./;
+const OURS = /^(branch|chain|compact|durable|index|pack|rebuild|release|store-identity|tail)\./;
 /** Reached only where there is damage or an older schema; the tests below make that. */
-const SPECIAL = /^(append\.torn-|durable\.|index\.set-aside$|rebuild\.)/;
+const SPECIAL =
+  /^(branch\.|chain\.(torn-|replaced|rewritten|renamed)|durable\.|index\.set-aside$|rebuild\.|store-identity\.epoch-raised$|tail\.)/;
 const program = join(import.meta.dirname, '../testing/crash-workload.ts');
 
 interface Run {
@@ -50,11 +53,11 @@ async function check(path: string, runs: readonly Run[]): Promise<void> {
       if (!gone.has(round))
         expect(await readable(store, roundChunks(round)), `chunks of round ${round}`).not.toContain(false);
     }
-    await checkRecords(store, numbers(lines, 'record'));
+    await checkOwnChain(store, lines);
     const held = numbers(lines, 'held');
     for (const round of held)
       expect(await readable(store, heldChunks(round)), `held chunks of round ${round}`).not.toContain(false);
-    expect(workloadHolds(store)).toBeGreaterThanOrEqual(new Set(held).size * 2);
+    await checkOther(store, held);
     expect(readdirSync(store.dataDir.packTemporaryDir)).toEqual([]);
     expect(store.index.chunks.doomedPacks()).toEqual([]);
     for (const pack of store.index.chunks.packs('')) {
@@ -65,15 +68,38 @@ async function check(path: string, runs: readonly Run[]): Promise<void> {
   }
 }
 
-async function checkRecords(store: OpenedStore, acknowledged: readonly number[]): Promise<void> {
-  const wanted = workloadRecords(ROUNDS);
-  const [agent] = store.logs.agents();
-  if (agent === undefined) return expect(acknowledged).toEqual([]);
-  const found: Uint8Array[] = [];
-  for await (const record of store.logs.read(agent)) found.push(record);
-  found.forEach((record, i) => void expect(Buffer.from(wanted[i]!).equals(record), `record ${i}`).toBe(true));
-  expect(found.length).toBeGreaterThan(Math.max(-1, ...acknowledged));
-  expect(store.index.log.headOf(agent)?.seq).toBe(decodeEnvelope(found.at(-1)!).seq);
+/** Each acknowledged record stands behind the adds of its round, and what was stored and not released is held. */
+async function checkOwnChain(store: OpenedStore, lines: readonly string[]): Promise<void> {
+  const acknowledged = new Set(numbers(lines, 'record'));
+  let records = 0;
+  for await (const { head } of store.chains.entries(FIXTURE_SELF)) if (head.header.kind === 1) records++;
+  expect(records).toBeGreaterThanOrEqual(acknowledged.size);
+  const gone = new Set(numbers(lines, 'dropping'));
+  for (const round of acknowledged) {
+    if (gone.has(round)) continue;
+    const ids = roundChunks(round).map(({ id }) => id);
+    expect([...store.chains.isHeld(FIXTURE_SELF, OWN_SHARD, ids)], `holds of round ${round}`).not.toContain(0);
+  }
+  const dropped = new Set(numbers(lines, 'dropped'));
+  for (const round of dropped) {
+    const ids = roundChunks(round).map(({ id }) => id);
+    expect([...store.chains.isHeld(FIXTURE_SELF, OWN_SHARD, ids)], `holds of round ${round}`).not.toContain(1);
+  }
+}
+
+/** The other owner's chain is a prefix of what it wrote, and what was acknowledged is held and satisfied. */
+async function checkOther(store: OpenedStore, held: readonly number[]): Promise<void> {
+  const owner = workloadOwner(ROUNDS);
+  let seq = 0;
+  for await (const { head } of store.chains.entries(owner.agent))
+    expect(head.link).toBe(owner.entries[seq++]!.head.link);
+  expect(seq).toBeGreaterThanOrEqual(2 * new Set(held).size);
+  for (const round of held) {
+    const ids = heldChunks(round).map(({ id }) => id);
+    expect([...store.chains.isHeld(owner.agent, HELD_SHARD, ids)]).toEqual([1, 1]);
+  }
+  const [shard] = store.chains.shards(owner.agent);
+  if (held.length > 0) expect(shard!.whole).toBeGreaterThanOrEqual(2 * (Math.max(...held) + 1) - 1);
 }
 
 let folder: ReturnType<typeof temporaryFolder>;
@@ -123,10 +149,9 @@ describe('killed while putting right what was left', () => {
       ...(i % 5 === 4 ? [`dropping ${i - 3}`] : []),
     ]).flat(),
   };
-  const logOf = (path: string): string => {
-    const [agent] = readdirSync(join(path, 'log'));
-    const [file] = readdirSync(join(path, 'log', agent!));
-    return join(path, 'log', agent!, file!);
+  const chainFileOf = (path: string, agent = FIXTURE_SELF): string => {
+    const files = readdirSync(join(path, 'chains', agent)).filter((name) => name.endsWith('.chain'));
+    return join(path, 'chains', agent, files.sort().at(-1)!);
   };
   const killedAt = async (path: string, name: string): Promise<void> => {
     expect(work(path, 0, 0, name).killed, name).toBe(true);
@@ -151,21 +176,87 @@ describe('killed while putting right what was left', () => {
     }
   });
 
-  test('at every step of moving the unfinished end of a log aside', async () => {
-    for (const name of [
-      'durable.written',
-      'durable.synced',
-      'durable.renamed',
-      'append.torn-kept',
-      'append.torn-cut',
-    ]) {
+  test('after the epoch was raised for packs that went, before their loss was marked', async () => {
+    const path = spoiled();
+    const packs = readdirSync(join(path, 'packs'), { recursive: true, encoding: 'utf8' }).filter((name) =>
+      name.endsWith('.pack'),
+    );
+    for (const name of packs) rmSync(join(path, 'packs', name));
+    const before = await epochOf(join(folder.path, 'template'));
+    expect(work(path, 0, 0, 'store-identity.epoch-raised').killed).toBe(true);
+    expect(await epochOf(path)).toBeGreaterThan(before);
+  });
+
+  async function epochOf(path: string): Promise<bigint> {
+    const store = await openWorkloadStore(path);
+    try {
+      return store.identityOfStore.epoch();
+    } finally {
+      store.close();
+    }
+  }
+
+  test('at every step of moving the unfinished end of a chain aside', async () => {
+    for (const name of ['rebuild.chain-synced', 'chain.torn-kept', 'chain.torn-cut']) {
       const path = spoiled();
-      const file = logOf(path);
+      const file = chainFileOf(path);
       appendFileSync(file, readFileSync(file).subarray(0, 90));
       await killedAt(path, name);
       expect(readdirSync(join(file, '..')).filter((other) => other.startsWith('.'))).toEqual([]);
     }
   });
+
+  test.each(FAILPOINT_NAMES.filter((name) => /^(branch\.|chain\.(rewritten|renamed))/.test(name)))(
+    'at %s of freezing a branch',
+    async (name) => {
+      const path = spoiled();
+      expect(workTakeover(path, name).killed, name).toBe(true);
+      await checkTakeover(path, false);
+      expect(workTakeover(path).lines).toContain('taken over');
+      await checkTakeover(path, true);
+      rmSync(join(path, 'index.sqlite'));
+      await checkTakeover(path, true);
+    },
+  );
+
+  function workTakeover(path: string, failpoint?: string): Run {
+    const args = [program, path, String(ROUNDS), 'takeover', ...(failpoint === undefined ? [] : [failpoint])];
+    const done = spawnSync(process.execPath, args, { encoding: 'utf8' });
+    if (done.signal === null && done.status !== 0) throw new Error(done.stderr);
+    return { killed: done.signal === 'SIGKILL', lines: done.stdout.split('\n') };
+  }
+
+  /** All entries are on the trail or in the branch, and nothing that was held is not held by one of them. */
+  async function checkTakeover(path: string, isDone: boolean): Promise<void> {
+    const owner = workloadOwner(ROUNDS);
+    const store = await openWorkloadStore(path);
+    try {
+      expect(store.reconciled.problems).toEqual([]);
+      const [branch] = store.chains.branches(owner.agent);
+      if (isDone) expect(branch).toMatchObject({ tip: { seq: 2 * ROUNDS }, base: { seq: TAKEOVER_BASE } });
+      const links: string[] = [];
+      for await (const { head } of store.chains.entries(owner.agent)) links.push(head.link);
+      const expected = owner.entries.map(({ head }) => head.link);
+      if (branch === undefined) expect(links).toEqual(expected);
+      else {
+        const trail = [...expected.slice(0, TAKEOVER_BASE), ...workloadTakeover(ROUNDS).map(({ head }) => head.link)];
+        expect(links).toEqual(trail.slice(0, links.length));
+        if (isDone) expect(links).toEqual(trail);
+        const beside: string[] = [];
+        for await (const { head } of store.chains.branchEntries(owner.agent, branch.tip.link)) beside.push(head.link);
+        expect(beside).toEqual(expected.slice(TAKEOVER_BASE));
+      }
+      const chains = store.index.chainTable.rows().filter(({ agent }) => agent === owner.agent);
+      for (let round = 0; round < ROUNDS; round++) {
+        const ids = heldChunks(round).map(({ id }) => id);
+        const holding = chains.filter(({ chain }) => !store.index.holds.isHeld(chain, HELD_SHARD, ids).includes(0));
+        const isOnTrail = 2 * round < TAKEOVER_BASE;
+        expect(holding, `round ${round}`).toHaveLength(branch !== undefined && isOnTrail ? 2 : 1);
+      }
+    } finally {
+      store.close();
+    }
+  }
 
   test('after a merge was killed before its old packs were unlinked', async () => {
     const path = join(folder.path, 'doomed');

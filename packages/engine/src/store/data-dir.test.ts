@@ -19,7 +19,7 @@ test('a data dir and its files are private whatever the umask', async () => {
     const dir = dataDirAt(join(folder.path, 'a/b'));
     await createDataDir(dir);
     expect(statSync(dir.path).mode & 0o777).toBe(0o700);
-    expect(statSync(dir.logDir).mode & 0o777).toBe(0o700);
+    expect(statSync(dir.chainsDir).mode & 0o777).toBe(0o700);
     await writeFileDurably(dir.storedKeyFile, Buffer.from('x'));
     expect(statSync(dir.storedKeyFile).mode & 0o777).toBe(0o600);
   } finally {

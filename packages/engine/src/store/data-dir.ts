@@ -13,6 +13,8 @@ export interface DataDir {
   readonly lockFile: string;
   /** The vault descriptor; its presence is what makes a folder a data dir. */
   readonly vaultFile: string;
+  /** The highest epoch that a descriptor here had. */
+  readonly seenEpochFile: string;
   readonly slotsDir: string;
   /** The stored key file (0600), where the service unlocks unattended. */
   readonly storedKeyFile: string;
@@ -25,20 +27,26 @@ export interface DataDir {
   /** `xx/<64 hex>.pack`; on another file system when `pack_dir` says so. */
   readonly packDir: string;
   readonly packTemporaryDir: string;
-  readonly logDir: string;
-  /** A repaired log of this agent, being made; below the folder of the logs, so that a rename is enough. */
+  /** A repaired chain of this agent, being made; below the folder of the chains, so that a rename is enough. */
   readonly repairDir: string;
   /** The same once it is to be used. */
   readonly repairedDir: string;
-  readonly holdsDir: string;
+  /** Own and other agents' chains: a folder an agent. */
+  readonly chainsDir: string;
+  /** Who this store is, and its epoch (docs/formats/store-identity.md). */
+  readonly storeIdFile: string;
+  readonly epochFile: string;
   readonly indexFile: string;
+  /** There when this machine was put back to an older state. */
+  readonly putBackFile: string;
+  /** Copies that were found bad, packs that are gone (`docs/formats/marks.md`). */
+  readonly marksFile: string;
   readonly runDir: string;
   readonly socketFile: string;
   slotFile(slotId: string): string;
+  slotRemovalFile(slotId: string): string;
   cardFile(agent: AgentId, incarnation: number): string;
   packFile(pack: PackName): string;
-  logDirOf(agent: AgentId): string;
-  holdLogFile(owner: AgentId): string;
 }
 
 /** The paths of a data dir; touches nothing. */
@@ -48,13 +56,13 @@ export function dataDirAt(path: string, options: { readonly packDir?: string | u
   const slotsDir = join(root, 'slots');
   const agentDir = join(root, 'agent');
   const cardsDir = join(root, 'cards');
-  const logDir = join(root, 'log');
-  const holdsDir = join(root, 'holds');
+  const chainsDir = join(root, 'chains');
   const runDir = join(root, 'run');
   return {
     path: root,
     lockFile: join(root, 'lock'),
     vaultFile: join(root, 'vault.edge'),
+    seenEpochFile: join(root, 'vault.seen'),
     slotsDir,
     storedKeyFile: join(root, 'key'),
     adminFile: join(root, 'admin.edge'),
@@ -64,18 +72,20 @@ export function dataDirAt(path: string, options: { readonly packDir?: string | u
     confDir: join(root, 'conf.d'),
     packDir,
     packTemporaryDir: join(packDir, '.tmp'),
-    logDir,
-    repairDir: join(logDir, '.repair'),
-    repairedDir: join(logDir, '.repaired'),
-    holdsDir,
+    repairDir: join(chainsDir, '.repair'),
+    repairedDir: join(chainsDir, '.repaired'),
+    chainsDir,
+    storeIdFile: join(root, 'store.id'),
+    epochFile: join(root, 'epoch'),
     indexFile: join(root, 'index.sqlite'),
+    putBackFile: join(root, 'put-back'),
+    marksFile: join(root, 'marks'),
     runDir,
     socketFile: join(runDir, 'agent.sock'),
     slotFile: (slotId) => join(slotsDir, `${slotId}.slot`),
+    slotRemovalFile: (slotId) => join(slotsDir, `${slotId}.removed`),
     cardFile: (agent, incarnation) => join(cardsDir, `${agent}-${incarnation}.card`),
     packFile: (pack) => join(packDir, pack.slice(0, 2), `${pack}.pack`),
-    logDirOf: (agent) => join(logDir, agent),
-    holdLogFile: (owner) => join(holdsDir, `${owner}.log`),
   };
 }
 
@@ -125,10 +135,10 @@ export async function cleanDataDir(dir: DataDir): Promise<number> {
   for (const folder of foldersOf(dir)) {
     if (folder !== dir.packDir || packsAreInside(dir)) await makeFolderDurably(folder);
   }
-  const logs = (await readFolder(dir.logDir))
+  const chains = (await readFolder(dir.chainsDir))
     .filter((name) => /^[0-9a-f]{32}$/.test(name))
-    .map((agent) => dir.logDirOf(agent));
-  for (const folder of [dir.path, dir.slotsDir, dir.agentDir, dir.cardsDir, dir.confDir, dir.holdsDir, ...logs]) {
+    .map((agent) => join(dir.chainsDir, agent));
+  for (const folder of [dir.path, dir.slotsDir, dir.agentDir, dir.cardsDir, dir.confDir, ...chains]) {
     for (const name of await readFolder(folder)) {
       if (TEMPORARY_NAME.test(name) && (await removeIfThere(join(folder, name)))) removed++;
     }
@@ -157,8 +167,7 @@ function foldersOf(dir: DataDir): string[] {
     dir.confDir,
     dir.packDir,
     dir.packTemporaryDir,
-    dir.logDir,
-    dir.holdsDir,
+    dir.chainsDir,
     dir.runDir,
   ];
 }

@@ -1,12 +1,20 @@
 /** What is acknowledged would survive a power loss: each of these fails when an fsync, of the file or of its folder, is taken out. */
-import { dirname, join } from 'node:path';
+import { rmSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { armFailpoints } from '../core/failpoint.ts';
+import { chainWriter, makeForm } from '../testing/chain-writer.ts';
 import type { DurabilityTracker } from '../testing/durability-tracker.ts';
-import { ownerFixture } from '../testing/owner-fixture.ts';
-import { madeChunk, type OpenedStore, openStore, storeChunks, temporaryFolder } from '../testing/store-fixture.ts';
+import {
+  FIXTURE_SELF,
+  FIXTURE_VAULT,
+  madeChunk,
+  type OpenedStore,
+  openStore,
+  storeChunks,
+  temporaryFolder,
+} from '../testing/store-fixture.ts';
 import { writeFileDurably } from './durable-write.ts';
-import { appendHoldBatch } from './hold-log.ts';
 
 const shared = vi.hoisted(() => ({ tracker: undefined as unknown }));
 vi.mock('node:fs/promises', async (importOriginal) => {
@@ -70,17 +78,76 @@ test('old packs are unlinked only after the new one is durable and the rows are 
   expect(unsafe).toEqual([]);
 });
 
-test('an appended record, the first of a file and the next; a hold batch; a written file', async () => {
-  const owner = ownerFixture('durable');
+test('an entry is durable before the index has it, the first of a file and the next; so are late bodies and a written file', async () => {
+  const owner = chainWriter('durable', { vault: FIXTURE_VAULT });
+  const keys = { agent: owner.agent, incarnation: 1, signPublicKey: () => owner.signPublicKey };
+  const file = join(store.dataDir.chainsDir, owner.agent, '00000001-0000000000000001.chain');
+  const own = join(store.dataDir.chainsDir, FIXTURE_SELF, '00000001-0000000000000001.chain');
+  const unsafe: string[] = [];
+  const disarm = armFailpoints((name) => {
+    if (name === 'chain.durable') unsafe.push(...tracker().unsafe(file), ...tracker().unsafe(own));
+  });
   for (let i = 0; i < 2; i++) {
-    await store.logs.append(owner.record().bytes);
-    expect(tracker().unsafe(join(store.dataDir.logDirOf(owner.agent), '00000001-0000000000000001.log'))).toEqual([]);
+    const { head, body } = owner.add(1, [makeForm(i)]);
+    await store.chains.take(keys, [{ head, body: undefined }]);
+    expect(tracker().unsafe(file)).toEqual([]);
+    await store.chains.takeBodies(owner.agent, [{ seq: head.header.seq, body }]);
+    expect(tracker().unsafe(file.replace('.chain', '.bodies'))).toEqual([]);
+    await store.chain.add(1, [makeForm(i)]);
+    await store.chain.append({ type: 'unpin', snapshot: 'aa'.repeat(32) });
+    expect(tracker().unsafe(own)).toEqual([]);
   }
-  const path = store.dataDir.holdLogFile(owner.agent);
-  const end = await appendHoldBatch(path, owner.batch([madeChunk()], 1, 'ee'.repeat(16)), 0);
-  await appendHoldBatch(path, owner.batch([madeChunk()], 2, 'ee'.repeat(16)), end);
-  expect(tracker().unsafe(path)).toEqual([]);
+  disarm();
+  expect(unsafe).toEqual([]);
   await writeFileDurably(store.dataDir.storedKeyFile, Buffer.from('x'));
   expect(tracker().unsafe(store.dataDir.storedKeyFile)).toEqual([]);
-  expect(tracker().unsafe(dirname(store.dataDir.logDirOf(owner.agent)))).toEqual([]);
+});
+
+test('adds and the record behind them cost one fsync', async () => {
+  await store.chain.append({ type: 'unpin', snapshot: 'aa'.repeat(32) });
+  const from = tracker().events.length;
+  await store.chain.add(1, [makeForm(1), makeForm(2)]);
+  await store.chain.add(2, [makeForm(3)]);
+  await store.chain.append({ type: 'unpin', snapshot: 'aa'.repeat(32) });
+  const syncs = tracker()
+    .events.slice(from)
+    .filter((event) => event.startsWith('sync'));
+  expect(syncs).toEqual(['sync 00000001-0000000000000001.chain']);
+});
+
+test('an end of a chain that a kill left unsynced is synced before the index has it', async () => {
+  await store.chain.append({ type: 'unpin', snapshot: 'aa'.repeat(32) });
+  const own = join(store.dataDir.chainsDir, FIXTURE_SELF, '00000001-0000000000000001.chain');
+  store.close();
+  for (const part of ['', '-wal', '-shm']) rmSync(store.dataDir.indexFile + part, { force: true });
+  const from = tracker().events.length;
+  let synced = false;
+  const disarm = armFailpoints((name) => {
+    if (name === 'rebuild.entries-applied')
+      synced = tracker()
+        .events.slice(from)
+        .includes(`sync ${basename(own)}`);
+  });
+  store = await openStore(join(folder.path, 'home'));
+  disarm();
+  expect(synced).toBe(true);
+  expect(store.chain.position()?.seq).toBe(1);
+});
+
+test('a pack that a kill left without rows is synced, file and folders, before rows name it', async () => {
+  await storeChunks(store, [madeChunk(100)]);
+  const pack = store.index.chunks.packs()[0]!;
+  store.index.chunks.forgetPack(pack.name);
+  store.close();
+  const from = tracker().events.length;
+  let atRows: string[] | undefined;
+  const disarm = armFailpoints((name) => {
+    if (name === 'index.pack-adding') atRows = tracker().events.slice(from);
+  });
+  store = await openStore(join(folder.path, 'home'));
+  disarm();
+  expect(store.index.chunks.packs()).toHaveLength(1);
+  expect(atRows).toEqual(
+    expect.arrayContaining([`sync ${pack.name}.pack`, `sync-folder ${pack.name.slice(0, 2)}`, 'sync-folder packs']),
+  );
 });

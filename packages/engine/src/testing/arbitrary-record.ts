@@ -1,7 +1,6 @@
-/** fast-check arbitraries of record bodies, hold batches and the keys to write them with. */
+/** fast-check arbitraries of record bodies, settings and the keys to write them with. */
 import fc from 'fast-check';
-import type { HoldBatch, HoldEntry } from '../log/hold-batch.ts';
-import type { Head, RecordBody, Settings, SnapshotBody } from '../log/record-body.ts';
+import type { RecordBody, Settings, SnapshotBody } from '../log/record-body.ts';
 import { arbitraryEntry } from './arbitrary-entry.ts';
 
 const hex = (bytes: number) =>
@@ -9,12 +8,6 @@ const hex = (bytes: number) =>
 const hash = hex(32);
 const count = fc.nat({ max: Number.MAX_SAFE_INTEGER });
 const text = fc.string({ maxLength: 30, unit: 'binary' }).filter((value) => value.isWellFormed());
-
-const head: fc.Arbitrary<Head> = fc.record({
-  incarnation: fc.integer({ min: 1, max: 0xffff_ffff }),
-  seq: fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }),
-  hash,
-});
 
 /** A snapshot of a folder or of a single file. */
 export const arbitrarySnapshot: fc.Arbitrary<SnapshotBody> = fc
@@ -38,50 +31,21 @@ export const arbitrarySnapshot: fc.Arbitrary<SnapshotBody> = fc
     ...(unfinished ? { unfinished } : {}),
   }));
 
-const settings: fc.Arbitrary<Settings> = fc.record({
+export const arbitrarySettings: fc.Arbitrary<Settings> = fc.record({
   agentName: text,
   site: text,
   configJson: fc.json(),
-  roots: fc.array(fc.record({ name: text, path: fc.uint8Array({ maxLength: 40 }) }), { maxLength: 3 }),
+  roots: fc
+    .array(fc.record({ name: text, path: fc.uint8Array({ maxLength: 40 }) }), { maxLength: 3 })
+    .map((roots) => roots.map((root, i) => ({ ...root, shard: i + 1 }))),
 });
 
-const checkpoint = fc.record({
-  head,
-  snapshots: fc.array(
-    fc.record({ id: hash, incarnation: fc.integer({ min: 1, max: 9 }), seq: count, body: arbitrarySnapshot }),
-    { maxLength: 3 },
-  ),
-  pins: fc.array(fc.record({ snapshot: hash, reason: text }), { maxLength: 3 }),
-  settings: fc.option(settings, { nil: undefined }),
-});
-
-/** A body of any type. */
-export const arbitraryBody: fc.Arbitrary<RecordBody> = fc.oneof<fc.Arbitrary<RecordBody>[]>(
+/** A record of any type, as the chain has it. */
+export const arbitraryRecord: fc.Arbitrary<RecordBody> = fc.oneof<fc.Arbitrary<RecordBody>[]>(
   arbitrarySnapshot,
   hash.map((snapshot) => ({ type: 'forget', snapshot })),
   hash.map((snapshot) => ({ type: 'unpin', snapshot })),
   fc.tuple(hash, text).map(([snapshot, reason]) => ({ type: 'pin', snapshot, reason })),
-  settings.map((value) => ({ type: 'settings', settings: value })),
-  fc
-    .tuple(fc.uint8Array({ maxLength: 80 }), fc.option(head, { nil: undefined }))
-    .map(([card, base]) => ({ type: 'takeover', card, base })),
-  checkpoint.map((value) => ({ type: 'checkpoint', checkpoint: value })),
+  arbitrarySettings.map((value) => ({ type: 'settings', settings: value })),
+  fc.array(hash, { minLength: 1, maxLength: 4 }).map((snapshots) => ({ type: 'damaged', snapshots })),
 );
-
-const holdEntry: fc.Arbitrary<HoldEntry> = fc.record({
-  id: fc.uint8Array({ minLength: 32, maxLength: 32 }),
-  sealedSha256: fc.uint8Array({ minLength: 32, maxLength: 32 }),
-  sealedBytes: fc.integer({ min: 1, max: 5 * 1024 * 1024 }),
-  keyId: fc.integer({ min: 0, max: 0xffff_ffff }),
-  packClass: fc.constantFrom('data', 'meta'),
-});
-
-export const arbitraryHoldBatch: fc.Arbitrary<HoldBatch> = fc.record({
-  verb: fc.constantFrom('hold', 'release'),
-  vault: hex(16),
-  owner: hex(16),
-  holder: hex(16),
-  head,
-  op: fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER }),
-  entries: fc.array(holdEntry, { minLength: 1, maxLength: 8 }),
-});

@@ -9,16 +9,13 @@ import type { WorkerPool } from '../core/ports/worker-pool.ts';
 import type { SnapshotBody } from '../log/record-body.ts';
 import type { PipelineTasks } from '../pipeline/tasks.ts';
 import { createWorkerPool } from '../pipeline/worker-pool.ts';
-import { createOwnLog } from '../store/own-log.ts';
 import { decodeList } from '../tree/content-list.ts';
 import { decodePage } from '../tree/decode-page.ts';
 import type { Entry } from '../tree/entry.ts';
-import { fixtureKeys } from './owner-fixture.ts';
-import { createSeededRandom } from './seeded-random.ts';
-import { type OpenedStore, openStore } from './store-fixture.ts';
+import { FIXTURE_SELF, fixtureKeys, type OpenedStore, openStore } from './store-fixture.ts';
 
 const sodium = await loadSodium();
-const AGENT = 'cd'.repeat(16);
+const AGENT = FIXTURE_SELF;
 
 export interface CaptureFixture {
   readonly store: OpenedStore;
@@ -54,18 +51,6 @@ export async function openCaptureFixture(path: string, options: CaptureFixtureOp
   const keys = fixtureKeys();
   const { floorBytes = 0 } = options;
   const store = await openStore(path, { floorBytes });
-  const random = createSeededRandom('capture');
-  const signSeed = random(32);
-  const identity = {
-    agentId: AGENT,
-    name: 'test',
-    site: 'here',
-    incarnation: 1,
-    signSeed,
-    tlsKeyPem: '',
-    tlsCertPem: '',
-  };
-  const log = createOwnLog({ sodium, keys, identity, random, logs: store.logs, index: store.index.log });
   const pool = options.pool ?? captureFixturePool(options.workers ?? 2, options.chunker);
   const warnings: string[] = [];
   const { realClock } = await import('./real-clock.ts');
@@ -73,10 +58,11 @@ export async function openCaptureFixture(path: string, options: CaptureFixtureOp
     clock: realClock,
     index: store.index,
     chunks: store.chunks,
-    log,
+    chain: store.chain,
+    chains: store.chains,
     pool,
     keys,
-    identity,
+    identity: { agentId: AGENT },
     dataDir: store.dataDir,
     warn: ({ message }) => warnings.push(message),
   };

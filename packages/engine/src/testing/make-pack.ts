@@ -5,6 +5,9 @@ import type { SealedChunk } from '../core/ports/chunk-store.ts';
 import type { FrameRow } from '../core/ports/index.ts';
 import { createPackBuilder, type FinishedPack } from '../pack/pack-builder.ts';
 
+/** When the made-up chunks were first stored. */
+export const MADE_NS = 1_700_000_000_000_000_000n;
+
 export interface MadePack extends Omit<FinishedPack, 'frames'> {
   readonly frames: readonly FrameRow[];
   /** The pack as it lies in a store. */
@@ -30,6 +33,6 @@ export function makePack(vault: VaultId, chunks: readonly SealedChunk[], packCla
     builder.add(chunk);
     parts.push(builder.frameHeader(chunk), chunk.bytes);
   }
-  const finished = builder.finish();
+  const finished = builder.finish(MADE_NS);
   return { ...finished, frames: [...finished.frames], body: Buffer.concat([...parts, finished.tail]) };
 }

@@ -131,6 +131,10 @@ export function objectStoreContract(name: string, contract: ObjectStoreContract)
       expect(await keys(store, 'a')).toEqual(['a-b', 'a.b', 'a/b', 'a/b.c/d', 'a/bc', 'a0', 'aB']);
       expect(await keys(store, 'nothing/here')).toEqual([]);
       for await (const stat of store.list('a/')) expect(stat.size).toBe(stat.key.length);
+      expect(await keys(store, 'a', 'a/b')).toEqual(['a/b.c/d', 'a/bc', 'a0', 'aB']);
+      expect(await keys(store, '', 'a/b.c')).toEqual(['a/b.c/d', 'a/bc', 'a0', 'aB', 'b/c/d/e', 'b/c/d0', 'z']);
+      expect(await keys(store, 'a/', 'a/b.c/d0')).toEqual(['a/bc']);
+      expect(await keys(store, 'a/', 'b')).toEqual([]);
     });
 
     it('lists more than one page', async () => {
@@ -237,8 +241,8 @@ function same(a: Uint8Array | undefined, b: Uint8Array): boolean {
   return a !== undefined && Buffer.compare(a, b) === 0;
 }
 
-async function keys(store: ObjectStore, prefix: string): Promise<string[]> {
+async function keys(store: ObjectStore, prefix: string, after?: string): Promise<string[]> {
   const found: ObjectStat[] = [];
-  for await (const stat of store.list(prefix)) found.push(stat);
+  for await (const stat of store.list(prefix, after === undefined ? {} : { after })) found.push(stat);
   return found.map((stat) => stat.key);
 }

@@ -7,13 +7,14 @@ import { createSealer } from '../codec/seal.ts';
 import { loadSodium } from '../codec/sodium.ts';
 import { type ChunkId, ChunkKind, packClassOf, toHex } from '../core/ids.ts';
 import type { SealedAddress, SealedSource, SourceKind } from '../core/ports/sealed-source.ts';
-import { deriveVaultKeys, type VaultKeys } from '../keys/vault-keys.ts';
+import type { VaultKeys } from '../keys/vault-keys.ts';
 import type { SnapshotBody } from '../log/record-body.ts';
 import { createPackBuilder } from '../pack/pack-builder.ts';
 import { encodeContent } from '../tree/content-list.ts';
 import { encodeFolder } from '../tree/encode-pages.ts';
 import type { ContentRef, Entry, Hole, PosixMeta } from '../tree/entry.ts';
 import { createSeededRandom } from './seeded-random.ts';
+import { fixtureVaultKeys } from './vault-keys-fixture.ts';
 
 export interface EntryOptions {
   readonly mode?: number;
@@ -64,7 +65,7 @@ export interface SourceFaults {
 export async function createTreeFixture(seed: string): Promise<TreeFixture> {
   const sodium = await loadSodium();
   const random = createSeededRandom(seed);
-  const keys = deriveVaultKeys(sodium, toHex(random(16)), random(32));
+  const keys = fixtureVaultKeys(sodium, toHex(random(16)), random(32));
   const sealer = createSealer(sodium, keys, random);
   const opener = createOpener(sodium, keys);
   const chunks = new Map<string, StoredChunk>();
@@ -207,7 +208,7 @@ function packSource(
         parts.push(builder.frameHeader(chunk), sealed);
         builder.add(chunk);
       }
-      const { tail, name, frames } = builder.finish();
+      const { tail, name, frames } = builder.finish(0n);
       const bytes = Buffer.concat([...parts, tail]);
       const path = join(folder, `${name}.pack`);
       writeFileSync(path, bytes);

@@ -1,6 +1,7 @@
 /** The files of the data dir, as far as they can be judged without the vault's key, and the space that is left for more. */
 import { accessSync, constants, existsSync } from 'node:fs';
 import { stat, statfs } from 'node:fs/promises';
+import { join } from 'node:path';
 import {
   type DataDir,
   dataDirExists,
@@ -9,13 +10,12 @@ import {
   formatBytes,
   formatTimeNs,
   type IndexPeek,
-  inspectLogs,
+  inspectChains,
   isEdgeError,
   loadSodium,
   lockDataDir,
   peekIndex,
   readLockHolder,
-  verifyHoldBatch,
 } from '@edgestore/engine';
 import { openCardStore } from '../../membership/card-store.ts';
 import { readVaultFiles, type VaultFiles } from '../read-vault-files.ts';
@@ -44,7 +44,7 @@ export async function checkDataDir(
     checks.push({ what, result: 'ok', message });
     checkAccess(dir, checks);
     checkSlots(files, checks);
-    await checkLogs(dir, files, context, checks);
+    await checkChains(dir, files, context, checks);
     checks.push(await checkSpace(dir.packDir));
     return files;
   } catch (error) {
@@ -70,16 +70,7 @@ async function checkOwner(dir: DataDir, checks: DoctorCheck[]): Promise<void> {
 /** A start reads and writes all of these; where this user may not, it stops at the first. */
 function checkAccess(dir: DataDir, checks: DoctorCheck[]): void {
   const { R_OK, W_OK, X_OK } = constants;
-  const folders = [
-    dir.path,
-    dir.packDir,
-    dir.logDir,
-    dir.holdsDir,
-    dir.slotsDir,
-    dir.agentDir,
-    dir.cardsDir,
-    dir.runDir,
-  ];
+  const folders = [dir.path, dir.packDir, dir.chainsDir, dir.slotsDir, dir.agentDir, dir.cardsDir, dir.runDir];
   const files = [dir.lockFile, dir.indexFile, dir.storedKeyFile];
   const denied = [
     ...folders.filter((path) => !mayUse(path, R_OK | W_OK | X_OK)),
@@ -123,7 +114,12 @@ function checkSlots(files: VaultFiles, checks: DoctorCheck[]): void {
     });
 }
 
-async function checkLogs(dir: DataDir, files: VaultFiles, context: SetupContext, checks: DoctorCheck[]): Promise<void> {
+async function checkChains(
+  dir: DataDir,
+  files: VaultFiles,
+  context: SetupContext,
+  checks: DoctorCheck[],
+): Promise<void> {
   const { vaultId, identity, adminPublicKey } = files;
   const sodium = await loadSodium();
   const cards = await openCardStore({
@@ -134,28 +130,26 @@ async function checkLogs(dir: DataDir, files: VaultFiles, context: SetupContext,
     warn: ({ message }) => void checks.push({ what: 'cards', result: 'problem', message, hint: FROM_A_COPY }),
   });
   const index = peek(dir, files, context, checks);
-  const found = await inspectLogs(dir, {
+  const found = await inspectChains(dir, {
+    sodium,
     vault: vaultId,
     self: identity.agentId,
-    known: { heads: index?.heads ?? new Map(), holdBytes: index?.holdBytes ?? new Map() },
-    verifyHoldBatch: (owner, incarnation, batch) => {
-      const signer = cards.signPublicKey(owner, incarnation);
-      if (signer !== undefined) verifyHoldBatch(sodium, batch, signer);
-    },
+    known: index?.positions ?? new Map(),
+    signPublicKey: (agent, incarnation) => cards.signPublicKey(agent, incarnation),
   });
   const isReader = cards.newestOf(identity.agentId)?.card.role === 'reader';
-  for (const { agent, kind, records, problem } of found) {
-    const isOwn = agent === identity.agentId && kind === 'log';
-    const what = isOwn ? 'own log' : `${kind} of ${cards.newestOf(agent)?.card.name ?? agent.slice(0, 8)}`;
+  for (const { agent, entries, problem } of found) {
+    const isOwn = agent === identity.agentId;
+    const what = isOwn ? 'own chain' : `chain of ${cards.newestOf(agent)?.card.name ?? agent.slice(0, 8)}`;
     if (problem !== undefined) checks.push(failed(what, problem));
-    else if (isOwn && records === 0 && !isReader)
+    else if (isOwn && entries === 0 && !isReader)
       checks.push({
         what,
         result: 'problem',
-        message: `the log of this agent is missing: ${dir.logDirOf(agent)}`,
+        message: `the chain of this agent is missing: ${join(dir.chainsDir, agent)}`,
         hint: 'Put the folder back from a copy, or recover from a peer or the bucket (`edgestore recover`).',
       });
-    else checks.push({ what, result: 'ok', message: `${records} ${kind === 'log' ? 'records' : 'hold batches'}` });
+    else checks.push({ what, result: 'ok', message: `${entries} entries` });
   }
 }
 
@@ -183,7 +177,7 @@ function peek(
   try {
     return peekIndex(dir.indexFile, vaultId, release !== undefined);
   } catch (error) {
-    // It is only a cache: the next start sets it aside and builds it again from packs and logs.
+    // It is only a cache: the next start sets it aside and builds it again from packs and chains.
     checks.push(failed('index', error, 'warning'));
     return undefined;
   } finally {

@@ -1,10 +1,11 @@
 /** The peers: a real hello with each, over a connection that both keys prove, and one question that only a member may ask. */
 import { type DataDir, EdgeError, formatDuration, isEdgeError, loadSodium, toEdgeError } from '@edgestore/engine';
 import type { LoadedConfig } from '../../config/load-config.ts';
+import { STATE_BYTES_MAX } from '../../http/chain-wire.ts';
 import { openPeerConnection } from '../../http/peer-connection.ts';
-import { STATE_BYTES_MAX } from '../../http/peer-wire.ts';
 import { sayHello } from '../../http/say-hello.ts';
 import { openRoster, type Roster } from '../../membership/roster.ts';
+import { NOTHING_SHARED } from '../../membership/vault-sharing.ts';
 import { PROGRAM } from '../../program.ts';
 import type { VaultFiles } from '../read-vault-files.ts';
 import type { SetupContext } from '../setup.ts';
@@ -35,6 +36,7 @@ export async function checkPeers(
     identity: files.identity,
     peers: config.peers,
     program: PROGRAM,
+    sharing: NOTHING_SHARED,
     // Damaged cards are a check of the data dir.
     warn: () => {},
   });

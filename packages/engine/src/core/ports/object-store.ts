@@ -25,8 +25,8 @@ export interface ObjectStore {
   ): Promise<Uint8Array | undefined>;
   /** Undefined when there is no such object. */
   stat(key: string, options?: { readonly signal?: AbortSignal }): Promise<ObjectStat | undefined>;
-  /** Every key below the prefix, in byte order. */
-  list(prefix: string, options?: { readonly signal?: AbortSignal }): AsyncIterable<ObjectStat>;
+  /** Every key below the prefix, in byte order; only keys behind `after` where it is given, which costs no request for those before it. */
+  list(prefix: string, options?: { readonly after?: string; readonly signal?: AbortSignal }): AsyncIterable<ObjectStat>;
   /** Removing what is not there is no error. */
   delete(key: string, options?: { readonly signal?: AbortSignal }): Promise<void>;
 }

@@ -3,7 +3,8 @@
  * peer answers is checked by the caller: it may be wrong, old or hostile, but a `PeerLink` only ever speaks to the one whose pin matched.
  */
 
-import type { Head } from '../../log/record-body.ts';
+import type { Position } from '../../chain/position.ts';
+import type { Branch, ChainEntry, FormsOfEntry } from '../../ports/chains.ts';
 import type { AgentId, ChunkId, HexId } from '../ids.ts';
 import type { SealedSource } from './sealed-source.ts';
 
@@ -16,26 +17,35 @@ export interface PeerLink {
   /** Reads sealed chunks there; `kind` is `peers`. */
   readonly source: SealedSource;
 
+  /** Asks what the peer has of an owner. The answer is unverified (docs/formats/statement.md). */
+  statement(question: StatementQuestion, signal?: AbortSignal): Promise<StatementAnswer>;
   /**
-   * Asks to hold the chunks of a signed batch (`docs/formats/hold.md`). Answers which it lacks, as positions in the batch; and the receipt
-   * at once when it lacks none. E_ROLLBACK when the batch is behind what the holder has witnessed; E_DENIED for another vault.
+   * Hands over entries of an owner's chain, in order. Answers the end that is durable there. E_FORK, E_ROLLBACK; E_DENIED for another vault or owner;
+   * E_NO_SPACE when even the reserve is used up.
    */
-  hold(batch: Uint8Array, signal?: AbortSignal): Promise<HoldReply>;
-  /**
-   * Streams the sealed chunks that the batch of this operation lacks; answers the holder's receipt, given after they are durable there.
-   * E_NO_SPACE when the holder is full.
-   */
-  sendFrames(op: number, frames: AsyncIterable<OutgoingFrame>, signal?: AbortSignal): Promise<Uint8Array>;
-  /** The newest record that the peer has of each agent's log, and the last hold operation of this agent. */
+  sendEntries(owner: AgentId, entries: readonly ChainEntry[], signal?: AbortSignal): Promise<Position>;
+  /** Entries of an owner's chain after a seq, in order, unverified. `bodies`: which entries come with their body. */
+  entries(
+    owner: AgentId,
+    options: { readonly afterSeq: number; readonly bodies: EntryBodies },
+    signal?: AbortSignal,
+  ): AsyncIterable<ChainEntry>;
+  /** Seqs of the shard's hold entries whose bodies the peer lacks, ascending. */
+  missingBodies(owner: AgentId, shard: number, limit: number, signal?: AbortSignal): Promise<readonly number[]>;
+  /** Hands over bodies of hold entries whose headers are there. E_NO_SPACE when the peer keeps its reserve. */
+  sendBodies(owner: AgentId, bodies: readonly EntryBody[], signal?: AbortSignal): Promise<void>;
+  /** Forms that the peer asks for, by their places in the owner's add entries: at most `entriesMax` entries after a seq, ascending. */
+  wanted(
+    owner: AgentId,
+    page: { readonly shard: number; readonly afterSeq: number; readonly entriesMax: number },
+    signal?: AbortSignal,
+  ): Promise<readonly FormsOfEntry[]>;
+  /** Streams sealed chunks of listed forms. Answers how many were stored: they are durable there. E_NO_SPACE when the peer is full. */
+  sendFrames(owner: AgentId, frames: AsyncIterable<OutgoingFrame>, signal?: AbortSignal): Promise<number>;
+  /** The end of each chain that the peer has, its branches, and its key slots. */
   state(signal?: AbortSignal): Promise<PeerState>;
-  /** Records of one agent's log, oldest first, after the given place; each is one whole record. */
-  records(agent: AgentId, after: RecordPlace | undefined, signal?: AbortSignal): AsyncIterable<Uint8Array>;
-  /** Hands over records of this agent's log, in order. Answers the newest that is durable there. */
-  sendRecords(records: readonly Uint8Array[], signal?: AbortSignal): Promise<Head>;
   /** Hands over key slots (public files; each opens the vault key with a secret); the peer keeps those it lacks. */
   sendSlots(slots: readonly Uint8Array[], signal?: AbortSignal): Promise<void>;
-  /** Has the peer give up key slots that were removed, and never take them again. */
-  removeSlots(slotIds: readonly HexId[], signal?: AbortSignal): Promise<void>;
   /**
    * BLAKE2b-256 keyed with `nonce` (32 bytes) over each chunk, re-read from the medium for this call; undefined where the copy is absent or
    * damaged. With it the caller verifies a copy without moving it (P5). `sealed` is over the bytes as they lie there; `plain` over what they
@@ -52,11 +62,28 @@ export interface PeerLink {
 /** Which bytes of a chunk `verify` hashes. */
 export type VerifiedBytes = 'sealed' | 'plain';
 
-export interface HoldReply {
-  /** Positions in the batch of chunks to send, ascending. */
-  readonly missing: readonly number[];
-  /** Present when nothing is missing. */
-  readonly receipt: Uint8Array | undefined;
+export interface StatementQuestion {
+  readonly owner: AgentId;
+  /** 32 random bytes of the asker. */
+  readonly nonce: Uint8Array;
+  /** The lists of what is not satisfied come with the statement, of the same moment. */
+  readonly wantsLists: boolean;
+  /** The newest statement that the asker has of this store. A store that was put back finds itself by it (docs/chain.md 4.1). */
+  readonly shown: Uint8Array | undefined;
+}
+
+export interface StatementAnswer {
+  readonly statement: Uint8Array;
+  /** As many as the statement has shards; empty bytes where no list is made. None when they were not asked for. */
+  readonly lists: readonly Uint8Array[];
+}
+
+/** `all` bodies; only those of records, takeovers and their like (`records`); or `none`. */
+export type EntryBodies = 'all' | 'records' | 'none';
+
+export interface EntryBody {
+  readonly seq: number;
+  readonly body: Uint8Array;
 }
 
 export interface OutgoingFrame {
@@ -66,15 +93,9 @@ export interface OutgoingFrame {
   readonly sealed: Uint8Array;
 }
 
-export interface RecordPlace {
-  readonly incarnation: number;
-  readonly seq: number;
-}
-
 export interface PeerState {
-  readonly heads: readonly { readonly agent: AgentId; readonly head: Head }[];
-  /** The newest operation number of this agent's hold batches there; 0 when there was none. */
-  readonly lastOp: number;
+  readonly positions: readonly { readonly agent: AgentId; readonly position: Position }[];
+  readonly branches: readonly Branch[];
   /** Ids of the key slots there. */
   readonly slots: readonly HexId[];
 }
@@ -97,7 +118,7 @@ export interface Member {
   readonly addresses: readonly string[];
   /** Relative share of owners that it takes; 1 is usual. */
   readonly weight: number;
-  /** Ed25519, verifies its records and receipts; 32 bytes. */
+  /** Ed25519, verifies its entries and statements; 32 bytes. */
   readonly signPublicKey: Uint8Array;
   /** SHA-256 of its TLS key's SPKI, lower-case hex. */
   readonly tlsSpkiSha256: HexId;
@@ -112,9 +133,12 @@ export interface RecoverySource {
   /** The vault descriptor's bytes. E_NO_BUCKET or E_NO_VAULT when there is none. */
   vaultDescriptor(signal?: AbortSignal): Promise<Uint8Array>;
   slots(signal?: AbortSignal): Promise<readonly Uint8Array[]>;
+  /** Marks of removed slots, unverified. */
+  slotRemovals(signal?: AbortSignal): Promise<readonly Uint8Array[]>;
   /** Admin-signed cards, unverified. */
   cards(signal?: AbortSignal): Promise<readonly Uint8Array[]>;
-  heads(signal?: AbortSignal): Promise<readonly { readonly agent: AgentId; readonly head: Head }[]>;
-  /** Records of one agent's log, oldest first, all incarnations. */
-  records(agent: AgentId, signal?: AbortSignal): AsyncIterable<Uint8Array>;
+  /** 1 where the source has a copy of the chunk. Throws when it cannot be asked. */
+  has(ids: readonly ChunkId[], signal?: AbortSignal): Promise<Uint8Array>;
+  /** Entries of one agent's chain, in order, then those of its branches, with the bodies of their records at least. */
+  entries(agent: AgentId, signal?: AbortSignal): AsyncIterable<ChainEntry>;
 }

@@ -3,6 +3,8 @@ import { closeSync, openSync, readSync } from 'node:fs';
 import type { Opener } from '../../codec/open.ts';
 import { errnoOf, isEdgeError } from '../../core/errors.ts';
 import { ChunkKind } from '../../core/ids.ts';
+import type { MissReason } from '../../core/ports/sealed-source.ts';
+import { readErrorOf } from '../../core/read-errors.ts';
 import { wasRead } from '../../files/read-file.ts';
 import type { WorkerContext } from '../worker-context.ts';
 import type { ExtractChunk } from './extract-batch.ts';
@@ -10,7 +12,7 @@ import type { ExtractChunk } from './extract-batch.ts';
 /** A chunk that could not be had from where the batch said; another copy may do. */
 export interface BadChunk {
   readonly chunk: number;
-  readonly reason: 'absent' | 'damaged';
+  readonly reason: MissReason;
   readonly detail: string;
 }
 
@@ -96,7 +98,7 @@ function readRanges(chunks: readonly ExtractChunk[], context: WorkerContext): (U
       const into = scratch.subarray(at, at + length);
       at += length;
       let filled = 0;
-      let problem: { readonly reason: 'absent' | 'damaged'; readonly detail: string } | undefined;
+      let problem: { readonly reason: MissReason; readonly detail: string } | undefined;
       try {
         if (file?.pack !== range.pack) {
           if (file !== undefined) closeSync(file.fd);
@@ -107,10 +109,11 @@ function readRanges(chunks: readonly ExtractChunk[], context: WorkerContext): (U
         if (length >= FORGOTTEN_BYTES_MIN) wasRead(file.fd, range.start, length);
         if (filled < length) problem = { reason: 'damaged', detail: 'the pack ends before the chunk does' };
       } catch (error) {
-        const errno = errnoOf(error);
-        if (errno === 'EMFILE' || errno === 'ENFILE') throw error;
-        // EIO and the like: the medium does not give these bytes; another copy may.
-        problem = { reason: errno === 'ENOENT' ? 'absent' : 'damaged', detail: (error as Error).message };
+        // What the main thread finds out: whether the pack was moved, or its disk is away.
+        const isAbsent = errnoOf(error) === 'ENOENT';
+        if (!isAbsent && readErrorOf(error) === undefined) throw error;
+        // The medium does not give these bytes now; another copy may.
+        problem = { reason: isAbsent ? 'absent' : 'unreadable', detail: (error as Error).message };
       }
       for (const chunk of range.chunks) {
         const place = chunks[chunk]!.place as { readonly offset: number };

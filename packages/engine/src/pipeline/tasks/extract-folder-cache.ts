@@ -2,7 +2,7 @@
  * Open folders of a restore's target, by path below its root. Every component is opened by itself, from its parent's descriptor and never
  * through a symlink, so nothing planted in the target can lead a write out of it; the cache makes that cheap.
  */
-import { constants } from 'node:fs';
+import { constants, fstatSync } from 'node:fs';
 import { descriptorLimit } from '../../files/descriptor-limit.ts';
 import { AT_FDCWD } from '../../files/libc.ts';
 import { closeFd, openAt, openFolderAt } from '../../files/open-file.ts';
@@ -19,11 +19,15 @@ const foldersOpenMax = Math.max(
   Math.min(FOLDERS_OPEN_MAX, ((descriptorLimit() ?? 1024) - DESCRIPTORS_RESERVED) / DESCRIPTOR_SHARES),
 );
 const SLASH = 0x2f;
+const HERE = Buffer.from('.');
 const KEY = 'extract.folders';
 
 export class FolderCache {
   readonly #root: Uint8Array;
   readonly #open = new Map<string, number>();
+  /** Of each other file system below the root, one open folder: so that all of them can be synced. */
+  readonly #mounted = new Map<number, number>();
+  #rootDevice: number | undefined;
 
   constructor(root: Uint8Array) {
     this.#root = root;
@@ -60,13 +64,27 @@ export class FolderCache {
     return fd;
   }
 
+  /** Descriptors of folders on file systems that are mounted below the root, one for each. */
+  mounted(): number[] {
+    return [...this.#mounted.values()];
+  }
+
   close(): void {
-    for (const fd of this.#open.values()) closeFd(fd);
+    for (const fd of [...this.#open.values(), ...this.#mounted.values()]) closeFd(fd);
     this.#open.clear();
+    this.#mounted.clear();
+  }
+
+  #noteDevice(fd: number): void {
+    const { dev } = fstatSync(fd);
+    this.#rootDevice ??= dev;
+    if (dev === this.#rootDevice || this.#mounted.has(dev)) return;
+    this.#mounted.set(dev, openAt(fd, HERE, constants.O_RDONLY | constants.O_DIRECTORY));
   }
 
   #keep(key: string, fd: number): number {
     this.#open.set(key, fd);
+    this.#noteDevice(fd);
     if (this.#open.size > foldersOpenMax) {
       const [oldest, old] = this.#open.entries().next().value!;
       this.#open.delete(oldest);

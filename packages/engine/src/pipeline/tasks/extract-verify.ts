@@ -1,5 +1,6 @@
 /** Which pieces of a large file that an earlier run left are already right, by reading them back. */
 import { closeFd, openForReading } from '../../files/open-file.ts';
+import { wasRead } from '../../files/read-file.ts';
 import type { ContentRef } from '../../tree/entry.ts';
 import type { Task } from '../task.ts';
 import type { Segment } from './extract-batch.ts';
@@ -21,6 +22,8 @@ export const task: Task<ExtractVerifyTask['input'], ExtractVerifyTask['output']>
   const identify = await context.identify();
   const fd = openForReading(folderCacheOf(context, input.root).folder(input.folder), input.name);
   try {
+    // After a write that failed, the kernel's memory may hold what the disk does not.
+    wasRead(fd, 0, 0);
     return {
       output: {
         right: Uint8Array.from(input.pieces, ({ ref, segments }) => Number(chunkIsThere(fd, ref, segments, identify))),

@@ -8,6 +8,8 @@ import { EdgeError, errnoOf, isEdgeError } from '../../core/errors.ts';
 import { type ChunkId, ChunkKind, type PackClass, type PackName } from '../../core/ids.ts';
 import { PACK_BYTES_MAX } from '../../core/limits.ts';
 import type { FrameRow } from '../../core/ports/index.ts';
+import { cannotRead, readErrorOf } from '../../core/read-errors.ts';
+import { wasRead } from '../../files/read-file.ts';
 import { decodeFrameHeader } from '../../pack/frame-header.ts';
 import { FRAME_HEADER_BYTES, PACK_FOOTER_BYTES, PACK_HEADER_BYTES } from '../../pack/layout.ts';
 import { decodePackHeader } from '../../pack/pack-header.ts';
@@ -33,9 +35,18 @@ export interface ScrubbedPack {
   readonly absent: boolean;
   /** What is wrong with header, index, footer or name. */
   readonly tail: string | undefined;
+  /** Whether that is damage, or an error of reading. */
+  readonly tailReason: 'damaged' | 'unreadable' | undefined;
   /** A later format: nothing of it was judged. */
   readonly isNewer: boolean;
-  readonly bad: readonly { readonly id: ChunkId; readonly offset: number; readonly detail: string }[];
+  readonly bad: readonly BadFrame[];
+}
+
+export interface BadFrame {
+  readonly id: ChunkId;
+  readonly offset: number;
+  readonly reason: 'damaged' | 'unreadable';
+  readonly detail: string;
 }
 
 interface PackBytes {
@@ -55,8 +66,12 @@ export const task: Task<ScrubPackTask['input'], ScrubPackTask['output']> = async
   try {
     fd = openSync(from.path, 'r');
   } catch (error) {
-    if (errnoOf(error) !== 'ENOENT') throw error;
-    return { output: { bytes: 0, frames: 0, absent: true, tail: undefined, isNewer: false, bad: [] } };
+    if (errnoOf(error) === 'ENOENT') return { output: { ...NOTHING, absent: true } };
+    const errno = readErrorOf(error);
+    if (errno === undefined) throw error;
+    const detail = cannotRead(errno);
+    const bad = known.map(({ id, offset }) => ({ id, offset, reason: 'unreadable', detail }) as const);
+    return { output: { ...NOTHING, frames: known.length, tail: detail, tailReason: 'unreadable', bad } };
   }
   try {
     return { output: scrub(fileBytes(fd)) };
@@ -65,23 +80,37 @@ export const task: Task<ScrubPackTask['input'], ScrubPackTask['output']> = async
   }
 
   function scrub(pack: PackBytes): ScrubbedPack {
-    const { frames, problem, isNewer = false } = readIndex(pack, name, packClass);
-    if (isNewer) return { bytes: pack.size, frames: 0, absent: false, tail: problem, isNewer, bad: [] };
-    const bad: { id: ChunkId; offset: number; detail: string }[] = [];
+    const { frames, problem, reason, isNewer = false } = readIndex(pack, name, packClass);
+    if (isNewer) return { ...NOTHING, bytes: pack.size, tail: problem, isNewer };
+    const bad: BadFrame[] = [];
     const rows = frames ?? known;
     for (const row of rows) {
-      const detail = frameProblem(pack, row, packClass, opener);
-      if (detail !== undefined) bad.push({ id: row.id, offset: row.offset, detail });
+      const found = frameProblem(pack, row, packClass, opener);
+      if (found !== undefined) bad.push({ id: row.id, offset: row.offset, ...found });
     }
-    return { bytes: pack.size, frames: rows.length, absent: false, tail: problem, isNewer, bad };
+    return { bytes: pack.size, frames: rows.length, absent: false, tail: problem, tailReason: reason, isNewer, bad };
   }
 };
 
-function readIndex(
-  pack: PackBytes,
-  name: PackName,
-  packClass: PackClass,
-): { readonly frames?: readonly FrameRow[]; readonly problem: string | undefined; readonly isNewer?: boolean } {
+const NOTHING = {
+  bytes: 0,
+  frames: 0,
+  absent: false,
+  tail: undefined,
+  tailReason: undefined,
+  isNewer: false,
+  bad: [],
+} as const;
+
+interface PackIndex {
+  readonly frames?: readonly FrameRow[];
+  readonly problem: string | undefined;
+  readonly reason: 'damaged' | 'unreadable' | undefined;
+  readonly isNewer?: boolean;
+}
+
+function readIndex(pack: PackBytes, name: PackName, packClass: PackClass): PackIndex {
+  const damaged = (problem: string): PackIndex => ({ problem, reason: 'damaged' });
   try {
     if (pack.size > PACK_BYTES_MAX) throw new EdgeError('E_FORMAT', `it has ${pack.size} bytes`);
     const header = Buffer.from(pack.read(0, PACK_HEADER_BYTES));
@@ -92,25 +121,37 @@ function readIndex(
     );
     const tail = Buffer.from(pack.read(footer.indexOffset, pack.size - footer.indexOffset));
     const contents = decodePackTail(tail, header, pack.size);
-    if (contents.name !== name) return { problem: 'its header and index are not those that it was named after' };
-    if (contents.packClass !== packClass) return { problem: `it says that it is a pack of ${contents.packClass}` };
-    return { frames: contents.frames, problem: undefined };
+    if (contents.name !== name) return damaged('its header and index are not those that it was named after');
+    if (contents.packClass !== packClass) return damaged(`it says that it is a pack of ${contents.packClass}`);
+    return { frames: contents.frames, problem: undefined, reason: undefined };
   } catch (error) {
-    if (isEdgeError(error, 'E_NEWER_FORMAT')) return { problem: error.message, isNewer: true };
-    if (isEdgeError(error, 'E_FORMAT', 'E_INTEGRITY')) return { problem: error.message };
-    if (errnoOf(error) === 'EIO') return { problem: 'the disk cannot read it (EIO)' };
-    throw error;
+    if (isEdgeError(error, 'E_NEWER_FORMAT')) return { ...damaged(error.message), isNewer: true };
+    if (isEdgeError(error, 'E_FORMAT', 'E_INTEGRITY')) return damaged(error.message);
+    const errno = readErrorOf(error);
+    if (errno === undefined) throw error;
+    return { problem: cannotRead(errno), reason: 'unreadable' };
   }
 }
 
-function frameProblem(pack: PackBytes, row: FrameRow, packClass: PackClass, opener: Opener): string | undefined {
+function frameProblem(
+  pack: PackBytes,
+  row: FrameRow,
+  packClass: PackClass,
+  opener: Opener,
+): Pick<BadFrame, 'reason' | 'detail'> | undefined {
   let bytes: Uint8Array;
   try {
     bytes = pack.read(row.offset - FRAME_HEADER_BYTES, FRAME_HEADER_BYTES + row.sealedBytes);
   } catch (error) {
-    if (errnoOf(error) === 'EIO') return 'the disk cannot read it (EIO)';
-    throw error;
+    const errno = readErrorOf(error);
+    if (errno === undefined) throw error;
+    return { reason: 'unreadable', detail: cannotRead(errno) };
   }
+  const detail = damageOf(bytes, row, packClass, opener);
+  return detail === undefined ? undefined : { reason: 'damaged', detail };
+}
+
+function damageOf(bytes: Uint8Array, row: FrameRow, packClass: PackClass, opener: Opener): string | undefined {
   if (bytes.length < FRAME_HEADER_BYTES + row.sealedBytes) return 'the pack ends within it';
   const sealed = bytes.subarray(FRAME_HEADER_BYTES);
   if (!bytesEqual(hash('sha256', asBuffer(sealed), 'buffer'), row.sealedSha256))
@@ -151,20 +192,31 @@ function fileBytes(fd: number): PackBytes {
     size,
     read(offset, length) {
       if (offset < start || offset + length > start + buffer.length) {
-        const wanted = Math.min(Math.max(length, READ_BYTES), Math.max(0, size - offset));
-        const next = Buffer.allocUnsafe(wanted);
-        let filled = 0;
-        while (filled < wanted) {
-          const got = readSync(fd, next, filled, wanted - filled, offset + filled);
-          if (got === 0) break;
-          filled += got;
+        try {
+          buffer = readAt(fd, offset, Math.min(Math.max(length, READ_BYTES), Math.max(0, size - offset)));
+        } catch (error) {
+          if (readErrorOf(error) === undefined) throw error;
+          // The error may be of a place behind the one that was asked for.
+          buffer = readAt(fd, offset, Math.min(length, Math.max(0, size - offset)));
         }
-        buffer = next.subarray(0, filled);
         start = offset;
       }
       return buffer.subarray(offset - start, offset - start + length);
     },
   };
+}
+
+/** What is in the kernel's memory says nothing about the medium. */
+function readAt(fd: number, offset: number, length: number): Buffer {
+  const bytes = Buffer.allocUnsafe(length);
+  wasRead(fd, offset, length);
+  let filled = 0;
+  while (filled < length) {
+    const got = readSync(fd, bytes, filled, length - filled, offset + filled);
+    if (got === 0) break;
+    filled += got;
+  }
+  return bytes.subarray(0, filled);
 }
 
 const READ_BYTES = 4 * 1024 * 1024;

@@ -1,7 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { checkObjectKey } from '../objects/object-key.ts';
-import { cardKeyOf, packKeyOf, parseBucketKey, segmentKeyOf, slotKeyOf, vaultKeyOf } from './bucket-layout.ts';
+import {
+  cardKeyOf,
+  packKeyOf,
+  parseBucketKey,
+  segmentKeyOf,
+  slotKeyOf,
+  storeIdKeyOf,
+  vaultKeyOf,
+} from './bucket-layout.ts';
 
 const hexOf = (bytes: number) =>
   fc.uint8Array({ minLength: bytes, maxLength: bytes }).map((b) => Buffer.from(b).toString('hex'));
@@ -17,12 +25,21 @@ describe('bucket layout', () => {
         hexOf(16),
         fc.tuple(fc.nat({ max: 2 ** 40 }), fc.nat({ max: 2 ** 40 })),
         (vault, owner, name, slotId, [a, b]) => {
-          const segment = { ...owner, firstSeq: Math.min(a, b) + 1, lastSeq: Math.max(a, b) + 1 };
+          const sha256 = slotId.slice(0, 16);
+          const segment = { ...owner, first: Math.min(a, b) + 1, last: Math.max(a, b) + 1, sha256 };
           const all = [
             [vaultKeyOf(vault), { kind: 'vault', vault }],
+            [storeIdKeyOf(vault), { kind: 'store-id', vault }],
             [slotKeyOf(vault, slotId), { kind: 'slot', vault, slotId }],
             [cardKeyOf(vault, owner), { kind: 'card', vault, ...owner }],
-            [packKeyOf(vault, { ...owner, name }), { kind: 'pack', vault, ...owner, name }],
+            [
+              packKeyOf(vault, { ...owner, name, packClass: 'data' }),
+              { kind: 'pack', vault, ...owner, name, packClass: 'data' },
+            ],
+            [
+              packKeyOf(vault, { ...owner, name, packClass: 'meta' }),
+              { kind: 'pack', vault, ...owner, name, packClass: 'meta' },
+            ],
             [segmentKeyOf(vault, segment), { kind: 'segment', vault, ...segment }],
           ] as const;
           for (const [key, what] of all) {
@@ -44,10 +61,14 @@ describe('bucket layout', () => {
       `${vault}/slots/x.slot`,
       `${vault.toUpperCase()}/vault.edge`,
       `${vault}/cards/${vault}-0.card`,
-      `${vault}/${vault}/00000001/packs/ff/${'ab'.repeat(32)}.pack`,
-      `${vault}/${vault}/1/packs/ab/${'ab'.repeat(32)}.pack`,
-      `${vault}/${vault}/00000001/log/0000000000000002-0000000000000001.seg`,
-      `${vault}/${vault}/00000001/log/ffffffffffffffff-ffffffffffffffff.seg`,
+      `${vault}/data/${vault}/00000001/ff/${'ab'.repeat(32)}.pack`,
+      `${vault}/data/${vault}/1/ab/${'ab'.repeat(32)}.pack`,
+      `${vault}/tree/${vault}/00000001/ab/${'ab'.repeat(32)}.pack`,
+      `${vault}/${vault}/00000001/packs/ab/${'ab'.repeat(32)}.pack`,
+      `${vault}/store.id.bak`,
+      `${vault}/${vault}/log/00000001-0000000000000001-0000000000000002-${'ab'.repeat(8)}.seg`,
+      `${vault}/${vault}/log/00000001-ffffffffffffffff-ffffffffffffffff-${'ab'.repeat(8)}.seg`,
+      `${vault}/${vault}/log/00000000-0000000000000002-0000000000000001-${'ab'.repeat(8)}.seg`,
       `other/${vault}/vault.edge`,
     ]) {
       expect(parseBucketKey(key), key).toBeUndefined();

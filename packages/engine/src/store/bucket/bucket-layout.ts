@@ -1,24 +1,29 @@
 /** Where things lie below a store's prefix. The page is `docs/formats/bucket-layout.md`; what does not fit it is not ours and never touched. */
-import type { AgentId, PackName, VaultId } from '../../core/ids.ts';
+import { formatSegmentKey, parseSegmentKey, type SegmentKey, segmentKeyFrom } from '../../chain/chain-segment.ts';
+import type { AgentId, PackClass, PackName, VaultId } from '../../core/ids.ts';
 
-/** One life of one agent: packs and segments lie below it, and only that life deletes there. */
+/** One incarnation of one agent: packs lie below it, and only that incarnation deletes there. */
 export interface Life {
   readonly agent: AgentId;
   readonly incarnation: number;
 }
 
-export interface BucketPack extends Life {
+/** A pack by what its key is made of, besides the life that wrote it. */
+export interface NamedPack {
   readonly name: PackName;
+  readonly packClass: PackClass;
 }
 
-export interface BucketSegment extends Life {
-  readonly firstSeq: number;
-  readonly lastSeq: number;
-}
+export type BucketPack = Life & NamedPack;
+
+/** Entries of one incarnation of an agent's chain, named by place and content. */
+export type BucketSegment = SegmentKey;
 
 export type BucketObject =
   | { readonly kind: 'vault'; readonly vault: VaultId }
+  | { readonly kind: 'store-id'; readonly vault: VaultId }
   | { readonly kind: 'slot'; readonly vault: VaultId; readonly slotId: string }
+  | { readonly kind: 'slot-removal'; readonly vault: VaultId; readonly slotId: string }
   | ({ readonly kind: 'card'; readonly vault: VaultId } & Life)
   | ({ readonly kind: 'pack'; readonly vault: VaultId } & BucketPack)
   | ({ readonly kind: 'segment'; readonly vault: VaultId } & BucketSegment);
@@ -27,8 +32,16 @@ export function vaultKeyOf(vault: VaultId): string {
   return `${vault}/vault.edge`;
 }
 
+export function storeIdKeyOf(vault: VaultId): string {
+  return `${vault}/store.id`;
+}
+
 export function slotKeyOf(vault: VaultId, slotId: string): string {
   return `${vault}/slots/${slotId}.slot`;
+}
+
+export function slotRemovalKeyOf(vault: VaultId, slotId: string): string {
+  return `${vault}/slots/${slotId}.removed`;
 }
 
 export function cardKeyOf(vault: VaultId, { agent, incarnation }: Life): string {
@@ -39,12 +52,28 @@ export function lifeKeyOf(vault: VaultId, { agent, incarnation }: Life): string 
   return `${vault}/${agent}/${hex(incarnation, 8)}`;
 }
 
-export function packKeyOf(vault: VaultId, pack: BucketPack): string {
-  return `${lifeKeyOf(vault, pack)}/packs/${pack.name.slice(0, 2)}/${pack.name}.pack`;
+/** The class stands before the agent, so that one prefix names all packs of a class: a lifecycle rule can treat them apart, and stays right after a takeover. */
+export function packKeyOf(vault: VaultId, { packClass, agent, incarnation, name }: BucketPack): string {
+  return `${packPrefixOf(vault, packClass, agent)}${hex(incarnation, 8)}/${name.slice(0, 2)}/${name}.pack`;
+}
+
+/** Of all packs of a class; of one agent only when named. */
+export function packPrefixOf(vault: VaultId, packClass: PackClass, agent?: AgentId): string {
+  return `${vault}/${packClass}/${agent === undefined ? '' : `${agent}/`}`;
+}
+
+/** Segments of all incarnations of an agent lie in this folder. */
+export function chainFolderOf(vault: VaultId, agent: AgentId): string {
+  return `${vault}/${agent}/log/`;
 }
 
 export function segmentKeyOf(vault: VaultId, segment: BucketSegment): string {
-  return `${lifeKeyOf(vault, segment)}/log/${hex(segment.firstSeq, 16)}-${hex(segment.lastSeq, 16)}.seg`;
+  return `${vault}/${formatSegmentKey(segment)}`;
+}
+
+/** A listing behind this key shows the segments of the incarnation that reach the seq, and those of newer incarnations. */
+export function segmentsFromKey(vault: VaultId, agent: AgentId, from: { incarnation: number; seq: number }): string {
+  return `${vault}/${segmentKeyFrom(agent, from.incarnation, from.seq)}`;
 }
 
 /** What a key is; undefined for one that is not edgestore's. */
@@ -53,21 +82,19 @@ export function parseBucketKey(key: string): BucketObject | undefined {
   if (found === null) return undefined;
   const [, vault = '', rest = ''] = found;
   if (rest === 'vault.edge') return { kind: 'vault', vault };
-  const slot = /^slots\/([0-9a-f]{32})\.slot$/.exec(rest);
-  if (slot !== null) return { kind: 'slot', vault, slotId: slot[1] ?? '' };
+  if (rest === 'store.id') return { kind: 'store-id', vault };
+  const slot = /^slots\/([0-9a-f]{32})\.(slot|removed)$/.exec(rest);
+  if (slot !== null) return { kind: slot[2] === 'slot' ? 'slot' : 'slot-removal', vault, slotId: slot[1] ?? '' };
   const card = /^cards\/([0-9a-f]{32})-([1-9]\d{0,9})\.card$/.exec(rest);
   if (card !== null) return { kind: 'card', vault, agent: card[1] ?? '', incarnation: Number(card[2]) };
-  const life = /^([0-9a-f]{32})\/([0-9a-f]{8})\/(.+)$/.exec(rest);
-  if (life === null) return undefined;
-  const [, agent = '', incarnation = '', below = ''] = life;
-  const owner = { vault, agent, incarnation: Number.parseInt(incarnation, 16) };
-  const pack = /^packs\/([0-9a-f]{2})\/([0-9a-f]{64})\.pack$/.exec(below);
-  if (pack !== null) return pack[2]?.startsWith(pack[1] ?? '') ? { kind: 'pack', ...owner, name: pack[2] } : undefined;
-  const segment = /^log\/([0-9a-f]{16})-([0-9a-f]{16})\.seg$/.exec(below);
-  if (segment === null) return undefined;
-  const [firstSeq, lastSeq] = [Number.parseInt(segment[1] ?? '', 16), Number.parseInt(segment[2] ?? '', 16)];
-  if (!Number.isSafeInteger(lastSeq) || firstSeq < 1 || firstSeq > lastSeq) return undefined;
-  return { kind: 'segment', ...owner, firstSeq, lastSeq };
+  const segment = parseSegmentKey(rest);
+  if (segment !== undefined) return { kind: 'segment', vault, ...segment };
+  const pack = /^(data|meta)\/([0-9a-f]{32})\/([0-9a-f]{8})\/([0-9a-f]{2})\/([0-9a-f]{64})\.pack$/.exec(rest);
+  if (pack === null) return undefined;
+  const [, packClass, agent = '', incarnation = '', digits = '', name = ''] = pack;
+  if (!name.startsWith(digits)) return undefined;
+  const life = { agent, incarnation: Number.parseInt(incarnation, 16) };
+  return { kind: 'pack', vault, ...life, name, packClass: packClass === 'meta' ? 'meta' : 'data' };
 }
 
 function hex(value: number, digits: number): string {

@@ -50,7 +50,8 @@ describe('packs in a bucket', () => {
       newPack(2000, 40),
       makePack(vault, [makeSealedChunk(random(50), 'meta')], 'meta'),
     ];
-    for (const pack of made) await packs.put(pack.name, pack.body);
+    for (const [i, pack] of made.entries())
+      await packs.put({ name: pack.name, packClass: i === 3 ? 'meta' : 'data' }, pack.body);
     await memory.put(`${vault}/foreign.txt`, random(10));
     const listed = await all(packs.list());
     expect(listed.map((pack) => pack.name).sort()).toEqual(made.map((pack) => pack.name).sort());
@@ -65,11 +66,11 @@ describe('packs in a bucket', () => {
   it('are read in one to three small requests', async () => {
     const { packs, store } = over();
     const [small, large] = [newPack(100), newPack(2000, 40)];
-    for (const pack of [small, large]) await packs.put(pack.name, pack.body);
+    for (const pack of [small, large]) await packs.put({ name: pack.name, packClass: 'data' }, pack.body);
     store.calls.get = 0;
-    await packs.readContents({ ...life, name: small.name, bytes: small.body.length });
+    await packs.readContents({ ...life, packClass: 'data', name: small.name, bytes: small.body.length });
     expect(store.calls.get).toBe(1);
-    await packs.readContents({ ...life, name: large.name, bytes: large.body.length });
+    await packs.readContents({ ...life, packClass: 'data', name: large.name, bytes: large.body.length });
     expect(store.calls.get).toBe(3);
   });
 
@@ -77,14 +78,22 @@ describe('packs in a bucket', () => {
     const { memory, packs } = over();
     const pack = newPack();
     const old = openBucketPacks({ store: memory, vault, life: { agent: 'cc'.repeat(16), incarnation: 3 } });
-    await old.put(pack.name, pack.body);
-    expect(Buffer.from((await packs.readRange(pack.name, { offset: 0, length: 8 })) ?? []).toString()).toBe('EDGEPACK');
-    expect(await packs.readRange('00'.repeat(32), { offset: 0, length: 8 })).toBeUndefined();
+    await old.put({ name: pack.name, packClass: 'data' }, pack.body);
+    expect(
+      Buffer.from(
+        (await packs.readRange({ name: pack.name, packClass: 'data' }, { offset: 0, length: 8 })) ?? [],
+      ).toString(),
+    ).toBe('EDGEPACK');
+    expect(
+      await packs.readRange({ name: '00'.repeat(32), packClass: 'data' }, { offset: 0, length: 8 }),
+    ).toBeUndefined();
   });
 
   it('of another life are not deleted', async () => {
     const { packs } = over();
-    await expect(packs.delete({ ...life, incarnation: 2, name: '00'.repeat(32) })).rejects.toMatchObject({
+    await expect(
+      packs.delete({ ...life, incarnation: 2, packClass: 'data', name: '00'.repeat(32) }),
+    ).rejects.toMatchObject({
       code: 'E_USAGE',
     });
   });
@@ -96,8 +105,10 @@ describe('packs in a bucket', () => {
       const lies: Fault['effect'][] = [{ kind: 'lie' }, { kind: 'flip' }, { kind: 'truncate', bytes: 100 }];
       for (const effect of lies) {
         const { packs } = over([{ verb: 'put', nth: 1, effect }], withMd5);
-        await expect(packs.put(pack.name, pack.body), effect.kind).rejects.toMatchObject({ code: 'E_INTEGRITY' });
-        await packs.put(pack.name, pack.body);
+        await expect(packs.put({ name: pack.name, packClass: 'data' }, pack.body), effect.kind).rejects.toMatchObject({
+          code: 'E_INTEGRITY',
+        });
+        await packs.put({ name: pack.name, packClass: 'data' }, pack.body);
       }
     });
   }
@@ -105,14 +116,16 @@ describe('packs in a bucket', () => {
   it('are not taken for verified when the look itself fails', async () => {
     const pack = newPack();
     const { packs } = over([{ verb: 'stat', effect: { kind: 'error' } }]);
-    await expect(packs.put(pack.name, pack.body)).rejects.toMatchObject({ code: 'E_STORE' });
+    await expect(packs.put({ name: pack.name, packClass: 'data' }, pack.body)).rejects.toMatchObject({
+      code: 'E_STORE',
+    });
   });
 
   it('that are damaged are never described', async () => {
     const { memory, packs } = over();
     const pack = newPack();
-    const key = packKeyOf(vault, { ...life, name: pack.name });
-    const entry = { ...life, name: pack.name, bytes: pack.body.length };
+    const key = packKeyOf(vault, { ...life, packClass: 'data', name: pack.name });
+    const entry: ListedPack = { ...life, packClass: 'data', name: pack.name, bytes: pack.body.length };
     for (let at = pack.body.length - pack.tail.length; at < pack.body.length; at += 7) {
       const spoilt = Uint8Array.from(pack.body);
       spoilt[at] = (spoilt[at] ?? 0) ^ 0x40;

@@ -1,6 +1,4 @@
 /** Packs in a bucket: one object each, in the prefix of the agent's life that wrote it. */
-import { createHash } from 'node:crypto';
-import { bytesEqual } from '../../core/bytes.ts';
 import { EdgeError, isEdgeError } from '../../core/errors.ts';
 import { failpoint } from '../../core/failpoint.ts';
 import type { AgentId, PackName, VaultId } from '../../core/ids.ts';
@@ -9,7 +7,15 @@ import type { ObjectStore } from '../../core/ports/object-store.ts';
 import { PACK_FOOTER_BYTES, PACK_HEADER_BYTES } from '../../pack/layout.ts';
 import { encodePackHeader } from '../../pack/pack-header.ts';
 import { decodePackTail, type PackContents, packTailBytes, readPackFooter } from '../../pack/pack-tail.ts';
-import { type BucketPack, type Life, packKeyOf, parseBucketKey } from './bucket-layout.ts';
+import {
+  type BucketPack,
+  type Life,
+  type NamedPack,
+  packKeyOf,
+  packPrefixOf,
+  parseBucketKey,
+} from './bucket-layout.ts';
+import { verifyStored } from './verify-stored.ts';
 
 export interface ListedPack extends BucketPack {
   readonly bytes: number;
@@ -23,14 +29,14 @@ export interface BucketPacks {
    * Stores a whole pack in this life's prefix and verifies what lies there: by HEAD against our own MD5 where the store gives one, else by
    * reading it back. When it resolves, the copy is verified in the sense of P5. E_INTEGRITY when something else lies there.
    */
-  put(name: PackName, body: Uint8Array, signal?: AbortSignal): Promise<void>;
+  put(pack: NamedPack, body: Uint8Array, signal?: AbortSignal): Promise<void>;
   /** Every pack below the vault, of the given agent only when named; in key order. */
   list(agent?: AgentId, signal?: AbortSignal): AsyncIterable<ListedPack>;
   /** Header and index of a pack, checked against its name; two or three small reads. Undefined when it is not there, E_INTEGRITY when damaged. */
   readContents(pack: ListedPack, signal?: AbortSignal): Promise<PackContents | undefined>;
   /** Bytes of a pack in whatever life's prefix it lies; undefined when it is in none. E_INTEGRITY when it is shorter than that. */
   readRange(
-    name: PackName,
+    pack: NamedPack,
     range: { readonly offset: number; readonly length: number },
     signal?: AbortSignal,
   ): Promise<Uint8Array | undefined>;
@@ -53,23 +59,25 @@ export function openBucketPacks(input: {
   let elsewhere: Map<PackName, string> | undefined;
 
   async function* list(agent?: AgentId, signal?: AbortSignal): AsyncGenerator<ListedPack> {
-    for await (const found of store.list(`${vault}/${agent === undefined ? '' : `${agent}/`}`, withSignal(signal))) {
-      const parsed = parseBucketKey(found.key);
-      if (parsed?.kind !== 'pack') continue;
-      const { agent: owner, incarnation, name } = parsed;
-      const modified = found.modifiedNs === undefined ? {} : { modifiedNs: found.modifiedNs };
-      yield { agent: owner, incarnation, name, bytes: found.size, ...modified };
+    for (const packClass of ['data', 'meta'] as const) {
+      for await (const found of store.list(packPrefixOf(vault, packClass, agent), withSignal(signal))) {
+        const parsed = parseBucketKey(found.key);
+        if (parsed?.kind !== 'pack') continue;
+        const { agent: owner, incarnation, name } = parsed;
+        const modified = found.modifiedNs === undefined ? {} : { modifiedNs: found.modifiedNs };
+        yield { agent: owner, incarnation, name, packClass, bytes: found.size, ...modified };
+      }
     }
   }
 
   async function readRange(
-    name: PackName,
+    { name, packClass }: NamedPack,
     range: { readonly offset: number; readonly length: number },
     signal?: AbortSignal,
   ): Promise<Uint8Array | undefined> {
     const options = { range, ...withSignal(signal) };
     const known = elsewhere?.get(name);
-    const found = await store.get(known ?? packKeyOf(vault, { ...life, name }), options);
+    const found = await store.get(known ?? packKeyOf(vault, { ...life, name, packClass }), options);
     if (found !== undefined) return found;
     // It may have been written by an earlier life of this agent, or by another agent. Their packs do not change while this life lasts, so one
     // listing is enough; many missing packs must not become as many listings.
@@ -90,11 +98,11 @@ export function openBucketPacks(input: {
     label: store.label,
     list,
     readRange,
-    async put(name, body, signal) {
-      const key = packKeyOf(vault, { ...life, name });
+    async put({ name, packClass }, body, signal) {
+      const key = packKeyOf(vault, { ...life, name, packClass });
       await store.put(key, body, withSignal(signal));
       failpoint('bucket.pack-put');
-      await verifyStored(store, key, body, signal);
+      await verifyStored(store, key, body, 'pack', signal);
     },
     async readContents(pack, signal) {
       const key = packKeyOf(vault, pack);
@@ -121,33 +129,6 @@ export function openBucketPacks(input: {
   };
 }
 
-/** E_INTEGRITY unless exactly these bytes lie at the key, as the store's own MD5 or a read shows. */
-async function verifyStored(
-  store: ObjectStore,
-  key: string,
-  body: Uint8Array,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  const options = signal === undefined ? {} : { signal };
-  const stat = await store.stat(key, options);
-  const md5 = createHash('md5').update(body).digest('hex');
-  if (stat?.size === body.length && stat.md5 === md5) return;
-  // Without an MD5 (a folder, a bucket with a KMS key) only the bytes themselves can tell.
-  if (stat?.size === body.length && stat.md5 === undefined) {
-    const stored = await store.get(key, options);
-    if (stored !== undefined && bytesEqual(stored, body)) return;
-  }
-  const found = stat === undefined ? 'nothing' : `${stat.size} other bytes`;
-  throw new EdgeError(
-    'E_INTEGRITY',
-    `${store.label}/${key}: ${found} lies there instead of the pack of ${body.length} bytes that was put`,
-    {
-      hint: 'The local copies are kept. Check the bucket: something else writes there, or it loses what it acknowledged.',
-      context: { store: store.label, key },
-    },
-  );
-}
-
 async function readContents(
   store: ObjectStore,
   vault: VaultId,
@@ -169,15 +150,15 @@ async function readContents(
   const rest = tailBytes <= guess ? undefined : await read(bytes - tailBytes, tailBytes - guess);
   if (tailBytes > guess && rest === undefined) return undefined;
   const tail = rest === undefined ? end.subarray(guess - tailBytes) : Buffer.concat([rest, end]);
-  // A pack without optional features has one of two headers; the name says which, and a request is saved.
-  for (const packClass of ['data', 'meta'] as const) {
-    const contents = decodePackTail(tail, encodePackHeader({ vault, packClass }), bytes);
-    if (contents.name === pack.name) return contents;
-  }
+  // The key says what the header of a pack without optional features is; the name tells whether it is that one, and a request is saved.
+  const expected = decodePackTail(tail, encodePackHeader({ vault, packClass: pack.packClass }), bytes);
+  if (expected.name === pack.name) return expected;
   const header = await read(0, PACK_HEADER_BYTES);
   if (header === undefined) return undefined;
   const contents = decodePackTail(tail, header, bytes);
   if (contents.name !== pack.name)
     throw new EdgeError('E_INTEGRITY', 'its header or index is not the one it was named after');
+  if (contents.packClass !== pack.packClass)
+    throw new EdgeError('E_INTEGRITY', `it lies among the ${pack.packClass} packs and is one of ${contents.packClass}`);
   return contents;
 }

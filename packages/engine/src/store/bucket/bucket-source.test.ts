@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { EdgeError } from '../../core/errors.ts';
 import { toHex } from '../../core/ids.ts';
 import type { SealedFrame, SealedMiss } from '../../core/ports/sealed-source.ts';
 import { createHastyClock } from '../../testing/fake-clock.ts';
@@ -25,7 +26,7 @@ async function setUp(sizes: readonly (readonly number[])[]) {
     const chunks = inPack.map((size) => makeSealedChunk(random(size)));
     const pack = makePack(vault, chunks);
     made.push(pack);
-    await packs.put(pack.name, pack.body);
+    await packs.put({ name: pack.name, packClass: 'data' }, pack.body);
     for (const [i, frame] of pack.frames.entries()) {
       sealed.set(toHex(frame.id), chunks[i]?.bytes ?? new Uint8Array());
       addresses.push({
@@ -33,19 +34,26 @@ async function setUp(sizes: readonly (readonly number[])[]) {
         keyId: frame.keyId,
         sealedBytes: frame.sealedBytes,
         pack: pack.name,
+        packClass: 'data',
         offset: frame.offset,
       });
     }
   }
   const bad: string[] = [];
+  const strange = { is: false };
   const byId = new Map(addresses.map((address) => [toHex(address.id), address]));
   const source = createBucketSource({
     packs,
     locate: (ids) => ids.map((id) => byId.get(toHex(id))),
-    markBad: (id) => bad.push(toHex(id)),
+    requireIdentity: async () => {
+      if (strange.is) throw new EdgeError('E_NO_BUCKET', 'another place');
+    },
+    mark: (marks) => {
+      for (const { id, reason } of marks) bad.push(`${reason} ${toHex(id)}`);
+    },
   });
   store.calls.get = 0;
-  return { memory, store, made, sealed, addresses, source, bad };
+  return { memory, store, made, sealed, addresses, source, bad, strange };
 }
 
 async function collect(list: AsyncIterable<SealedFrame | SealedMiss>) {
@@ -91,18 +99,26 @@ describe('the bucket as a source', () => {
     const [first, second, third] = made as [MadePack, MadePack, MadePack];
     // The first pack lost its end, the second is another one, the third is gone.
     await memory.put(
-      packKeyOf(vault, { ...life, name: first.name }),
+      packKeyOf(vault, { ...life, packClass: 'data', name: first.name }),
       first.body.subarray(0, (first.frames[1]?.offset ?? 0) + 500),
     );
     await memory.put(
-      packKeyOf(vault, { ...life, name: second.name }),
+      packKeyOf(vault, { ...life, packClass: 'data', name: second.name }),
       makePack(vault, [makeSealedChunk(random(300))]).body,
     );
-    await memory.delete(packKeyOf(vault, { ...life, name: third.name }));
+    await memory.delete(packKeyOf(vault, { ...life, packClass: 'data', name: third.name }));
     const { frames, misses } = await collect(source.fetch(addresses));
     expect(frames.size).toBe(2);
     expect([...misses.values()].sort()).toEqual(['absent', 'damaged', 'damaged']);
-    expect(bad.length).toBe(3);
+    expect(bad.map((mark) => mark.split(' ')[0]).sort()).toEqual(['absent', 'damaged', 'damaged']);
+  });
+
+  it('calls nothing absent in a place that is not the one that packs were put into', async () => {
+    const { source, addresses, memory, made, bad, strange } = await setUp([[100]]);
+    await memory.delete(packKeyOf(vault, { ...life, packClass: 'data', name: made[0]!.name }));
+    strange.is = true;
+    await expect(collect(source.fetch(addresses))).rejects.toMatchObject({ code: 'E_NO_BUCKET' });
+    expect(bad).toEqual([]);
   });
 
   it('throws when the bucket cannot be asked, and infers no absence from it', async () => {

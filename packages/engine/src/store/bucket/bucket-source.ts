@@ -1,13 +1,15 @@
 /** Reads sealed chunks from packs in a bucket: neighbours as one request, a few requests at a time. */
 import { bytesEqual } from '../../core/bytes.ts';
 import { EdgeError, isEdgeError } from '../../core/errors.ts';
-import type { ChunkId, PackName } from '../../core/ids.ts';
+import type { ChunkId, PackClass, PackName } from '../../core/ids.ts';
 import { MIB } from '../../core/limits.ts';
+import type { CopyMark } from '../../core/ports/index.ts';
 import type { SealedAddress, SealedFrame, SealedMiss, SealedSource } from '../../core/ports/sealed-source.ts';
 import { decodeFrameHeader } from '../../pack/frame-header.ts';
 import { FRAME_HEADER_BYTES, PACK_HEADER_BYTES } from '../../pack/layout.ts';
 import { decodePackHeader } from '../../pack/pack-header.ts';
 import { newerPack } from '../chunk-store/pack-format.ts';
+import type { NamedPack } from './bucket-layout.ts';
 import type { BucketPacks } from './bucket-packs.ts';
 
 /** A request costs as much as about this many bytes: frames with less between them are read as one. */
@@ -18,15 +20,23 @@ const REQUESTS_AT_ONCE = 4;
 
 export interface BucketAddress extends SealedAddress {
   readonly pack: PackName;
+  readonly packClass: PackClass;
   readonly offset: number;
 }
 
 export interface BucketSourceDeps {
   readonly packs: Pick<BucketPacks, 'label' | 'readRange'>;
+  /**
+   * Reads the identity of the place that was asked: throws when it is not the one that packs were put into (a wrong url, a folder whose disk is not
+   * mounted), or cannot tell. Nothing is called absent before.
+   */
+  readonly requireIdentity: (signal?: AbortSignal) => Promise<void>;
   /** Where the index (or a recovery's own map) says that each chunk lies in this bucket. */
   readonly locate: (ids: readonly ChunkId[]) => (BucketAddress | undefined)[];
-  /** Hears of copies that are damaged or gone. */
-  readonly markBad?: (id: ChunkId, pack: PackName, why: string) => void;
+  /** Hears of copies that are damaged or gone, those of a request at a time. */
+  readonly mark?: (marks: readonly CopyMark[]) => void;
+  /** Hears of frames whose address was marked; a copy that is what was stored loses its mark. */
+  readonly seen?: (frame: { readonly id: ChunkId; readonly pack: PackName; readonly sealed: Uint8Array }) => void;
 }
 
 /** A `SealedSource` of kind `s3`. `locate` asks no network. */
@@ -41,6 +51,7 @@ export function createBucketSource(deps: BucketSourceDeps): SealedSource {
 
 interface Range {
   readonly pack: PackName;
+  readonly packClass: PackClass;
   readonly start: number;
   readonly end: number;
   readonly addresses: readonly BucketAddress[];
@@ -78,9 +89,11 @@ async function* fetchFromBucket(
     for (let reading = underWay.shift(); reading !== undefined; reading = underWay.shift()) {
       const outcomes = await reading;
       startOne();
+      deps.mark?.(marksOf(outcomes));
       for (const outcome of outcomes) {
-        if ('reason' in outcome && outcome.address.pack !== undefined)
-          deps.markBad?.(outcome.address.id, outcome.address.pack, outcome.detail);
+        const { id, pack, marked } = outcome.address;
+        if ('sealed' in outcome && marked !== undefined && pack !== undefined)
+          deps.seen?.({ id, pack, sealed: outcome.sealed });
         yield outcome;
       }
     }
@@ -89,16 +102,28 @@ async function* fetchFromBucket(
   }
 }
 
+/** A store that could not be asked says nothing about its copies: nothing is noted. */
+function marksOf(outcomes: readonly (SealedFrame | SealedMiss)[]): CopyMark[] {
+  const marks: CopyMark[] = [];
+  for (const outcome of outcomes) {
+    if (!('reason' in outcome) || outcome.reason === 'unreadable' || outcome.address.pack === undefined) continue;
+    const { address, reason, detail } = outcome;
+    marks.push({ id: address.id, pack: outcome.address.pack, reason, why: detail });
+  }
+  return marks;
+}
+
 async function readRange(
   range: Range,
   deps: BucketSourceDeps,
   signal: AbortSignal,
 ): Promise<(SealedFrame | SealedMiss)[]> {
-  const { pack, start, end, addresses } = range;
+  const { pack, packClass, start, end, addresses } = range;
+  const named = { name: pack, packClass };
   const place = `pack ${pack.slice(0, 8)} in ${deps.packs.label}`;
   let bytes: Uint8Array | undefined;
   try {
-    bytes = await deps.packs.readRange(pack, { offset: start, length: end - start }, signal);
+    bytes = await deps.packs.readRange(named, { offset: start, length: end - start }, signal);
   } catch (error) {
     if (!isEdgeError(error, 'E_INTEGRITY')) throw error;
     // The pack is shorter than the index thinks: only those beyond its end are lost.
@@ -109,11 +134,13 @@ async function readRange(
     for (const one of addresses) outcomes.push(...(await readRange(rangesOf([one])[0] as Range, deps, signal)));
     return outcomes;
   }
-  if (bytes === undefined)
+  if (bytes === undefined) {
+    await deps.requireIdentity(signal);
     return addresses.map((address) => ({ address, reason: 'absent', detail: `${place} is gone` }));
+  }
   const got = bytes;
   const problems = addresses.map((address) => problemOf(got, address.offset - start, address));
-  if (problems.some((problem) => problem !== undefined)) await requireKnownFormat(pack, place, deps, signal);
+  if (problems.some((problem) => problem !== undefined)) await requireKnownFormat(named, place, deps, signal);
   return addresses.map((address, i) => {
     const at = address.offset - start;
     const problem = problems[i];
@@ -124,7 +151,7 @@ async function readRange(
 
 /** What looks damaged may be a pack of a later format. Asked only then: a good frame needs no request more. */
 async function requireKnownFormat(
-  pack: PackName,
+  pack: NamedPack,
   place: string,
   deps: BucketSourceDeps,
   signal: AbortSignal,
@@ -161,9 +188,12 @@ function rangesOf(addresses: readonly BucketAddress[]): Range[] {
     // A frame that claims to begin before its header is looked at from the pack's first byte, and found to be none.
     const from = Math.max(0, address.offset - FRAME_HEADER_BYTES);
     const to = address.offset + address.sealedBytes;
-    const pack = open[0]?.pack;
-    if (pack !== undefined && (pack !== address.pack || from - end > GAP_BYTES_MAX || to - start > RANGE_BYTES_MAX)) {
-      ranges.push({ pack, start, end, addresses: open });
+    const first = open[0];
+    if (
+      first !== undefined &&
+      (first.pack !== address.pack || from - end > GAP_BYTES_MAX || to - start > RANGE_BYTES_MAX)
+    ) {
+      ranges.push({ pack: first.pack, packClass: first.packClass, start, end, addresses: open });
       open = [];
     }
     if (open.length === 0) {
@@ -174,6 +204,6 @@ function rangesOf(addresses: readonly BucketAddress[]): Range[] {
     end = Math.max(end, to);
   }
   const [first] = open;
-  if (first !== undefined) ranges.push({ pack: first.pack, start, end, addresses: open });
+  if (first !== undefined) ranges.push({ pack: first.pack, packClass: first.packClass, start, end, addresses: open });
   return ranges;
 }

@@ -16,35 +16,68 @@ describe('the vault in a bucket', () => {
     expect(await bucket.putDescriptor(Buffer.from('e'))).toBe(true);
     await bucket.putSlot('cc'.repeat(16), Buffer.from('slot'));
     await bucket.putSlot('dd'.repeat(16), Buffer.from('slot 2'));
-    await bucket.removeSlot('dd'.repeat(16));
+    await bucket.putSlotRemoval('dd'.repeat(16), Buffer.from('mark'));
     await bucket.putCard(life, Buffer.from('card'));
     await store.put(`${vault}/slots/readme`, Buffer.from('foreign'));
     expect((await bucket.slots()).map(({ slotId }) => slotId)).toEqual(['cc'.repeat(16)]);
     expect(await bucket.cards()).toEqual([{ ...life, bytes: new Uint8Array(Buffer.from('card')) }]);
+    expect((await bucket.slotRemovals()).map(({ slotId }) => slotId)).toEqual(['dd'.repeat(16)]);
+    expect(Object.fromEntries(await bucket.vaultFiles())).toEqual({
+      descriptor: 1,
+      [`slot ${'cc'.repeat(16)}`]: 4,
+      [`slot-removal ${'dd'.repeat(16)}`]: 4,
+      [`card ${life.agent}-2`]: 4,
+    });
     expect(await findVaults(store)).toEqual([vault]);
   });
 
-  it('keeps segments in order and never replaces one', async () => {
+  it('replaces other bytes only when the caller says so of them', async () => {
+    const bucket = openBucketVault(createMemoryObjectStore(), vault);
+    await bucket.putCard(life, Buffer.from('newer'));
+    const asked: string[] = [];
+    const mayReplace = (answer: boolean) => async (stored: Uint8Array) => {
+      asked.push(Buffer.from(stored).toString());
+      return answer;
+    };
+    expect(await bucket.putCard(life, Buffer.from('older'), undefined, mayReplace(false))).toBe(false);
+    expect(await bucket.putCard(life, Buffer.from('newer'), undefined, mayReplace(false))).toBe(false);
+    expect(await bucket.putCard(life, Buffer.from('newest'), undefined, mayReplace(true))).toBe(true);
+    expect(asked).toEqual(['newer', 'newer']);
+    expect((await bucket.cards()).map(({ bytes }) => Buffer.from(bytes).toString())).toEqual(['newest']);
+  });
+
+  it('lists segments by incarnation and last seq, from any place on', async () => {
     const store = createMemoryObjectStore();
     const bucket = openBucketVault(store, vault);
-    const segment = (incarnation: number, firstSeq: number, lastSeq: number) => ({
+    const segment = (incarnation: number, first: number, last: number) => ({
       agent: life.agent,
       incarnation,
-      firstSeq,
-      lastSeq,
+      first,
+      last,
+      sha256: 'ab'.repeat(8),
     });
-    await bucket.putSegment(segment(2, 17, 300), Buffer.from('c'));
-    await bucket.putSegment(segment(1, 16, 16), Buffer.from('b'));
-    await bucket.putSegment(segment(1, 1, 15), Buffer.from('a'));
-    expect((await bucket.segments(life.agent)).map(({ firstSeq }) => firstSeq)).toEqual([1, 16, 17]);
-    expect(await bucket.segments('cc'.repeat(16))).toEqual([]);
-    expect(await bucket.putSegment(segment(1, 1, 15), Buffer.from('a'))).toBe(false);
-    await expect(bucket.putSegment(segment(1, 1, 15), Buffer.from('x'))).rejects.toMatchObject({
-      code: 'E_FORK',
-      exitCode: 9,
+    const all = [segment(1, 1, 15), segment(1, 16, 16), segment(1, 2, 40), segment(2, 17, 300)];
+    for (const one of [...all].reverse()) await bucket.putSegment(one, Buffer.from(`${one.first}`));
+    const seqs = async (from?: { incarnation: number; seq: number }) => {
+      const found: number[] = [];
+      const listing = bucket.segments(life.agent, from === undefined ? {} : { from });
+      for await (const { last } of listing) found.push(last);
+      return found;
+    };
+    expect(await seqs()).toEqual([15, 16, 40, 300]);
+    expect(await seqs({ incarnation: 1, seq: 16 })).toEqual([16, 40, 300]);
+    expect(await seqs({ incarnation: 2, seq: 1 })).toEqual([300]);
+    expect(Buffer.from(await bucket.getSegment(all[2]!)).toString()).toBe('2');
+    await expect(bucket.getSegment(segment(1, 3, 15))).rejects.toMatchObject({ code: 'E_INTEGRITY' });
+  });
+
+  it('does not count a segment that the store did not keep as it was put', async () => {
+    const store = createMemoryObjectStore();
+    const lying = { ...store, put: async (key: string) => store.put(key, Buffer.from('other')) };
+    const one = { agent: life.agent, incarnation: 1, first: 1, last: 2, sha256: 'ab'.repeat(8) };
+    await expect(openBucketVault(lying, vault).putSegment(one, Buffer.from('entry'))).rejects.toMatchObject({
+      code: 'E_INTEGRITY',
     });
-    expect(Buffer.from(await bucket.getSegment(segment(1, 1, 15))).toString()).toBe('a');
-    await expect(bucket.getSegment(segment(1, 2, 15))).rejects.toMatchObject({ code: 'E_INTEGRITY' });
   });
 
   it('does not read a huge object as a slot', async () => {

@@ -1,51 +1,83 @@
 /** What a bucket holds besides packs, so that an empty machine can begin from it: vault descriptor, key slots, cards, and the log in segments. */
 import { bytesEqual } from '../../core/bytes.ts';
-import { EdgeError, isEdgeError } from '../../core/errors.ts';
+import { EdgeError } from '../../core/errors.ts';
 import { failpoint } from '../../core/failpoint.ts';
 import type { AgentId, VaultId } from '../../core/ids.ts';
 import type { ObjectStore } from '../../core/ports/object-store.ts';
 import {
   type BucketSegment,
   cardKeyOf,
+  chainFolderOf,
   type Life,
   parseBucketKey,
   segmentKeyOf,
+  segmentsFromKey,
   slotKeyOf,
+  slotRemovalKeyOf,
   vaultKeyOf,
 } from './bucket-layout.ts';
+import { verifyStored } from './verify-stored.ts';
 
 export interface BucketVault {
   readonly label: string;
   readonly vault: VaultId;
   /** Undefined when the vault has nothing in this bucket. */
   descriptor(signal?: AbortSignal): Promise<Uint8Array | undefined>;
-  /** Each `put` writes only when other bytes (or none) lie there, and says whether it did. */
-  putDescriptor(bytes: Uint8Array, signal?: AbortSignal): Promise<boolean>;
+  /**
+   * Each `put` writes when nothing lies there, and says whether it did. Other bytes are replaced only when `mayReplace` says so of them: a newer file
+   * of another agent is never replaced by an older one.
+   */
+  putDescriptor(bytes: Uint8Array, signal?: AbortSignal, mayReplace?: MayReplace): Promise<boolean>;
   slots(signal?: AbortSignal): Promise<{ readonly slotId: string; readonly bytes: Uint8Array }[]>;
-  putSlot(slotId: string, bytes: Uint8Array, signal?: AbortSignal): Promise<boolean>;
-  removeSlot(slotId: string, signal?: AbortSignal): Promise<void>;
+  putSlot(slotId: string, bytes: Uint8Array, signal?: AbortSignal, mayReplace?: MayReplace): Promise<boolean>;
+  slotRemovals(signal?: AbortSignal): Promise<{ readonly slotId: string; readonly bytes: Uint8Array }[]>;
+  /** The mark first, then the slot goes: a reader that finds both takes the slot for removed. */
+  putSlotRemoval(slotId: string, bytes: Uint8Array, signal?: AbortSignal, mayReplace?: MayReplace): Promise<boolean>;
   cards(signal?: AbortSignal): Promise<(Life & { readonly bytes: Uint8Array })[]>;
-  putCard(life: Life, bytes: Uint8Array, signal?: AbortSignal): Promise<boolean>;
-  /** In the order of agent, incarnation and sequence; of one agent only when named. */
-  segments(agent?: AgentId, signal?: AbortSignal): Promise<(BucketSegment & { readonly bytes: number })[]>;
+  putCard(life: Life, bytes: Uint8Array, signal?: AbortSignal, mayReplace?: MayReplace): Promise<boolean>;
+  /**
+   * Lengths of what lies there, by `descriptor`, `slot <id>`, `slot-removal <id>` and `card <agent>-<incarnation>`. Of more names than any vault has, some
+   * are left out.
+   */
+  vaultFiles(signal?: AbortSignal): Promise<ReadonlyMap<string, number>>;
+  /** By incarnation and last seq; only segments that reach a seq of an incarnation, and those of newer ones, where `from` is given. */
+  segments(
+    agent: AgentId,
+    options?: { readonly from?: { readonly incarnation: number; readonly seq: number }; readonly signal?: AbortSignal },
+  ): AsyncIterable<ListedSegment>;
+  /** E_INTEGRITY when it is gone. Its content is the caller's to check. */
   getSegment(segment: BucketSegment, signal?: AbortSignal): Promise<Uint8Array>;
-  /** Never replaces: E_FORK when other records lie under the same numbers, which means that someone else writes as this agent. */
-  putSegment(segment: BucketSegment, bytes: Uint8Array, signal?: AbortSignal): Promise<boolean>;
+  /** Stores a segment and verifies what lies there. Its name tells its content, so only damage is ever replaced. */
+  putSegment(segment: BucketSegment, bytes: Uint8Array, signal?: AbortSignal): Promise<void>;
 }
 
+export interface ListedSegment extends BucketSegment {
+  readonly bytes: number;
+}
+
+/** Whether the bytes that lie under a name may be replaced; it has learned from them what is newer. */
+export type MayReplace = (stored: Uint8Array) => Promise<boolean>;
+
 /** A slot, card or descriptor larger than this is none, and not read. */
-const SMALL_OBJECT_BYTES_MAX = 1024 * 1024;
+export const VAULT_FILE_BYTES_MAX = 1024 * 1024;
 /** Slots or cards read at most: what else lies there is not edgestore's doing. */
 const OBJECTS_MAX = 10_000;
 
 export function openBucketVault(store: ObjectStore, vault: VaultId): BucketVault {
   const withSignal = (signal: AbortSignal | undefined) => (signal === undefined ? {} : { signal });
 
-  async function putIfOther(key: string, bytes: Uint8Array, signal: AbortSignal | undefined): Promise<boolean> {
+  async function putIfOther(
+    key: string,
+    bytes: Uint8Array,
+    signal: AbortSignal | undefined,
+    mayReplace: MayReplace | undefined,
+  ): Promise<boolean> {
     const stat = await store.stat(key, withSignal(signal));
-    if (stat?.size === bytes.length) {
+    // Something too large to be one of these files is not read, and replaced.
+    if (stat !== undefined && stat.size <= VAULT_FILE_BYTES_MAX) {
       const stored = await store.get(key, withSignal(signal));
       if (stored !== undefined && bytesEqual(stored, bytes)) return false;
+      if (stored !== undefined && !((await mayReplace?.(stored)) ?? true)) return false;
     }
     await store.put(key, bytes, withSignal(signal));
     return true;
@@ -59,9 +91,9 @@ export function openBucketVault(store: ObjectStore, vault: VaultId): BucketVault
     const all: (T & { readonly bytes: Uint8Array })[] = [];
     for await (const found of store.list(`${vault}/${prefix}`, withSignal(signal))) {
       const what = describe(found.key);
-      if (what === undefined || found.size > SMALL_OBJECT_BYTES_MAX) continue;
-      if (all.length >= OBJECTS_MAX)
-        throw new EdgeError('E_LIMIT', `${store.label}: more than ${OBJECTS_MAX} objects below ${prefix}`);
+      if (what === undefined || found.size > VAULT_FILE_BYTES_MAX) continue;
+      // Whoever can write there can plant names without end; those beyond the bound end nothing.
+      if (all.length >= OBJECTS_MAX) break;
       const bytes = await store.get(found.key, withSignal(signal));
       // Removed since it was listed: as if it had not been there.
       if (bytes !== undefined) all.push({ ...what, bytes });
@@ -72,8 +104,15 @@ export function openBucketVault(store: ObjectStore, vault: VaultId): BucketVault
   return {
     label: store.label,
     vault,
-    descriptor: (signal) => store.get(vaultKeyOf(vault), withSignal(signal)),
-    putDescriptor: (bytes, signal) => putIfOther(vaultKeyOf(vault), bytes, signal),
+    async descriptor(signal) {
+      const key = vaultKeyOf(vault);
+      const stat = await store.stat(key, withSignal(signal));
+      if (stat === undefined) return undefined;
+      if (stat.size > VAULT_FILE_BYTES_MAX)
+        throw new EdgeError('E_FORMAT', `${store.label}/${key} has ${stat.size} bytes: no vault descriptor`);
+      return await store.get(key, withSignal(signal));
+    },
+    putDescriptor: (bytes, signal, mayReplace) => putIfOther(vaultKeyOf(vault), bytes, signal, mayReplace),
     slots: (signal) =>
       readAll(
         'slots/',
@@ -83,8 +122,21 @@ export function openBucketVault(store: ObjectStore, vault: VaultId): BucketVault
         },
         signal,
       ),
-    putSlot: (slotId, bytes, signal) => putIfOther(slotKeyOf(vault, slotId), bytes, signal),
-    removeSlot: (slotId, signal) => store.delete(slotKeyOf(vault, slotId), withSignal(signal)),
+    putSlot: (slotId, bytes, signal, mayReplace) => putIfOther(slotKeyOf(vault, slotId), bytes, signal, mayReplace),
+    slotRemovals: (signal) =>
+      readAll(
+        'slots/',
+        (key) => {
+          const parsed = parseBucketKey(key);
+          return parsed?.kind === 'slot-removal' ? { slotId: parsed.slotId } : undefined;
+        },
+        signal,
+      ),
+    async putSlotRemoval(slotId, bytes, signal, mayReplace) {
+      const isNew = await putIfOther(slotRemovalKeyOf(vault, slotId), bytes, signal, mayReplace);
+      await store.delete(slotKeyOf(vault, slotId), withSignal(signal));
+      return isNew;
+    },
     cards: (signal) =>
       readAll(
         'cards/',
@@ -94,16 +146,29 @@ export function openBucketVault(store: ObjectStore, vault: VaultId): BucketVault
         },
         signal,
       ),
-    putCard: (life, bytes, signal) => putIfOther(cardKeyOf(vault, life), bytes, signal),
-    async segments(agent, signal) {
-      const all: (BucketSegment & { readonly bytes: number })[] = [];
-      for await (const found of store.list(`${vault}/${agent === undefined ? '' : `${agent}/`}`, withSignal(signal))) {
-        const parsed = parseBucketKey(found.key);
-        if (parsed?.kind !== 'segment') continue;
-        const { incarnation, firstSeq, lastSeq } = parsed;
-        all.push({ agent: parsed.agent, incarnation, firstSeq, lastSeq, bytes: found.size });
+    putCard: (life, bytes, signal, mayReplace) => putIfOther(cardKeyOf(vault, life), bytes, signal, mayReplace),
+    async vaultFiles(signal) {
+      const files = new Map<string, number>();
+      const descriptor = await store.stat(vaultKeyOf(vault), withSignal(signal));
+      if (descriptor !== undefined) files.set('descriptor', descriptor.size);
+      for (const folder of ['cards/', 'slots/']) {
+        let listed = 0;
+        for await (const { key, size } of store.list(`${vault}/${folder}`, withSignal(signal))) {
+          const parsed = parseBucketKey(key);
+          if (parsed?.kind === 'slot' || parsed?.kind === 'slot-removal')
+            files.set(`${parsed.kind} ${parsed.slotId}`, size);
+          else if (parsed?.kind === 'card') files.set(`card ${parsed.agent}-${parsed.incarnation}`, size);
+          if (++listed >= OBJECTS_MAX) break;
+        }
       }
-      return all;
+      return files;
+    },
+    async *segments(agent, { from, signal } = {}) {
+      const after = from === undefined ? {} : { after: segmentsFromKey(vault, agent, from) };
+      for await (const found of store.list(chainFolderOf(vault, agent), { ...after, ...withSignal(signal) })) {
+        const parsed = parseBucketKey(found.key);
+        if (parsed?.kind === 'segment') yield listedSegment(parsed, found.size);
+      }
     },
     async getSegment(segment, signal) {
       const key = segmentKeyOf(vault, segment);
@@ -111,7 +176,7 @@ export function openBucketVault(store: ObjectStore, vault: VaultId): BucketVault
       if (bytes !== undefined) return bytes;
       throw new EdgeError(
         'E_INTEGRITY',
-        `${store.label}/${key} is gone: records ${segment.firstSeq} to ${segment.lastSeq} of agent ${segment.agent.slice(0, 8)}`,
+        `${store.label}/${key} is gone: entries ${segment.first} to ${segment.last} of agent ${segment.agent.slice(0, 8)}`,
         {
           context: { store: store.label, key },
         },
@@ -119,33 +184,38 @@ export function openBucketVault(store: ObjectStore, vault: VaultId): BucketVault
     },
     async putSegment(segment, bytes, signal) {
       const key = segmentKeyOf(vault, segment);
-      try {
-        await store.put(key, bytes, { ifAbsent: store.capabilities.conditionalPut, ...withSignal(signal) });
-        failpoint('bucket.segment-put');
-        return true;
-      } catch (error) {
-        if (!isEdgeError(error, 'E_BUSY')) throw error;
-      }
-      const stored = await store.get(key, withSignal(signal));
-      if (stored !== undefined && bytesEqual(stored, bytes)) return false;
-      throw new EdgeError(
-        'E_FORK',
-        `${store.label}/${key}: other records lie under these numbers of agent ${segment.agent.slice(0, 8)}`,
-        {
-          hint: 'Another machine writes with this agent’s identity (a copied data dir, or one put back to an older state). Both are kept; stop one of them.',
-          context: { store: store.label, key },
-        },
-      );
+      await store.put(key, bytes, withSignal(signal));
+      failpoint('bucket.segment-put');
+      await verifyStored(store, key, bytes, 'segment', signal);
+      failpoint('bucket.segment-verified');
     },
   };
 }
 
+function listedSegment({ agent, incarnation, first, last, sha256 }: BucketSegment, bytes: number): ListedSegment {
+  return { agent, incarnation, first, last, sha256, bytes };
+}
+
 /** Vaults that have a descriptor in this bucket, for a recovery that was given no vault id. */
 export async function findVaults(store: ObjectStore, signal?: AbortSignal): Promise<VaultId[]> {
+  const withSignal = signal === undefined ? {} : { signal };
   const found: VaultId[] = [];
-  for await (const { key } of store.list('', signal === undefined ? {} : { signal })) {
-    const parsed = parseBucketKey(key);
-    if (parsed?.kind === 'vault') found.push(parsed.vault);
+  let after = '';
+  for (;;) {
+    const next = await firstKey(store.list('', { ...(after === '' ? {} : { after }), ...withSignal }));
+    if (next === undefined) return found;
+    const vault = /^([0-9a-f]{32})\//.exec(next)?.[1];
+    if (vault === undefined) {
+      after = next;
+      continue;
+    }
+    if ((await store.stat(vaultKeyOf(vault), withSignal)) !== undefined) found.push(vault);
+    // Behind every key of the vault: a slash sorts right before a zero.
+    after = `${vault}0`;
   }
-  return found;
+}
+
+async function firstKey(listing: AsyncIterable<{ readonly key: string }>): Promise<string | undefined> {
+  for await (const { key } of listing) return key;
+  return undefined;
 }

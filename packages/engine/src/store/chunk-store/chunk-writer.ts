@@ -3,14 +3,14 @@ import type { Clock } from '../../core/clock.ts';
 import { EdgeError, toEdgeError } from '../../core/errors.ts';
 import type { PackClass, VaultId } from '../../core/ids.ts';
 import { PACK_FRAMES_MAX, PACK_LOCAL_BYTES_TARGET } from '../../core/limits.ts';
-import type { ChunkWriter, SealedChunk } from '../../core/ports/chunk-store.ts';
+import type { ChunkWriter, ChunkWriterOptions, SealedChunk } from '../../core/ports/chunk-store.ts';
 import type { ChunkIndex } from '../../core/ports/index.ts';
 import { chunkKeySet } from './chunk-key-set.ts';
 import { requireFreeSpace } from './free-space.ts';
 import { createPackFile, type PackFileWriter } from './pack-file-writer.ts';
 import type { PackFolder } from './pack-folder.ts';
 
-export interface ChunkWriterDeps {
+export interface ChunkWriterDeps extends ChunkWriterOptions {
   readonly folder: PackFolder;
   readonly index: Pick<ChunkIndex, 'addPack' | 'locate'>;
   readonly vault: VaultId;
@@ -139,13 +139,11 @@ class Writer implements ChunkWriter {
   }
 
   async #makeDurable(file: PackFileWriter): Promise<void> {
-    const { name, packClass, bytes, frames } = await file.finish();
-    this.#deps.index.addPack(
-      { name, store: '', packClass, bytes, frames: frames.length, createdNs: this.#deps.clock.nowNs() },
-      frames,
-    );
+    const { name, packClass, bytes, frames, storedNs } = await file.finish(this.#deps.clock.nowNs());
+    this.#deps.index.addPack({ name, store: '', packClass, bytes, frames: frames.length, createdNs: storedNs }, frames);
     this.#finished = undefined;
     this.#stats.packs++;
+    await this.#deps.onPack?.(packClass, frames);
   }
 
   /** Runs when all earlier calls have ended. A failure sticks: what came after it may be missing, so nothing is acknowledged any more. */

@@ -2,33 +2,39 @@
  * Keeps packs in shape: those that lost frames are rewritten, small ones merged. Order: copy live frames into a new pack, make it durable, swap the
  * rows in one transaction that also notes the old files as doomed, and only then unlink them. A crash before the swap leaves a pack that
  * nobody needs, one after it a doomed file: both are removed at the next start.
+ *
+ * A file goes only when each frame that has a row, marked or not, was read from the medium, found to be what was stored, and copied in this job. A pack
+ * with one frame that is not stays as it is, marks included: it may be the only copy, and it may be readable tomorrow.
  */
+import { bytesEqual } from '../../core/bytes.ts';
+import { ChunkIdSet } from '../../core/chunk-id-set.ts';
 import type { Clock } from '../../core/clock.ts';
-import { EdgeError } from '../../core/errors.ts';
 import { failpoint } from '../../core/failpoint.ts';
 import { type PackClass, type PackName, toHex, type VaultId } from '../../core/ids.ts';
 import { MIB, PACK_LOCAL_BYTES_TARGET } from '../../core/limits.ts';
-import type { ChunkIndex, FrameRow, PackRow } from '../../core/ports/index.ts';
-import type { SealedAddress } from '../../core/ports/sealed-source.ts';
+import type { ChunkIndex, FrameRow, KnownPack, PackRow } from '../../core/ports/index.ts';
+import type { ReportWarning } from '../../core/ports/progress.ts';
+import type { SealedAddress, SealedMiss } from '../../core/ports/sealed-source.ts';
 import { FRAME_HEADER_BYTES, INDEX_ENTRY_BYTES } from '../../pack/layout.ts';
 import { removeIfThere } from '../durable-write.ts';
-import { fetchFrames } from './fetch-frames.ts';
+import { type FetchDeps, verifyFrames } from './fetch-frames.ts';
 import { createPackFile, type PackFileWriter, type WrittenPack } from './pack-file-writer.ts';
 import type { PackFolder } from './pack-folder.ts';
 import type { PackFormat } from './pack-format.ts';
-import { sha256Matches } from './sealed-hash.ts';
 
 export interface CompactDeps {
   readonly folder: PackFolder;
   readonly format: PackFormat;
-  readonly index: Pick<
-    ChunkIndex,
-    'addPack' | 'framesOf' | 'locate' | 'markBad' | 'packByName' | 'packs' | 'swapPacks'
-  > & {
-    packUnlinked(name: PackName): void;
-  };
+  readonly index: FetchDeps['index'] &
+    Pick<
+      ChunkIndex,
+      'addPack' | 'allFramesOf' | 'framesOf' | 'locate' | 'marksOf' | 'packs' | 'settleLosses' | 'swapPacks'
+    > & {
+      packUnlinked(name: PackName): void;
+    };
   readonly vault: VaultId;
   readonly clock: Clock;
+  readonly warn: ReportWarning;
 }
 
 /** A pack is rewritten when less than this part of it is live. */
@@ -45,14 +51,14 @@ export async function compactPacks(
   signal?: AbortSignal,
 ): Promise<number> {
   let freed = 0;
-  const rewritten = new Map<PackClass, PackRow[]>([
+  const rewritten = new Map<PackClass, KnownPack[]>([
     ['data', []],
     ['meta', []],
   ]);
   for (const name of names) {
     const pack = deps.index.packByName(name);
     if (pack === undefined || pack.store !== '') continue;
-    if (!deps.format.isKnown(name)) continue;
+    if (!deps.format.isKnown(name) || !mayBeReplaced(pack, deps)) continue;
     const live = liveBytes(deps.index.framesOf(name));
     if (live > 0 && live >= pack.bytes * LIVE_PART_MIN) continue;
     rewritten.get(pack.packClass)!.push(pack);
@@ -60,7 +66,7 @@ export async function compactPacks(
   for (const packs of rewritten.values()) {
     for (const group of groupsOf(packs, (pack) => liveBytes(deps.index.framesOf(pack.name)))) {
       signal?.throwIfAborted();
-      freed += await rewrite(group, deps);
+      freed += (await rewrite(group, deps)).freed;
     }
   }
   return freed;
@@ -74,30 +80,66 @@ export async function mergeSmallPacks(
   let merged = 0;
   let bytes = 0;
   for (const packClass of ['data', 'meta'] as const) {
-    const small = deps.index.packs('').filter((pack) => pack.packClass === packClass && pack.bytes < SMALL_PACK_BYTES);
+    const small = deps.index
+      .packs('')
+      .filter((pack) => pack.packClass === packClass && pack.bytes < SMALL_PACK_BYTES && pack.marked === undefined);
     if (small.length < SMALL_PACKS_MIN) continue;
-    const readable = small.filter((pack) => deps.format.isKnown(pack.name));
+    const readable = small.filter((pack) => deps.format.isKnown(pack.name) && mayBeReplaced(pack, deps));
     for (const group of groupsOf(readable, (pack) => pack.bytes)) {
       if (group.length < 2) continue;
       signal?.throwIfAborted();
-      await rewrite(group, deps);
-      merged += group.length;
-      bytes += group.reduce((sum, pack) => sum + pack.bytes, 0);
+      const done = await rewrite(group, deps, 2);
+      merged += done.packs.length;
+      bytes += done.packs.reduce((sum, pack) => sum + pack.bytes, 0);
     }
   }
+  deps.index.settleLosses();
   return { merged, bytes };
 }
 
-/** Replaces packs of one class by one with their live frames (none when nothing is live); returns the bytes freed. */
-async function rewrite(packs: readonly PackRow[], deps: CompactDeps): Promise<number> {
-  const written = await copyLiveFrames(packs, deps);
+/** A look at the rows: the pack is there, and what is damaged in it has a good copy elsewhere on this disk. */
+function mayBeReplaced(pack: KnownPack, deps: CompactDeps): boolean {
+  if (pack.marked !== undefined) return false;
+  const marks = deps.index.marksOf(pack.name);
+  if (marks.some(({ reason }) => reason !== 'damaged')) return false;
+  return deps.index.locate(marks.map(({ id }) => id)).every((copies) => copies.some(({ store }) => store === ''));
+}
+
+interface Rewritten {
+  /** Those that were replaced. */
+  readonly packs: readonly PackRow[];
+  readonly freed: number;
+}
+
+/**
+ * Replaces packs of one class by one with their live frames (none when nothing is live). Packs of which a frame cannot be copied stay; when fewer than
+ * `packsMin` are left, all do.
+ */
+async function rewrite(group: readonly PackRow[], deps: CompactDeps, packsMin = 1): Promise<Rewritten> {
+  let packs = group;
+  let written: WrittenPack | undefined;
+  for (;;) {
+    if (packs.length < packsMin) return { packs: [], freed: 0 };
+    const copied = await copyLiveFrames(packs, deps);
+    if (copied.problems.size === 0) {
+      written = copied.written;
+      break;
+    }
+    for (const [name, problem] of copied.problems) {
+      deps.warn({
+        code: 'W_PACK_KEPT',
+        message: `pack ${name.slice(0, 8)} stays as it is, because not all of it could be copied: ${problem}`,
+      });
+    }
+    packs = packs.filter((pack) => !copied.problems.has(pack.name));
+  }
   failpoint('compact.copied');
   // Where one pack had all the frames of the others, the copy has its content and so its name: then it stays.
   const going = packs.filter((pack) => pack.name !== written?.name);
   try {
     deps.index.swapPacks(
       going.map((pack) => pack.name),
-      written === undefined ? [] : [{ pack: rowOf(written, packs, deps.clock), frames: written.frames }],
+      written === undefined ? [] : [{ pack: rowOf(written), frames: written.frames }],
     );
   } catch (error) {
     if (written !== undefined && deps.index.packByName(written.name) === undefined) {
@@ -113,55 +155,81 @@ async function rewrite(packs: readonly PackRow[], deps: CompactDeps): Promise<nu
     failpoint('compact.unlinked');
     deps.index.packUnlinked(pack.name);
   }
-  return freed;
+  return { packs, freed };
 }
 
-async function copyLiveFrames(packs: readonly PackRow[], deps: CompactDeps): Promise<WrittenPack | undefined> {
+interface Copied {
+  readonly written: WrittenPack | undefined;
+  /** Packs that cannot be given up, with the reason; then nothing was written. */
+  readonly problems: ReadonlyMap<PackName, string>;
+}
+
+async function copyLiveFrames(packs: readonly PackRow[], deps: CompactDeps): Promise<Copied> {
   let file: PackFileWriter | undefined;
-  const copied = new Set<string>();
+  const copied = new ChunkIdSet();
+  const problems = new Map<PackName, string>();
   try {
     for (const pack of packs) {
-      const rows = new Map(deps.index.framesOf(pack.name).map((row) => [toHex(row.id), row]));
+      const rows = new Map(deps.index.allFramesOf(pack.name).map((row) => [toHex(row.id), row]));
       const addresses = [...rows.values()].map((row) => addressOf(row, pack.name));
-      for await (const outcome of fetchFrames(addresses, deps)) {
-        const row = rows.get(toHex(outcome.address.id))!;
-        if (!('sealed' in outcome)) {
-          // Marked bad by the reader; its row goes with the pack. A copy that is only unreadable now must not be given up.
-          if (outcome.reason === 'damaged') continue;
-          throw new EdgeError('E_IO', `pack ${pack.name.slice(0, 8)} went away while it was compacted`, {
-            retryable: true,
-          });
-        }
-        if (copied.has(toHex(row.id))) continue;
-        if (!sha256Matches(outcome.sealed, row.sealedSha256)) {
-          deps.index.markBad(row.id, pack.name, 'its bytes are not those that were stored');
+      for await (const outcome of verifyFrames(addresses, deps)) {
+        const good = 'sealed' in outcome ? outcome.sealed : await sameElsewhere(outcome, rows, deps);
+        if (good === undefined) {
+          problems.set(pack.name, (outcome as SealedMiss).detail);
           continue;
         }
+        // After a problem the rest is only looked at, so that one pass finds all packs that have to stay.
+        if (problems.size > 0) continue;
+        const row = rows.get(toHex(outcome.address.id))!;
+        if (copied.has(row.id)) continue;
         file ??= await createPackFile(deps.folder, deps.vault, pack.packClass);
         await file.add({
           id: row.id,
           packClass: pack.packClass,
           keyId: row.keyId,
-          bytes: outcome.sealed,
+          bytes: good,
           sha256: row.sealedSha256,
           identified: row.identified,
         });
-        copied.add(toHex(row.id));
+        copied.add(row.id);
       }
     }
+    if (problems.size === 0) return { written: await file?.finish(youngestOf(packs)), problems };
   } catch (error) {
     await file?.discard();
     throw error;
   }
-  return file?.finish();
+  await file?.discard();
+  return { written: undefined, problems };
 }
 
-/** The merged pack is as old as the oldest of its parts: compaction does not make data young. */
-function rowOf(written: WrittenPack, packs: readonly PackRow[], clock: Clock): PackRow {
-  let createdNs = clock.nowNs();
-  for (const pack of packs) if (pack.createdNs < createdNs) createdNs = pack.createdNs;
-  const { name, packClass, bytes, frames } = written;
-  return { name, store: '', packClass, bytes, frames: frames.length, createdNs };
+/**
+ * For a frame that its hash calls damaged: the same sealed bytes from another pack on this disk, read now. Nothing stands in for a frame that could not be
+ * read, because it may be good.
+ */
+async function sameElsewhere(
+  miss: SealedMiss,
+  rows: ReadonlyMap<string, FrameRow>,
+  deps: CompactDeps,
+): Promise<Uint8Array | undefined> {
+  if (miss.reason !== 'damaged') return undefined;
+  const { sealedSha256 } = rows.get(toHex(miss.address.id))!;
+  const others = deps.index
+    .locate([miss.address.id])[0]!
+    .filter(
+      (copy) => copy.store === '' && copy.pack !== miss.address.pack && bytesEqual(copy.sealedSha256, sealedSha256),
+    );
+  for await (const outcome of verifyFrames(others, deps)) if ('sealed' in outcome) return outcome.sealed;
+  return undefined;
+}
+
+/** The merged pack is as young as the youngest of its parts: no chunk may look older than it is, else it would leave this disk before its time. */
+function youngestOf(packs: readonly PackRow[]): bigint {
+  return packs.reduce((youngest, { createdNs }) => (createdNs > youngest ? createdNs : youngest), 0n);
+}
+
+function rowOf({ name, packClass, bytes, frames, storedNs }: WrittenPack): PackRow {
+  return { name, store: '', packClass, bytes, frames: frames.length, createdNs: storedNs };
 }
 
 /** Groups of which each fits into one pack, in the order given. */

@@ -3,9 +3,10 @@ import type { PackName, VaultId } from '../../core/ids.ts';
 import { FREE_SPACE_FLOOR_BYTES } from '../../core/limits.ts';
 import type { ChunkStore } from '../../core/ports/chunk-store.ts';
 import type { ChunkIndex } from '../../core/ports/index.ts';
+import type { ReportWarning } from '../../core/ports/progress.ts';
 import { createChunkWriter } from './chunk-writer.ts';
 import { compactPacks, mergeSmallPacks } from './compact-packs.ts';
-import { fetchFrames } from './fetch-frames.ts';
+import { fetchFrames, verifyFrames } from './fetch-frames.ts';
 import { freeSpaceAt } from './free-space.ts';
 import { packFolder } from './pack-folder.ts';
 import { packFormat } from './pack-format.ts';
@@ -18,14 +19,17 @@ export interface ChunkStoreDeps {
   readonly clock: Clock;
   /** Free bytes below which nothing new is stored; `FREE_SPACE_FLOOR_BYTES` when absent. */
   readonly floorBytes?: number;
+  /** Hears of packs that a merge or a compaction had to leave as they are. */
+  readonly warn?: ReportWarning;
 }
 
 /** The agent's own disk as a store. What a crash left is put right by `reconcileIndex` before this is used. */
 export function openChunkStore(deps: ChunkStoreDeps): ChunkStore {
   const floorBytes = deps.floorBytes ?? FREE_SPACE_FLOOR_BYTES;
-  const folder = packFolder(deps.packDir);
+  const folder = packFolder(deps.packDir, deps.vault);
+  const warn = deps.warn ?? (() => {});
   const format = packFormat(folder);
-  const inner = { folder, format, index: deps.index, vault: deps.vault, clock: deps.clock, floorBytes };
+  const inner = { folder, format, index: deps.index, vault: deps.vault, clock: deps.clock, floorBytes, warn };
   // Two rewrites at once could both take the same pack.
   let rewriting: Promise<unknown> = Promise.resolve();
   const oneAtATime = <T>(work: () => Promise<T>): Promise<T> => {
@@ -43,10 +47,14 @@ export function openChunkStore(deps: ChunkStoreDeps): ChunkStore {
         return address;
       }),
     fetch: (addresses, signal) => fetchFrames(addresses, inner, signal),
+    verify: (addresses, signal) => verifyFrames(addresses, inner, signal),
     packPath: (pack) => folder.packFile(pack),
-    openWriter: () => createChunkWriter(inner),
-    drop: (ids, signal) =>
-      oneAtATime(async () => ({ bytesFreed: await compactPacks(deps.index.dropLocations('', ids), inner, signal) })),
+    openWriter: (options = {}) => createChunkWriter({ ...inner, ...options }),
+    drop: (ids, signal, keeps) =>
+      oneAtATime(async () => {
+        const { packs, kept } = deps.index.dropLocations('', ids, keeps);
+        return { bytesFreed: await compactPacks(packs, inner, signal), kept };
+      }),
     mergeSmallPacks: (signal) => oneAtATime(() => mergeSmallPacks(inner, signal)),
     freeSpace: () => freeSpaceAt(deps.packDir, floorBytes),
   };

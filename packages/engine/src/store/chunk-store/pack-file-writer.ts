@@ -24,6 +24,7 @@ export interface WrittenPack {
   readonly packClass: PackClass;
   readonly bytes: number;
   readonly frames: FrameRows;
+  readonly storedNs: bigint;
 }
 
 export interface PackFileWriter {
@@ -35,8 +36,8 @@ export interface PackFileWriter {
   addNow(chunk: SealedChunk): boolean;
   /** Resolves when the chunk's bytes were taken over (they may change then). */
   add(chunk: SealedChunk): Promise<void>;
-  /** Makes the pack durable under its name. After a failure the temporary file is gone. */
-  finish(): Promise<WrittenPack>;
+  /** Makes the pack durable under its name. `storedNs`: when the youngest of its chunks was first stored. After a failure the temporary file is gone. */
+  finish(storedNs: bigint): Promise<WrittenPack>;
   discard(): Promise<void>;
 }
 
@@ -113,9 +114,9 @@ class Writer implements PackFileWriter {
     await this.#put(chunk.bytes);
   }
 
-  async finish(): Promise<WrittenPack> {
+  async finish(storedNs: bigint): Promise<WrittenPack> {
     try {
-      const finished = this.#builder.finish();
+      const finished = this.#builder.finish(storedNs);
       await this.#put(finished.tail);
       await this.#flush();
       await this.#writing;
@@ -130,6 +131,7 @@ class Writer implements PackFileWriter {
         packClass: this.#builder.packClass,
         bytes: finished.bytes,
         frames: finished.frames,
+        storedNs,
       };
     } catch (error) {
       await this.discard();

@@ -12,7 +12,7 @@ const MARKER = '.edgestore-packs';
  */
 export async function requirePackFolder(packDir: string, vault: VaultId, expectsPacks: boolean): Promise<void> {
   const path = join(packDir, MARKER);
-  const found = await readMarker(path);
+  const found = await readPackMarker(packDir);
   if (found === undefined && !expectsPacks) {
     await makeFolderDurably(join(packDir, '.tmp'));
     return writeFileDurably(path, Buffer.from(`${vault}\n`));
@@ -25,7 +25,9 @@ export async function requirePackFolder(packDir: string, vault: VaultId, expects
   });
 }
 
-async function readMarker(path: string): Promise<string | undefined> {
+/** The vault that the marker names; undefined without a marker. */
+export async function readPackMarker(packDir: string): Promise<VaultId | undefined> {
+  const path = join(packDir, MARKER);
   try {
     return (await readFile(path, 'utf8')).trim();
   } catch (error) {

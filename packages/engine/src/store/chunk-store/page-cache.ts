@@ -1,4 +1,4 @@
-/** What the kernel keeps in memory of the packs that were just written. */
+/** What the kernel keeps in memory of packs. */
 import koffi from 'koffi';
 import { PACK_LOCAL_BYTES_TARGET } from '../../core/limits.ts';
 
@@ -23,4 +23,12 @@ const BULK_BYTES_MIN = PACK_LOCAL_BYTES_TARGET / 2;
 export function leaveCache(fd: number, packBytes: number): void {
   // Only advice: where it is not taken, nothing is lost.
   if (packBytes >= BULK_BYTES_MIN) fadvise(fd, 0, 0, FADV_DONTNEED);
+}
+
+/**
+ * Lets the kernel forget what it keeps of this part of the file (0 bytes: all behind the offset), so that the next read asks the medium. To be called
+ * before each read that verifies: what is in memory is as it was written, whatever the disk made of it. The file must have been synced.
+ */
+export function readFromMedium(fd: number, offset = 0, bytes = 0): void {
+  fadvise(fd, offset, bytes, FADV_DONTNEED);
 }

@@ -11,6 +11,7 @@ import type { Clock, RandomBytes } from '../../core/clock.ts';
 import { EdgeError, errnoOf, toEdgeError } from '../../core/errors.ts';
 import { toHex } from '../../core/ids.ts';
 import type { ObjectStat, ObjectStore } from '../../core/ports/object-store.ts';
+import { readFromMedium } from '../chunk-store/page-cache.ts';
 import { checkObjectKey, checkObjectPrefix, checkRange, rangeBeyondEnd, UNFINISHED_FOLDER } from './object-key.ts';
 
 /** What a network mount or a racing removal of a folder gives and the next try may not. */
@@ -78,6 +79,8 @@ export function openFolderObjectStore(
           const { size } = await file.stat();
           const range = options.range ?? { offset: 0, length: size };
           if (range.offset + range.length > size) throw rangeBeyondEnd(label, key, range, size);
+          // Who reads here verifies: what the kernel remembers of the file is as it was written, whatever the disk made of it.
+          readFromMedium(file.fd, range.offset, range.length);
           return await readExactly(file, range, options.signal, () => rangeBeyondEnd(label, key, range));
         } finally {
           await file.close();
@@ -103,7 +106,7 @@ export function openFolderObjectStore(
       checkObjectPrefix(prefix);
       const slash = prefix.lastIndexOf('/');
       await absent(folder, label);
-      yield* walk(prefix.slice(0, slash + 1), prefix, options.signal);
+      yield* walk(prefix.slice(0, slash + 1), prefix, options.after ?? '', options.signal);
     },
 
     async delete(key, options = {}) {
@@ -120,7 +123,12 @@ export function openFolderObjectStore(
   };
 
   /** Yields in key order: a folder sorts as its name and a slash, which is how its keys compare. */
-  async function* walk(within: string, prefix: string, signal: AbortSignal | undefined): AsyncGenerator<ObjectStat> {
+  async function* walk(
+    within: string,
+    prefix: string,
+    after: string,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<ObjectStat> {
     let entries: Dirent[];
     try {
       entries = await readdir(join(folder, within), { withFileTypes: true });
@@ -135,8 +143,9 @@ export function openFolderObjectStore(
       signal?.throwIfAborted();
       if (entry.isDirectory()) {
         if (key === `${UNFINISHED_FOLDER}/`) continue;
-        if (key.startsWith(prefix) || prefix.startsWith(key)) yield* walk(key, prefix, signal);
-      } else if (entry.isFile() && key.startsWith(prefix)) {
+        const isBehind = key > after || after.startsWith(key);
+        if (isBehind && (key.startsWith(prefix) || prefix.startsWith(key))) yield* walk(key, prefix, after, signal);
+      } else if (entry.isFile() && key.startsWith(prefix) && key > after) {
         try {
           const { size, mtimeNs } = await lstat(pathOf(key), { bigint: true });
           yield { key, size: Number(size), modifiedNs: mtimeNs };

@@ -37,7 +37,8 @@ export function createMemoryObjectStore(label = 'memory://'): ObjectStore {
     },
     async *list(prefix, options = {}): AsyncGenerator<ObjectStat> {
       checkObjectPrefix(prefix);
-      const keys = [...objects.keys()].filter((key) => key.startsWith(prefix)).sort();
+      const { after = '' } = options;
+      const keys = [...objects.keys()].filter((key) => key.startsWith(prefix) && key > after).sort();
       for (const key of keys) {
         options.signal?.throwIfAborted();
         const found = objects.get(key);

@@ -2,6 +2,8 @@
 import type { Clock, RandomBytes } from '../../core/clock.ts';
 import { EdgeError } from '../../core/errors.ts';
 import type { ObjectStore } from '../../core/ports/object-store.ts';
+import { storageClassProblem } from '../../policy/storage-class.ts';
+import { parseBucketKey } from '../bucket/bucket-layout.ts';
 import { openFolderObjectStore } from './folder.ts';
 import { measured, type StoreCounts } from './measured.ts';
 import { type RetryLimits, retrying } from './retrying.ts';
@@ -18,7 +20,7 @@ export interface ObjectStoreConfig {
   readonly endpoint?: string;
   readonly region?: string;
   readonly pathStyle?: boolean;
-  /** Of packs only: log, slots and cards are small and must be readable at once. */
+  /** Of data packs only: trees, log, slots and cards are small, and every walk reads them. */
   readonly storageClass?: string;
 }
 
@@ -59,6 +61,8 @@ function openDriver(config: ObjectStoreConfig, deps: ObjectStoreDeps): ObjectSto
   }
   if (config.endpoint !== undefined) checkEndpoint(config, config.endpoint);
   const { storageClass } = config;
+  const problem = storageClass === undefined ? undefined : storageClassProblem(storageClass);
+  if (problem !== undefined) throw badStore(config, `has the storage class ${storageClass}, which ${problem}`);
   return createS3ObjectStore(
     {
       address: {
@@ -71,11 +75,16 @@ function openDriver(config: ObjectStoreConfig, deps: ObjectStoreDeps): ObjectSto
       },
       ...(storageClass === undefined
         ? {}
-        : { storageClassOf: (key: string) => (key.endsWith('.pack') ? storageClass : undefined) }),
+        : { storageClassOf: (key: string) => (isDataPack(key) ? storageClass : undefined) }),
       ...(deps.timeouts === undefined ? {} : { timeouts: deps.timeouts }),
     },
     deps,
   );
+}
+
+function isDataPack(key: string): boolean {
+  const found = parseBucketKey(key);
+  return found?.kind === 'pack' && found.packClass === 'data';
 }
 
 function folderOf(config: ObjectStoreConfig): string {

@@ -73,7 +73,8 @@ export function retrying(
       let source = store.list(prefix, options)[Symbol.asyncIterator]();
       for (;;) {
         const next = await attempt(async (again) => {
-          if (again) source = store.list(prefix, options)[Symbol.asyncIterator]();
+          if (again)
+            source = store.list(prefix, last === '' ? options : { ...options, after: last })[Symbol.asyncIterator]();
           for (;;) {
             const step = await source.next();
             if (step.done === true || step.value.key > last) return step;

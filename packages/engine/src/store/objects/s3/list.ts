@@ -9,12 +9,13 @@ const KEYS_PER_PAGE = 1000;
 export async function* listObjects(
   session: S3Session,
   prefix: string,
-  options: { readonly signal?: AbortSignal },
+  options: { readonly after?: string; readonly signal?: AbortSignal },
 ): AsyncGenerator<ObjectStat> {
   const full = bucketKey(session, prefix);
   const strip = bucketKey(session, '').length;
   let token: string | undefined;
-  let previous = '';
+  const after = options.after === undefined ? undefined : bucketKey(session, options.after);
+  let previous = after ?? '';
   do {
     const page = await s3Request(
       session,
@@ -26,6 +27,7 @@ export async function* listObjects(
             Prefix: full,
             MaxKeys: KEYS_PER_PAGE,
             ...(token === undefined ? {} : { ContinuationToken: token }),
+            ...(token === undefined && after !== undefined ? { StartAfter: after } : {}),
           }),
           { abortSignal },
         ),

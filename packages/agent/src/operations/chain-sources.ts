@@ -1,0 +1,35 @@
+/** Peers and buckets as places that entries of a chain can be had from. */
+import { type ChainSource, decodeChainSegment } from '@edgestore/engine';
+import type { AgentHome } from '../home/agent-home.ts';
+
+/** Everyone that may have entries of any chain of the vault. */
+export function chainSources({ peers, stores }: Pick<AgentHome, 'peers' | 'stores'>): ChainSource[] {
+  const members = peers.members().flatMap((member): ChainSource[] => {
+    const link = peers.link(member.agent);
+    if (link === undefined) return [];
+    return [
+      {
+        label: link.label,
+        async *entries(agent, { afterSeq, untilSeq }, signal) {
+          for await (const entry of link.entries(agent, { afterSeq, bodies: 'all' }, signal)) {
+            if (entry.head.header.seq > untilSeq) return;
+            yield entry;
+          }
+        },
+      },
+    ];
+  });
+  const buckets = [...stores.values()].map(
+    ({ vault, objects, requireIdentity }): ChainSource => ({
+      label: objects.label,
+      async *entries(agent, { afterSeq, untilSeq }, signal) {
+        await requireIdentity(signal);
+        for await (const segment of vault.segments(agent, signal === undefined ? {} : { signal })) {
+          if (segment.last <= afterSeq || segment.first > untilSeq) continue;
+          yield* decodeChainSegment(await vault.getSegment(segment, signal)).entries;
+        }
+      },
+    }),
+  );
+  return [...members, ...buckets];
+}

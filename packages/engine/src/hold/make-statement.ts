@@ -1,0 +1,95 @@
+/**
+ * The signed answer to a nonce. All fields are read without a pause in between, so no change of this store falls among them: it is one transaction. All
+ * that they claim is on stable storage before the index says so.
+ */
+
+import { type Backing, encodeStatement, type StatedShard, verifyStatement } from '../chain/statement.ts';
+import { encodeUnsatisfiedList, listDigest, NO_LIST, UNSATISFIED_IDS_MAX } from '../chain/unsatisfied-list.ts';
+import type { Sodium } from '../codec/sodium.ts';
+import type { Clock } from '../core/clock.ts';
+import { isEdgeError } from '../core/errors.ts';
+import type { AgentId, VaultId } from '../core/ids.ts';
+import { LAYOUT_VERSION } from '../core/limits.ts';
+import type { StatementAnswer, StatementQuestion } from '../core/ports/peer.ts';
+import { publicKeyOf } from '../keys/ed25519.ts';
+import type { Chains, ShardState } from '../ports/chains.ts';
+import type { StoreIdentity } from '../ports/store-identity.ts';
+
+export interface StatementDeps {
+  readonly sodium: Sodium;
+  readonly vault: VaultId;
+  readonly self: { readonly agentId: AgentId; readonly incarnation: number; readonly signSeed: Uint8Array };
+  readonly clock: Clock;
+  readonly store: StoreIdentity;
+  readonly chains: Pick<Chains, 'position' | 'shards' | 'unsatisfiedList' | 'branches'>;
+  readonly backing: (owner: AgentId) => readonly Backing[];
+}
+
+const NOTHING = new Uint8Array(0);
+
+export function makeStatement(question: StatementQuestion, deps: StatementDeps): StatementAnswer {
+  const { owner, nonce, wantsLists } = question;
+  noticePutBack(question, deps);
+  const { chains, store, self } = deps;
+  const lists: Uint8Array[] = [];
+  const shards = chains.shards(owner).map((state): StatedShard => {
+    const list = listOf(owner, state, deps);
+    lists.push(list ?? NOTHING);
+    const { held: _, ...stated } = state;
+    return { ...stated, listDigest: list === undefined ? NO_LIST : listDigest(list) };
+  });
+  const statement = encodeStatement(
+    deps.sodium,
+    {
+      vault: deps.vault,
+      holder: self.agentId,
+      holderIncarnation: self.incarnation,
+      storeId: store.storeId,
+      epoch: store.epoch(),
+      startId: store.startId,
+      owner,
+      position: chains.position(owner),
+      layoutVersion: LAYOUT_VERSION,
+      nonce,
+      branches: chains.branches(owner).map(({ tip }) => tip.link),
+      wallNs: deps.clock.nowNs(),
+      shards,
+      backing: deps.backing(owner),
+    },
+    self.signSeed,
+  );
+  return { statement, lists: wantsLists ? lists : [] };
+}
+
+/** Undefined above the most ids that a list may have. */
+function listOf(owner: AgentId, state: ShardState, deps: StatementDeps): Uint8Array | undefined {
+  if (state.wanted + state.lost + state.unreadable > UNSATISFIED_IDS_MAX) return undefined;
+  const list = deps.chains.unsatisfiedList(owner, state.shard, UNSATISFIED_IDS_MAX);
+  return list === undefined ? undefined : encodeUnsatisfiedList(list);
+}
+
+/**
+ * The asker shows the newest statement that it has of this store. If that is ahead of what is here, then this data dir was put back: the epoch rises above
+ * both, so that nothing that was believed before counts (docs/chain.md 4.1).
+ */
+function noticePutBack({ owner, shown }: StatementQuestion, deps: StatementDeps): void {
+  if (shown === undefined) return;
+  const { self, store, sodium, chains } = deps;
+  let said: ReturnType<typeof verifyStatement>;
+  try {
+    said = verifyStatement(sodium, shown, publicKeyOf(sodium, self.signSeed));
+  } catch (error) {
+    // Only a statement that this agent signed says anything about this store.
+    if (isEdgeError(error, 'E_INTEGRITY', 'E_FORMAT', 'E_NEWER_FORMAT')) return;
+    throw error;
+  }
+  const isOurs =
+    said.vault === deps.vault &&
+    said.holder === self.agentId &&
+    said.holderIncarnation === self.incarnation &&
+    said.storeId === store.storeId &&
+    said.owner === owner;
+  if (!isOurs) return;
+  const isAhead = (said.position?.seq ?? 0) > (chains.position(owner)?.seq ?? 0) || said.epoch > store.epoch();
+  if (isAhead) store.raiseEpoch(said.epoch);
+}

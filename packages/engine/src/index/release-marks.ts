@@ -1,0 +1,37 @@
+/** Marks of ids that are being released (docs/chain.md 2.9). They are in memory: a start applies the chain, and no mark outlives the process. */
+import type { ChunkId } from '../core/ids.ts';
+import type { HoldTable, ReleaseTurn } from '../ports/chain-index.ts';
+import type { Db } from './database.ts';
+import { key48 } from './key48.ts';
+
+export interface ReleaseMarks extends ReleaseTurn {
+  /** By key: a chance collision has a chunk stored once more. */
+  isMarked(id: ChunkId): boolean;
+}
+
+export function releaseMarks(
+  db: Db,
+  deps: { readonly holds: Pick<HoldTable, 'formsOf'>; readonly isClaimed: (id: ChunkId) => boolean },
+): ReleaseMarks {
+  const marked = new Set<number>();
+  return {
+    isMarked: (id) => marked.size > 0 && marked.has(key48(id)),
+    mark: (chain, shard, ids, walkedSeq) =>
+      db
+        .transaction(() => {
+          const taken: ChunkId[] = [];
+          const seen = new Set<string>();
+          for (const id of ids) {
+            const name = Buffer.from(id).toString('latin1');
+            const added = deps.holds.formsOf(chain, shard, id)[0]?.seq;
+            if (seen.has(name) || added === undefined || added > walkedSeq || deps.isClaimed(id)) continue;
+            seen.add(name);
+            taken.push(id);
+          }
+          for (const id of taken) marked.add(key48(id));
+          return taken;
+        })
+        .immediate(),
+    clear: () => marked.clear(),
+  };
+}

@@ -1,0 +1,193 @@
+/**
+ * What the index keeps of chains (docs/formats/index.md): which entries are here, where they lie in files, and which forms are held. The files are the
+ * truth: these rows can be made again from them.
+ */
+import type { EntryKind } from '../chain/entry-head.ts';
+import type { Form } from '../chain/forms.ts';
+import type { Link, Position } from '../chain/position.ts';
+import type { UnsatisfiedReason } from '../chain/statement.ts';
+import type { AgentId, ChunkId } from '../core/ids.ts';
+import type { RecordBody } from '../log/record-body.ts';
+
+/** A chain that is followed here, or a branch: a frozen end of one. */
+export interface ChainRow {
+  readonly chain: number;
+  readonly agent: AgentId;
+  readonly isOwn: boolean;
+  /** Of a branch: the chain that has the entries up to `baseSeq`. */
+  readonly parent: number | undefined;
+  readonly baseSeq: number;
+  /** The last entry applied; undefined before the first. */
+  readonly position: Position | undefined;
+}
+
+export interface EntryRow {
+  readonly chain: number;
+  readonly seq: number;
+  readonly incarnation: number;
+  readonly kind: EntryKind;
+  readonly shard: number;
+  readonly link: Link;
+  /** Of the chain file that has it: incarnation and seq of the file's first entry. */
+  readonly fileIncarnation: number;
+  readonly file: number;
+  /** Where its item begins and ends in the file. */
+  readonly offset: number;
+  readonly itemEnd: number;
+  readonly bodyBytes: number;
+  /** Of its body, in the chain file or the file of late bodies; undefined while it is not here. */
+  readonly bodyAt: number | undefined;
+  readonly isLate: boolean;
+  /** A hold entry that is not applied yet, because its body or an earlier one of its shard is not here. */
+  readonly waits: boolean;
+}
+
+/** Where bytes of a body lie. */
+export interface BodyPlace {
+  readonly agent: AgentId;
+  /** Tip of the branch whose folder has the file. */
+  readonly branch: Link | undefined;
+  readonly fileIncarnation: number;
+  readonly file: number;
+  readonly isLate: boolean;
+  readonly at: number;
+  readonly bytes: number;
+}
+
+/** Reads bytes of chain files without waiting, for look-ups inside a transaction. E_IO, E_INTEGRITY for a file that is too short. */
+export interface BodyBytes {
+  read(place: BodyPlace, from: number, bytes: number): Uint8Array;
+}
+
+export interface DamageRow {
+  readonly chain: number;
+  readonly firstSeq: number;
+  readonly lastSeq: number;
+  readonly message: string;
+  readonly notedNs: bigint;
+}
+
+export interface ChainTable {
+  rows(): readonly ChainRow[];
+  /** The chain of an agent that is followed here. */
+  followed(agent: AgentId): ChainRow | undefined;
+  row(chain: number): ChainRow;
+  /** A new chain; with `branch` a frozen end of another one. */
+  add(agent: AgentId, isOwn: boolean, branch?: { readonly parent: number; readonly baseSeq: number }): ChainRow;
+  /** Puts the entry behind the position, which moves to it. */
+  addEntry(entry: EntryRow): void;
+  /** An entry on the way from the chain's first entry to its end; a branch shares those up to its base. */
+  entry(chain: number, seq: number): EntryRow | undefined;
+  /** Entries of this very chain in order. */
+  entries(chain: number, afterSeq: number, untilSeq: number, limit: number): readonly EntryRow[];
+  lastEntry(chain: number): EntryRow | undefined;
+  takeovers(chain: number): readonly EntryRow[];
+  setBody(chain: number, seq: number, at: number, isLate: boolean): void;
+  /** The body is not readable any more. */
+  dropBody(chain: number, seq: number): void;
+  setWaits(chain: number, seq: number, waits: boolean): void;
+  /** Has every hold entry of the chain wait, so that the hold state is made again. */
+  makeAllWait(chain: number): void;
+  waitingShards(chain: number): readonly number[];
+  /** Hold entries of a shard that are not applied, in order. */
+  waiting(chain: number, shard: number, limit: number): readonly EntryRow[];
+  /** Of these, seqs of those whose bodies are not here. */
+  missingBodies(chain: number, shard: number, limit: number): readonly number[];
+  placeOf(entry: EntryRow): BodyPlace | undefined;
+  /** Makes the entries after a seq a branch, with the shards, snapshots and marks of the chain as they are; the chain ends at the seq. Answers the branch. */
+  split(
+    chain: number,
+    baseSeq: number,
+    moved: (entry: EntryRow) => Pick<EntryRow, 'fileIncarnation' | 'file' | 'offset'>,
+  ): ChainRow;
+  /** Forgets the entries behind a seq, which is the chain's end then. Shards and marks are the caller's. */
+  rewind(chain: number, seq: number): void;
+  /** Forgets every row of the chain. */
+  clear(chain: number): void;
+  noteDamage(row: DamageRow): void;
+  /** The range was mended, or read well. */
+  clearDamage(chain: number, firstSeq: number, lastSeq: number): void;
+  damage(chain: number): readonly DamageRow[];
+}
+
+/** The row of a listed form, with the form. */
+export interface HeldForm {
+  readonly seq: number;
+  readonly position: number;
+  readonly form: Form;
+}
+
+export type HoldState = 'satisfied' | UnsatisfiedReason;
+
+export interface ShardRow {
+  readonly chain: number;
+  readonly shard: number;
+  readonly held: number;
+  readonly wanted: number;
+  readonly lost: number;
+  readonly unreadable: number;
+}
+
+export interface HoldTable {
+  shards(chain: number): readonly ShardRow[];
+  /** An entry names the shard: from now on it is among the chain's shards. */
+  noteShard(chain: number, shard: number): void;
+  /** Applies an add whose entry row and body are there. `missing`: the state of an id that no good frame satisfies. */
+  applyAdd(chain: number, shard: number, seq: number, forms: readonly Form[], missing: UnsatisfiedReason): void;
+  /** Answers how many ids left. */
+  applyRelease(chain: number, shard: number, ids: readonly ChunkId[]): number;
+  /** Listed forms of an id in a shard, in the order in which they were added; empty where it is not held. */
+  formsOf(chain: number, shard: number, id: ChunkId): readonly HeldForm[];
+  stateOf(chain: number, shard: number, id: ChunkId): HoldState | undefined;
+  /** 1 where the id is held in the shard. */
+  isHeld(chain: number, shard: number, ids: readonly ChunkId[]): Uint8Array;
+  /** The lowest added seq of an id that is not satisfied. */
+  firstUnsatisfied(chain: number, shard: number): number | undefined;
+  /** First rows of ids that are not satisfied, after a seq, of at most so many entries. Ascending. */
+  unsatisfied(
+    chain: number,
+    shard: number,
+    afterSeq: number,
+    entriesMax: number,
+  ): readonly { readonly seq: number; readonly position: number; readonly reason: UnsatisfiedReason }[];
+  /** Whether a shard of another chain, or a branch, has a hold with this key: then the last copy stays. A chance collision keeps a copy longer. */
+  isHeldByOthers(id: ChunkId): boolean;
+  /** Forgets the holds of one shard. */
+  clear(chain: number, shard?: number): void;
+}
+
+/** The marks of a release's turn (docs/chain.md 2.9). */
+export interface ReleaseTurn {
+  /**
+   * Marks the ids that are held in the shard, were added at or before the walk, and are claimed by no session, in one transaction. A look-up takes a marked
+   * id for unknown.
+   */
+  mark(chain: number, shard: number, ids: readonly ChunkId[], walkedSeq: number): ChunkId[];
+  /** Ends the marks: the release is applied, or was not appended. */
+  clear(): void;
+}
+
+/** A record's place, as its entry has it. */
+export interface RecordPlace {
+  readonly chain: number;
+  readonly incarnation: number;
+  readonly seq: number;
+  readonly shard: number;
+  readonly link: Link;
+}
+
+export interface RecordTable {
+  /** Applies a record whose entry row is there, within the same transaction. Records of a chain come in order. */
+  applyRecord(place: RecordPlace, body: RecordBody): void;
+  /** Forgets pins, forgotten snapshots and settings of a chain, so that its records can be applied again. */
+  clearMarks(chain: number): void;
+}
+
+/** The part of the index that chain files are applied to. */
+export interface ChainIndex {
+  readonly chainTable: ChainTable;
+  readonly holds: HoldTable;
+  readonly log: RecordTable;
+  /** Makes several calls one transaction; within another one it is a part of that. */
+  transaction<T>(work: () => T): T;
+}

@@ -1,0 +1,271 @@
+/**
+ * The own chain: the only place where its entries are numbered, sealed, signed, made durable and applied (docs/chain.md 2). Forms wait in memory until an
+ * entry is full or something has to be durable; one fsync covers them and the record behind them.
+ */
+import { EntryKind, encodeEntry, placeAfter, positionOf } from '../../chain/entry-head.ts';
+import { encodeAdd, encodeRelease, FORMS_MAX, type Form, isSameForm, RELEASE_IDS_MAX } from '../../chain/forms.ts';
+import type { Link, Position } from '../../chain/position.ts';
+import { encodeRecordEntry } from '../../chain/record-entry.ts';
+import type { RandomBytes } from '../../core/clock.ts';
+import { EdgeError } from '../../core/errors.ts';
+import { failpoint } from '../../core/failpoint.ts';
+import type { AgentId, ChunkId } from '../../core/ids.ts';
+import type { AgentIdentity } from '../../keys/identity.ts';
+import type { VaultKeys } from '../../keys/vault-keys.ts';
+import type { RecordBody } from '../../log/record-body.ts';
+import type { ReleaseTurn } from '../../ports/chain-index.ts';
+import type { ChainEntry, OwnChain } from '../../ports/chains.ts';
+import type { ChainsDeps } from './chains-deps.ts';
+import type { FollowedChain, MissingTail } from './followed-chain.ts';
+import { takeTail } from './missing-tail.ts';
+
+/** Entries that are written and wait for the fsync of a record: bounds the forms that are kept in memory until they are applied. */
+const UNAPPLIED_ENTRIES_MAX = 8;
+
+export interface OwnChainDeps extends ChainsDeps {
+  readonly keys: VaultKeys;
+  readonly identity: Pick<AgentIdentity, 'agentId' | 'incarnation' | 'signSeed'>;
+  readonly random: RandomBytes;
+  /** The shard that the newest settings give a root. */
+  readonly shardOf: (root: string) => number | undefined;
+  readonly releases: ReleaseTurn;
+}
+
+export class OwnChainWriter implements OwnChain {
+  readonly #chain: FollowedChain;
+  readonly #deps: OwnChainDeps;
+  /** Forms of a shard that wait for their entry. */
+  readonly #waiting = new Map<number, Form[]>();
+  /** Forms on their way, by shard and id, until the index has them. */
+  #onTheWay = new Map<string, Form[]>();
+
+  constructor(chain: FollowedChain, deps: OwnChainDeps) {
+    this.#chain = chain;
+    this.#deps = deps;
+  }
+
+  get agent(): AgentId {
+    return this.#chain.agent;
+  }
+
+  get missingTail(): MissingTail | undefined {
+    return this.#chain.missingTail;
+  }
+
+  /** Why nothing can be appended; undefined when it can. */
+  get blocked(): EdgeError | undefined {
+    return this.#chain.blocked;
+  }
+
+  position(): Position | undefined {
+    return this.#chain.position;
+  }
+
+  positionAt(seq: number): Position | undefined {
+    const row = this.#chain.row;
+    const entry = row === undefined ? undefined : this.#deps.index.chainTable.entry(row.chain, seq);
+    return entry === undefined ? undefined : { incarnation: entry.incarnation, seq, link: entry.link };
+  }
+
+  link(seq: number): Link | undefined {
+    return this.positionAt(seq)?.link;
+  }
+
+  shardOf(root: string): number | undefined {
+    return this.#deps.shardOf(root);
+  }
+
+  add(shard: number, forms: readonly Form[], options: { readonly listsFurther?: boolean } = {}): Promise<void> {
+    return this.#turn(async () => {
+      const row = this.#chain.row;
+      const { holds } = this.#deps.index;
+      const ids = forms.map(({ id }) => id);
+      const held = row === undefined ? new Uint8Array(forms.length) : holds.isHeld(row.chain, shard, ids);
+      for (const [i, form] of forms.entries()) {
+        const key = keyOf(shard, form.id);
+        const before = this.#onTheWay.get(key);
+        const isKnown = before !== undefined || held[i] === 1;
+        if (isKnown && options.listsFurther !== true) continue;
+        if (before?.some((one) => isSameForm(one, form)) === true) continue;
+        if (held[i] === 1 && this.#isListed(row!.chain, shard, form)) continue;
+        this.#onTheWay.set(key, [...(before ?? []), form]);
+        const waiting = this.#waiting.get(shard) ?? [];
+        this.#waiting.set(shard, waiting);
+        waiting.push(form);
+        if (waiting.length >= FORMS_MAX) await this.#writeWaiting(shard);
+      }
+      if (this.#waitingForms >= FORMS_MAX) await this.#writeAllWaiting();
+      if (this.#chain.unapplied.length >= UNAPPLIED_ENTRIES_MAX) await this.#settle();
+    });
+  }
+
+  sync(): Promise<void> {
+    return this.#turn(async () => {
+      await this.#writeAllWaiting();
+      await this.#settle();
+    });
+  }
+
+  append(body: RecordBody, shard = 0): Promise<Position> {
+    return this.#appending(() => {
+      const { sodium, keys, identity, random } = this.#deps;
+      const place = this.#place(EntryKind.record, shard, keys.currentKeyId);
+      const { signSeed } = identity;
+      return encodeRecordEntry(sodium, { ...place, body, keys, signSeed, random24: random(24) });
+    });
+  }
+
+  appendClear(kind: number, body: Uint8Array, shard = 0): Promise<Position> {
+    return this.#appending(() => this.#clear(kind as EntryKind, shard, body));
+  }
+
+  /** An entry that was sealed and signed already, such as a part of a record checkpoint; `make` gets the position that it stands behind. */
+  appendMade(make: (before: Position | undefined) => ChainEntry): Promise<Position> {
+    return this.#appending(() => make(this.#chain.tail));
+  }
+
+  /**
+   * A claimed id, and one that was added after the walk, stays. The others are marked, so that a look-up takes them for unknown until the release is
+   * applied; an add of a marked id waits for the end of this turn (2.9).
+   */
+  release(shard: number, ids: AsyncIterable<ChunkId> | Iterable<ChunkId>, walkedSeq: number): Promise<number> {
+    return this.#turn(async () => {
+      let released = 0;
+      let page: ChunkId[] = [];
+      const give = async (): Promise<void> => {
+        released += await this.#releasePage(shard, page, walkedSeq);
+        page = [];
+      };
+      for await (const id of ids) {
+        page.push(id);
+        if (page.length >= RELEASE_IDS_MAX) await give();
+      }
+      if (page.length > 0) await give();
+      return released;
+    });
+  }
+
+  /** Entries of the missing tail that another store has, in order. Appending goes on when the last one is there. */
+  fillTail(entries: readonly ChainEntry[]): Promise<void> {
+    return this.#chain.turn(() => takeTail(this.#chain, entries));
+  }
+
+  /** Every store was asked and none has the tail: the index goes back to the file (2.5). */
+  giveUpTail(): Promise<void> {
+    return this.#chain.turn(() => takeTail(this.#chain, undefined));
+  }
+
+  #turn<T>(work: () => Promise<T>): Promise<T> {
+    return this.#chain.turn(async () => {
+      if (this.#chain.blocked !== undefined) throw this.#chain.blocked;
+      await this.#chain.recover();
+      this.#requireNewest();
+      await this.#addAgain();
+      return await work();
+    });
+  }
+
+  #appending(make: () => ChainEntry): Promise<Position> {
+    return this.#turn(async () => {
+      await this.#writeAllWaiting();
+      const entry = make();
+      await this.#chain.write([entry]);
+      failpoint('chain.record-written');
+      await this.#settle();
+      return positionOf(entry.head);
+    });
+  }
+
+  async #releasePage(shard: number, ids: readonly ChunkId[], walkedSeq: number): Promise<number> {
+    await this.#writeAllWaiting();
+    await this.#settle();
+    const row = this.#chain.row;
+    if (row === undefined) return 0;
+    const { releases } = this.#deps;
+    const marked = releases.mark(row.chain, shard, ids, walkedSeq);
+    try {
+      failpoint('release.marked');
+      if (marked.length === 0) return 0;
+      await this.#chain.write([this.#clear(EntryKind.release, shard, encodeRelease(marked))]);
+      await this.#settle();
+      return marked.length;
+    } finally {
+      releases.clear();
+    }
+  }
+
+  async #settle(): Promise<void> {
+    await this.#chain.settle();
+    this.#onTheWay.clear();
+  }
+
+  get #waitingForms(): number {
+    let forms = 0;
+    for (const some of this.#waiting.values()) forms += some.length;
+    return forms;
+  }
+
+  async #writeAllWaiting(): Promise<void> {
+    for (const shard of this.#waiting.keys()) await this.#writeWaiting(shard);
+  }
+
+  async #writeWaiting(shard: number): Promise<void> {
+    const forms = this.#waiting.get(shard) ?? [];
+    if (forms.length === 0) return;
+    this.#waiting.delete(shard);
+    await this.#chain.write([this.#clear(EntryKind.add, shard, encodeAdd(forms))]);
+  }
+
+  /** Forms whose entry did not survive a failed write are added again: a capture relies on them. */
+  async #addAgain(): Promise<void> {
+    if (this.#onTheWay.size === 0 || this.#chain.unapplied.length > 0) return;
+    const row = this.#chain.row;
+    const waiting = new Set([...this.#waiting].flatMap(([shard, forms]) => forms.map(({ id }) => keyOf(shard, id))));
+    for (const [key, forms] of this.#onTheWay) {
+      const shard = Number(key.slice(0, key.indexOf('/')));
+      if (waiting.has(key)) continue;
+      const lost = forms.filter((form) => row === undefined || !this.#isListed(row.chain, shard, form));
+      if (lost.length > 0) this.#waiting.set(shard, [...(this.#waiting.get(shard) ?? []), ...lost]);
+      else this.#onTheWay.delete(key);
+    }
+    for (const [shard, forms] of this.#waiting) {
+      while (forms.length > FORMS_MAX)
+        await this.#chain.write([this.#clear(EntryKind.add, shard, encodeAdd(forms.splice(0, FORMS_MAX)))]);
+    }
+  }
+
+  #isListed(chain: number, shard: number, form: Form): boolean {
+    return this.#deps.index.holds.formsOf(chain, shard, form.id).some((one) => isSameForm(one.form, form));
+  }
+
+  #clear(kind: EntryKind, shard: number, body: Uint8Array): ChainEntry {
+    const place = this.#place(kind, shard, 0);
+    return encodeEntry(this.#deps.sodium, { ...place, body, signSeed: this.#deps.identity.signSeed });
+  }
+
+  #place(kind: EntryKind, shard: number, keyId: number) {
+    const { vault, identity } = this.#deps;
+    const { agentId: agent, incarnation } = identity;
+    const tail = this.#chain.tail;
+    if (kind !== EntryKind.takeover && tail !== undefined && tail.incarnation !== incarnation)
+      throw new EdgeError('E_FAILED', `incarnation ${incarnation} does not begin with a takeover`);
+    return placeAfter(tail, { vault, agent, incarnation }, { kind, shard, keyId });
+  }
+
+  #requireNewest(): void {
+    const position = this.#chain.position;
+    const { incarnation } = this.#deps.identity;
+    if (position === undefined || position.incarnation <= incarnation) return;
+    throw new EdgeError(
+      'E_ROLLBACK',
+      `this agent was taken over: its chain is at incarnation ${position.incarnation}, this machine is ${incarnation}`,
+      {
+        hint: 'Another machine was recovered in place of this one. Nothing was written; join the vault again as a new agent.',
+      },
+    );
+  }
+}
+
+function keyOf(shard: number, id: ChunkId): string {
+  return `${shard}/${Buffer.from(id.buffer, id.byteOffset, id.byteLength).toString('latin1')}`;
+}
