@@ -1,8 +1,8 @@
 /**
- * npm run bench -- [--tree DIR] [--rounds 3] [--work DIR] [--only kernels|tree|file] [--files 58000] [--mib 1500]
+ * npm run bench -- [--tree DIR] [--rounds 3] [--work DIR] [--only kernels|tree|file] [--files 58000] [--mib 1500] [--installed-peers]
  *
- * Kernels, then whole runs on a mixed tree and on one large file, with restic and borg beside us in the same run where they are installed. As root the
- * runs lie on a fresh ext4 in a loop file, because some machines' own file systems hide the tools' differences. Read the ratios.
+ * Kernels, then whole runs on a mixed tree and on one large file, with restic and borg beside us in the same run. restic is the newest one that the
+ * machine can get, else the installed one (`--installed-peers` asks for that one); borg is the installed one. As root the runs lie on a fresh ext4 in a loop file, because some machines' own file systems hide the tools' differences. Read the ratios.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { measureKernels } from './kernels.ts';
+import { fetchNewestPeers, versionOf } from './newest-peers.ts';
 import { hasTool, type Measure, measureWholeRuns, type Phase, type Tool } from './whole-runs.ts';
 
 const { values: options } = parseArgs({
@@ -22,6 +23,7 @@ const { values: options } = parseArgs({
     files: { type: 'string', default: '58000' },
     mib: { type: 'string', default: '1500' },
     'loop-gb': { type: 'string', default: '12' },
+    'installed-peers': { type: 'boolean', default: false },
   },
 });
 
@@ -40,9 +42,14 @@ if (wants('tree') || wants('file')) await wholeRuns();
 async function wholeRuns(): Promise<void> {
   if (!hasTool('/usr/bin/time')) fail('GNU time is needed for processor time and memory: apt-get install time');
   const tools: Tool[] = ['edgestore', 'edgestore-fast', 'files'];
+  if (!options['installed-peers']) useNewestRestic();
   for (const tool of ['restic', 'borg'] as const) {
-    if (hasTool(tool)) tools.push(tool);
-    else say(`${tool} is not installed: left out`);
+    const version = versionOf(tool);
+    if (version === undefined) say(`${tool} is not installed: left out`);
+    else {
+      say(`${tool}: ${version}`);
+      tools.push(tool);
+    }
   }
   const work = makeWork();
   try {
@@ -55,6 +62,13 @@ async function wholeRuns(): Promise<void> {
   } finally {
     work.remove();
   }
+}
+
+/** Puts the newest restic in front of PATH, or says why the installed one has to do. */
+function useNewestRestic(): void {
+  const { folder, why } = fetchNewestPeers(join(tmpdir(), 'edgestore-bench-peers'), ['restic']);
+  if (folder === undefined) say(`no newer restic could be brought here, so the installed one is measured: ${why}`);
+  else process.env.PATH = `${folder}:${process.env.PATH}`;
 }
 
 /** The given tree, or the seeded one, made once and kept in the temporary folder. */

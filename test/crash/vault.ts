@@ -11,9 +11,10 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { checkBeliefs, type Level, whyNoBeliefs } from '../faults/belief/check-beliefs.ts';
 import { edgestoreJson, runEdgestore } from '../support/edgestore-process.ts';
 import { pseudoRandom } from '../support/hostile-tree.ts';
-import { Journal, restoresExactly, treeOf } from './journal.ts';
+import { type Acknowledged, Journal, restoresExactly, treeOf } from './journal.ts';
 import type { KilledRun } from './kill.ts';
 
 export interface SyncData {
@@ -34,6 +35,8 @@ export class Vault {
   readonly sheet = join(this.base, 'sheet');
   readonly journal = new Journal();
   readonly ownerName = 'owner';
+  /** Where an acknowledged snapshot may have its chunks besides the data dir: a folder store that is the cold tier, or data dirs of holders. */
+  readonly elsewhere: { bucket?: string; holders?: readonly string[] } = {};
   #edits = 0;
 
   get at(): readonly string[] {
@@ -103,6 +106,7 @@ export class Vault {
 
   /** All that was acknowledged, and of what was recorded untold the newest, comes back; the packs are sound and nothing half-made is left. */
   async everythingRestores(): Promise<void> {
+    this.beliefsHold('local');
     for (const entry of this.journal.entries) await restoresExactly(entry, this.at, 'at the end');
     const told = new Set(this.journal.entries.map(({ snapshot }) => snapshot));
     const { snapshots } = await edgestoreJson<SnapshotList>(['snapshot', 'list', ...this.at]);
@@ -120,6 +124,15 @@ export class Vault {
     if (scrub.exitCode !== 0) throw new Error(`scrub at the end: ${scrub.exitCode}\n${scrub.stdout}${scrub.stderr}`);
     const left = existsSync(this.temporaryPacks) ? readdirSync(this.temporaryPacks) : [];
     if (left.length > 0) throw new Error(`left over in packs/.tmp: ${left.join(', ')}`);
+  }
+
+  /** Every acknowledged snapshot (or these) is restorable from the stores that the level names, says a program that shares nothing with the engine. */
+  beliefsHold(level: Level, entries: readonly Acknowledged[] = this.journal.entries): void {
+    if (whyNoBeliefs() !== undefined) return;
+    const acknowledged = entries.map(({ snapshot }) => ({ snapshot, level }));
+    const localIsIn = ['owner', 'bucket', 'holders'] as const;
+    const { problems } = checkBeliefs({ owner: this.dataDir, ...this.elsewhere, acknowledged, localIsIn });
+    if (problems.length > 0) throw new Error(`acknowledged and not there:\n${problems.slice(0, 10).join('\n')}`);
   }
 
   /** Keeps the data dir as it is under a name; `backTo` puts it back. What is acknowledged after that is forgotten again. */

@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { checkBeliefs, whyNoBeliefs } from '../faults/belief/check-beliefs.ts';
 import { differences, manifestOf, manifestTotals } from '../oracle/manifest.ts';
 import { startCountingProxy } from '../support/counting-proxy.ts';
 import { waitUntil } from '../support/edgestore-process.ts';
@@ -112,6 +113,18 @@ async function run(): Promise<boolean> {
       bytes: moved.bytes,
       note: `${moved.chunks} chunks, ${mib(moved.bytes)} to S3; ${mib(freed_bytes)} freed locally`,
     }),
+  );
+  await report.step(
+    'ask the stores themselves, with a program that shares no code with edgestore',
+    async () => {
+      const why = whyNoBeliefs();
+      if (why !== undefined) return `not done: ${why}`;
+      const acknowledged = [{ snapshot: first.snapshot, level: 'sites=2' as const }];
+      const { problems } = checkBeliefs({ owner: shop.dataDir, holders: [dcA.dataDir, dcB.dataDir], acknowledged });
+      if (problems.length > 0) throw new Error(`called safe, and not there:\n${problems.join('\n')}`);
+      return 'both holders have every chunk of what was called safe at two sites';
+    },
+    (note) => ({ note }),
   );
   const packBytes = folderBytes(join(dcB.dataDir, 'packs'));
   // The newest snapshot must be complete elsewhere before the disaster; nothing after this line reaches the shop's disk.

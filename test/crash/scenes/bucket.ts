@@ -16,6 +16,7 @@ export async function vaultWithBucket(): Promise<{ vault: Vault; bucket: string 
   const vault = new Vault();
   const bucket = join(vault.base, 'bucket');
   mkdirSync(bucket);
+  vault.elsewhere.bucket = bucket;
   await vault.make(bucketConfig(bucket));
   vault.edit();
   await vault.sync('--wait', 's3');
@@ -44,6 +45,7 @@ export async function bucketScene(): Promise<Scene> {
     },
     finish: async () => {
       await vault.sync('--wait', 's3');
+      vault.beliefsHold('s3');
       await vault.everythingRestores();
       // What the bucket was said to have, a machine that has nothing else gets from it.
       const recovered = join(vault.base, 'recovered');

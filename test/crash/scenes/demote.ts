@@ -16,6 +16,7 @@ export async function demoteScene(): Promise<Scene> {
   const vault = new Vault();
   const archive = join(vault.base, 'archive');
   mkdirSync(archive);
+  vault.elsewhere.bucket = archive;
   await vault.make(coldConfig(archive));
   const tierRun = ['tier', 'run', '--yes', ...vault.at];
   return {
@@ -41,6 +42,7 @@ export async function recallScene(): Promise<Scene> {
   const vault = new Vault();
   const archive = join(vault.base, 'archive');
   mkdirSync(archive);
+  vault.elsewhere.bucket = archive;
   await vault.make(coldConfig(archive));
   await edgestoreJson(['tier', 'run', '--yes', ...vault.at]);
   vault.keep('demoted');

@@ -101,6 +101,8 @@ class Pair {
     await this.vault.sync('--wait', 'peers=1');
     // Of all of them: every chunk is there, and (scrub) what is there is what it should be. Some of them come back through the whole path.
     await this.holderLacksNothing('at the end');
+    this.vault.elsewhere.holders = [this.holderDir];
+    this.vault.beliefsHold('peers=1');
     const { entries } = this.vault.journal;
     const some = entries.filter((entry, i) => i % RESTORED_EVERY === 0 || entry === this.vault.journal.last);
     await this.#holderGives(some, 'from the holder at the end');

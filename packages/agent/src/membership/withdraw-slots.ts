@@ -68,9 +68,9 @@ function keepersOf({ peers, stores }: WithdrawDeps): Keeper[] {
       // An archive that is not mounted looks like an empty one, and deletes nothing without a word.
       if ((await store.vault.descriptor(signal)) === undefined)
         throw new EdgeError('E_NO_BUCKET', 'it holds nothing of this vault: not mounted?');
-      const there = await store.vault.slotNames(signal);
+      const there = await store.vault.vaultFiles(signal);
       for (const { removal, bytes } of removals) {
-        if (there.removals.has(removal.slotId) && !there.slots.has(removal.slotId)) continue;
+        if (there.has(`slot-removal ${removal.slotId}`) && !there.has(`slot ${removal.slotId}`)) continue;
         await store.vault.putSlotRemoval(removal.slotId, bytes, signal);
       }
     },

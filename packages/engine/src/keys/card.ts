@@ -1,10 +1,12 @@
 /** Member cards: who an agent is, signed by the vault's admin key, readable without the vault key. See docs/formats/card.md. */
+
+import { SEQ_LIMIT } from '../chain/entry-head.ts';
+import type { Position } from '../chain/position.ts';
 import { CborFields, type CborMap, textUpTo } from '../codec/bounded-cbor.ts';
 import type { Sodium } from '../codec/sodium.ts';
 import { bytesEqual } from '../core/bytes.ts';
 import { EdgeError, formatError } from '../core/errors.ts';
 import { type AgentId, fromHex, toHex, type VaultId } from '../core/ids.ts';
-import { type Position, SEQ_END } from '../core/position.ts';
 import { SIGNATURE_BYTES, signInDomain, verifyInDomain } from './ed25519.ts';
 import { AGENT_NAME_LENGTH_MAX } from './identity.ts';
 import {
@@ -160,7 +162,7 @@ function encodePosition(position: Position): Map<number, unknown> {
 function readPosition(fields: CborFields): Position {
   return {
     incarnation: fields.uint(0, 'incarnation', 0xffff_ffff),
-    seq: fields.uint(1, 'sequence number', SEQ_END - 1),
+    seq: fields.uint(1, 'sequence number', SEQ_LIMIT - 1),
     link: toHex(fields.bytes(2, 'link', 32)),
   };
 }

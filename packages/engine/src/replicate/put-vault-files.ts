@@ -1,9 +1,14 @@
-/** Descriptor, key slots, removal marks and cards in a bucket: newer ones that lie there are learned, older ones replaced, never the other way. */
+/**
+ * Descriptor, key slots, removal marks and cards in a bucket. Newer ones that lie there are learned, older ones replaced, never the other way. What should
+ * be there is compared with a listing in each job, so that one that is gone is put again.
+ */
 import { createHash } from 'node:crypto';
-import type { BucketVault } from '../store/bucket/bucket-vault.ts';
+import { type BucketVault, VAULT_FILE_BYTES_MAX } from '../store/bucket/bucket-vault.ts';
 import type { ReplicateDeps } from './replicate-deps.ts';
 
-export type BucketVaultFiles = Pick<
+export type VaultFileKind = 'descriptor' | 'slot' | 'removal' | 'card';
+
+type Bucket = Pick<
   BucketVault,
   | 'label'
   | 'vaultFiles'
@@ -11,7 +16,6 @@ export type BucketVaultFiles = Pick<
   | 'putDescriptor'
   | 'slots'
   | 'putSlot'
-  | 'slotNames'
   | 'slotRemovals'
   | 'putSlotRemoval'
   | 'putCard'
@@ -19,59 +23,90 @@ export type BucketVaultFiles = Pick<
 
 type Deps = Pick<ReplicateDeps, 'files' | 'index'>;
 
-/** The descriptor is put last: whoever finds a descriptor finds the rest. */
-export async function putVaultFiles(
-  target: string,
-  bucket: BucketVaultFiles,
-  deps: Deps,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  const { files } = deps;
-  await learnVaultFiles(bucket, deps, signal);
-  const descriptor = await files.descriptor();
-  const [slots, removals, cards] = [await files.slots(), (await files.removals?.()) ?? [], await files.cards()];
-  const digest = createHash('sha256');
-  for (const { bytes } of [{ bytes: descriptor }, ...removals, ...slots, ...cards]) digest.update(bytes);
-  const now = digest.digest('hex');
-  const key = `bucket.files.${target}`;
-  const there = await bucket.vaultFiles(signal);
-  const lengths = new Map<string, number>([
-    ['descriptor', descriptor.length],
-    ...slots.map(({ slotId, bytes }) => [`slot ${slotId}`, bytes.length] as const),
-    ...removals.map(({ slotId, bytes }) => [`removal ${slotId}`, bytes.length] as const),
-    ...cards.map(({ agent, incarnation, bytes }) => [`card ${agent}-${incarnation}`, bytes.length] as const),
-  ]);
-  // The listing tells lengths only; the content is the one that was put or compared last. One that is gone is put again.
-  const isThere = [...lengths].every(([name, length]) => there.get(name) === length);
-  if (isThere && deps.index.kv.get(key) === now) return;
-  const judge = (kind: VaultFileKind) => (stored: Uint8Array) =>
-    files.mayReplace?.(kind, stored, bucket.label) ?? Promise.resolve(true);
-  for (const one of removals) await bucket.putSlotRemoval(one.slotId, one.bytes, signal, judge('removal'));
-  for (const one of slots) await bucket.putSlot(one.slotId, one.bytes, signal, judge('slot'));
-  for (const card of cards) await bucket.putCard(card, card.bytes, signal, judge('card'));
-  await bucket.putDescriptor(descriptor, signal, judge('descriptor'));
-  deps.index.kv.set(key, now);
+interface VaultFile {
+  readonly name: string;
+  readonly bytes: Uint8Array;
+  /** Name of the file that must not lie beside this one. Putting this one removes it. */
+  readonly removes?: string;
+  put(): Promise<boolean>;
 }
 
-export type VaultFileKind = 'descriptor' | 'slot' | 'removal' | 'card';
+export async function putVaultFiles(bucket: Bucket, deps: Deps, signal?: AbortSignal): Promise<void> {
+  const there = await bucket.vaultFiles(signal);
+  await learnVaultFiles(bucket, there, deps, signal);
+  const key = `bucket.files.${bucket.label}`;
+  const { kv } = deps.index;
+  const digests = new Map(Object.entries(JSON.parse(kv.get(key) ?? '{}') as Record<string, string>));
+  const now: Record<string, string> = {};
+  for (const file of await wantedFiles(bucket, deps, signal)) {
+    const digest = createHash('sha256').update(file.bytes).digest('hex').slice(0, 16);
+    // The listing tells lengths only; the content is the one that was put or compared last.
+    const isThere = there.get(file.name) === file.bytes.length && digests.get(file.name) === digest;
+    const isToRemove = file.removes !== undefined && there.has(file.removes);
+    if (!isThere || isToRemove) await file.put();
+    now[file.name] = digest;
+  }
+  const text = JSON.stringify(now);
+  if (kv.get(key) !== text) kv.set(key, text);
+}
 
-/** One listing and one read in each job: a higher epoch, and slots and marks that are not known here. */
+/** In the order of putting: marks before slots, and the descriptor last. Whoever finds a descriptor finds the rest. */
+async function wantedFiles(
+  bucket: Bucket,
+  { files }: Deps,
+  signal: AbortSignal | undefined,
+): Promise<readonly VaultFile[]> {
+  const judge = (kind: VaultFileKind) => (stored: Uint8Array) =>
+    files.mayReplace?.(kind, stored, bucket.label) ?? Promise.resolve(true);
+  const descriptor = await files.descriptor();
+  return [
+    ...((await files.removals?.()) ?? []).map(({ slotId, bytes }) => ({
+      name: `slot-removal ${slotId}`,
+      bytes,
+      removes: `slot ${slotId}`,
+      put: () => bucket.putSlotRemoval(slotId, bytes, signal, judge('removal')),
+    })),
+    ...(await files.slots()).map(({ slotId, bytes }) => ({
+      name: `slot ${slotId}`,
+      bytes,
+      put: () => bucket.putSlot(slotId, bytes, signal, judge('slot')),
+    })),
+    ...(await files.cards()).map((card) => ({
+      name: `card ${card.agent}-${card.incarnation}`,
+      bytes: card.bytes,
+      put: () => bucket.putCard(card, card.bytes, signal, judge('card')),
+    })),
+    {
+      name: 'descriptor',
+      bytes: descriptor,
+      put: () => bucket.putDescriptor(descriptor, signal, judge('descriptor')),
+    },
+  ];
+}
+
+/** In each job: a higher epoch, and slots and marks that are not known here. */
 async function learnVaultFiles(
-  bucket: BucketVaultFiles,
+  bucket: Bucket,
+  there: ReadonlyMap<string, number>,
   { files }: Deps,
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const learn = files.mayReplace;
   if (learn === undefined) return;
-  const descriptor = await bucket.descriptor(signal);
-  // An empty prefix has nothing to say.
-  if (descriptor === undefined) return;
-  await learn('descriptor', descriptor, bucket.label);
-  const names = await bucket.slotNames(signal);
+  const descriptorBytes = there.get('descriptor');
+  // Something too large to be one is replaced unread.
+  if (descriptorBytes !== undefined && descriptorBytes <= VAULT_FILE_BYTES_MAX) {
+    const descriptor = await bucket.descriptor(signal);
+    if (descriptor !== undefined) await learn('descriptor', descriptor, bucket.label);
+  }
   const marks = new Set((await files.removals?.())?.map(({ slotId }) => slotId));
-  if ([...names.removals].some((slotId) => !marks.has(slotId)))
+  if (hasOthers(there, 'slot-removal ', (slotId) => marks.has(slotId)))
     for (const { bytes } of await bucket.slotRemovals(signal)) await learn('removal', bytes, bucket.label);
   const known = new Set((await files.slots()).map(({ slotId }) => slotId));
-  if ([...names.slots].some((slotId) => !known.has(slotId) && !marks.has(slotId)))
+  if (hasOthers(there, 'slot ', (slotId) => known.has(slotId) || marks.has(slotId)))
     for (const { bytes } of await bucket.slots(signal)) await learn('slot', bytes, bucket.label);
+}
+
+function hasOthers(there: ReadonlyMap<string, number>, prefix: string, isKnown: (slotId: string) => boolean): boolean {
+  return [...there.keys()].some((name) => name.startsWith(prefix) && !isKnown(name.slice(prefix.length)));
 }

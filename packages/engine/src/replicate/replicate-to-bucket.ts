@@ -87,7 +87,7 @@ export async function replicateToBucket(
       code: 'W_BUCKET_LOST',
       message: `${bucket.objects.label} lost ${compared.gone.length} pack(s) that were there; they are put again as far as copies are left`,
     });
-  await putVaultFiles(bucket.target, bucket.vault, deps, signal);
+  await putVaultFiles(bucket.vault, deps, signal);
 
   const writer = openBucketPackWriter({
     store: bucket.store,

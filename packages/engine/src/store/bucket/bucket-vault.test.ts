@@ -22,9 +22,11 @@ describe('the vault in a bucket', () => {
     expect((await bucket.slots()).map(({ slotId }) => slotId)).toEqual(['cc'.repeat(16)]);
     expect(await bucket.cards()).toEqual([{ ...life, bytes: new Uint8Array(Buffer.from('card')) }]);
     expect((await bucket.slotRemovals()).map(({ slotId }) => slotId)).toEqual(['dd'.repeat(16)]);
-    expect(await bucket.slotNames()).toEqual({
-      slots: new Set(['cc'.repeat(16)]),
-      removals: new Set(['dd'.repeat(16)]),
+    expect(Object.fromEntries(await bucket.vaultFiles())).toEqual({
+      descriptor: 1,
+      [`slot ${'cc'.repeat(16)}`]: 4,
+      [`slot-removal ${'dd'.repeat(16)}`]: 4,
+      [`card ${life.agent}-2`]: 4,
     });
     expect(await findVaults(store)).toEqual([vault]);
   });

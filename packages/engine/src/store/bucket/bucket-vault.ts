@@ -33,13 +33,12 @@ export interface BucketVault {
   slotRemovals(signal?: AbortSignal): Promise<{ readonly slotId: string; readonly bytes: Uint8Array }[]>;
   /** The mark first, then the slot goes: a reader that finds both takes the slot for removed. */
   putSlotRemoval(slotId: string, bytes: Uint8Array, signal?: AbortSignal, mayReplace?: MayReplace): Promise<boolean>;
-  /** Ids of slots and of marks that lie there, in one listing. */
-  slotNames(
-    signal?: AbortSignal,
-  ): Promise<{ readonly slots: ReadonlySet<string>; readonly removals: ReadonlySet<string> }>;
   cards(signal?: AbortSignal): Promise<(Life & { readonly bytes: Uint8Array })[]>;
   putCard(life: Life, bytes: Uint8Array, signal?: AbortSignal, mayReplace?: MayReplace): Promise<boolean>;
-  /** Lengths of descriptor, slots and cards that lie there: `descriptor`, `slot <id>`, `card <agent>-<incarnation>`. */
+  /**
+   * Lengths of what lies there, by `descriptor`, `slot <id>`, `slot-removal <id>` and `card <agent>-<incarnation>`. Of more names than any vault has, some
+   * are left out.
+   */
   vaultFiles(signal?: AbortSignal): Promise<ReadonlyMap<string, number>>;
   /** By incarnation and last seq; only segments that reach a seq of an incarnation, and those of newer ones, where `from` is given. */
   segments(
@@ -60,7 +59,7 @@ export interface ListedSegment extends BucketSegment {
 export type MayReplace = (stored: Uint8Array) => Promise<boolean>;
 
 /** A slot, card or descriptor larger than this is none, and not read. */
-const SMALL_OBJECT_BYTES_MAX = 1024 * 1024;
+export const VAULT_FILE_BYTES_MAX = 1024 * 1024;
 /** Slots or cards read at most: what else lies there is not edgestore's doing. */
 const OBJECTS_MAX = 10_000;
 
@@ -75,7 +74,7 @@ export function openBucketVault(store: ObjectStore, vault: VaultId): BucketVault
   ): Promise<boolean> {
     const stat = await store.stat(key, withSignal(signal));
     // Something too large to be one of these files is not read, and replaced.
-    if (stat !== undefined && stat.size <= SMALL_OBJECT_BYTES_MAX) {
+    if (stat !== undefined && stat.size <= VAULT_FILE_BYTES_MAX) {
       const stored = await store.get(key, withSignal(signal));
       if (stored !== undefined && bytesEqual(stored, bytes)) return false;
       if (stored !== undefined && !((await mayReplace?.(stored)) ?? true)) return false;
@@ -92,7 +91,7 @@ export function openBucketVault(store: ObjectStore, vault: VaultId): BucketVault
     const all: (T & { readonly bytes: Uint8Array })[] = [];
     for await (const found of store.list(`${vault}/${prefix}`, withSignal(signal))) {
       const what = describe(found.key);
-      if (what === undefined || found.size > SMALL_OBJECT_BYTES_MAX) continue;
+      if (what === undefined || found.size > VAULT_FILE_BYTES_MAX) continue;
       // Whoever can write there can plant names without end; those beyond the bound end nothing.
       if (all.length >= OBJECTS_MAX) break;
       const bytes = await store.get(found.key, withSignal(signal));
@@ -105,7 +104,14 @@ export function openBucketVault(store: ObjectStore, vault: VaultId): BucketVault
   return {
     label: store.label,
     vault,
-    descriptor: (signal) => store.get(vaultKeyOf(vault), withSignal(signal)),
+    async descriptor(signal) {
+      const key = vaultKeyOf(vault);
+      const stat = await store.stat(key, withSignal(signal));
+      if (stat === undefined) return undefined;
+      if (stat.size > VAULT_FILE_BYTES_MAX)
+        throw new EdgeError('E_FORMAT', `${store.label}/${key} has ${stat.size} bytes: no vault descriptor`);
+      return await store.get(key, withSignal(signal));
+    },
     putDescriptor: (bytes, signal, mayReplace) => putIfOther(vaultKeyOf(vault), bytes, signal, mayReplace),
     slots: (signal) =>
       readAll(
@@ -131,16 +137,6 @@ export function openBucketVault(store: ObjectStore, vault: VaultId): BucketVault
       await store.delete(slotKeyOf(vault, slotId), withSignal(signal));
       return isNew;
     },
-    async slotNames(signal) {
-      const [slots, removals] = [new Set<string>(), new Set<string>()];
-      for await (const { key } of store.list(`${vault}/slots/`, withSignal(signal))) {
-        const parsed = parseBucketKey(key);
-        if (slots.size + removals.size >= OBJECTS_MAX) break;
-        if (parsed?.kind === 'slot') slots.add(parsed.slotId);
-        if (parsed?.kind === 'slot-removal') removals.add(parsed.slotId);
-      }
-      return { slots, removals };
-    },
     cards: (signal) =>
       readAll(
         'cards/',
@@ -156,13 +152,13 @@ export function openBucketVault(store: ObjectStore, vault: VaultId): BucketVault
       const descriptor = await store.stat(vaultKeyOf(vault), withSignal(signal));
       if (descriptor !== undefined) files.set('descriptor', descriptor.size);
       for (const folder of ['cards/', 'slots/']) {
+        let listed = 0;
         for await (const { key, size } of store.list(`${vault}/${folder}`, withSignal(signal))) {
           const parsed = parseBucketKey(key);
-          if (parsed?.kind === 'slot') files.set(`slot ${parsed.slotId}`, size);
-          else if (parsed?.kind === 'slot-removal') files.set(`removal ${parsed.slotId}`, size);
+          if (parsed?.kind === 'slot' || parsed?.kind === 'slot-removal')
+            files.set(`${parsed.kind} ${parsed.slotId}`, size);
           else if (parsed?.kind === 'card') files.set(`card ${parsed.agent}-${parsed.incarnation}`, size);
-          if (files.size > OBJECTS_MAX)
-            throw new EdgeError('E_LIMIT', `${store.label}: more than ${OBJECTS_MAX} objects below ${folder}`);
+          if (++listed >= OBJECTS_MAX) break;
         }
       }
       return files;

@@ -1,0 +1,220 @@
+/**
+ * An acknowledgement is asked for, not remembered: a holder or a bucket that lost something says so, the owner sends it again, and nothing counts as
+ * safe until then.
+ */
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, describe, expect } from 'vitest';
+import { waitUntil } from '../support/edgestore-process.ts';
+import { pseudoRandom } from '../support/hostile-tree.ts';
+import { faultTest } from './fault-test.ts';
+import { dataPacksBelow, filesBelow, flipByte, Image, packsBelow } from './kit/media.ts';
+import { type Holder, OwnerAndHolders } from './owner-and-holders.ts';
+
+let scene: OwnerAndHolders;
+afterEach(() => scene.remove());
+
+const largest = (paths: readonly string[]): string =>
+  [...paths].sort((a, b) => statSync(b).size - statSync(a).size)[0] ?? '';
+const removePacks = (paths: readonly string[]): void => {
+  for (const path of paths) rmSync(path);
+};
+const checkOf = async (at: readonly string[]): Promise<number | undefined> =>
+  (await scene.run(['status', '--check'], at)).exitCode;
+const changeOneFile = (turn: number): void => writeFileSync(join(scene.root, 'small'), `changed ${turn}\n`);
+
+async function withHolder(config = ''): Promise<Holder> {
+  scene = await OwnerAndHolders.make({ holders: 1, config });
+  const [holder] = scene.holders;
+  if (holder === undefined) throw new Error('no holder');
+  await scene.mustSync('sites=1');
+  return holder;
+}
+
+/** The next sync either says that it is not safe, or makes it safe: both are true, only a false acknowledgement is not. */
+async function nextSyncIsHonest(): Promise<void> {
+  changeOneFile(1);
+  const sync = await scene.sync('sites=1');
+  expect([0, 5], sync.stderr).toContain(sync.exitCode);
+  expect(scene.brokenBeliefs()).toEqual([]);
+}
+
+describe('a holder', () => {
+  for (const [what, lose] of [
+    ['its largest pack', (holder: Holder) => removePacks([largest(packsBelow(holder.dataDir))])],
+    ['all of its packs', (holder: Holder) => removePacks(packsBelow(holder.dataDir))],
+  ] as const) {
+    faultTest(`a holder that lost ${what} gets it again before anything is safe there`, async () => {
+      const holder = await withHolder();
+      await holder.stop();
+      lose(holder);
+      await holder.start();
+      expect(await checkOf(holder.at), 'at the holder').toBe(20);
+      // Whatever was acknowledged before was true then; from here on it counts only if it is true again.
+      scene.acknowledged.length = 0;
+      await nextSyncIsHonest();
+      await scene.mustSync('sites=1');
+      expect(scene.brokenBeliefs()).toEqual([]);
+      await scene.lastComesFrom(`https://127.0.0.1:${holder.port}`, 'from the holder');
+      await waitUntil('both sides are well', 30_000, async () =>
+        (await checkOf(holder.at)) === 0 && (await checkOf(scene.at)) === 0 ? true : undefined,
+      );
+    });
+  }
+
+  faultTest('the owner says that a holder lost something from the moment at which it can know', async () => {
+    const holder = await withHolder();
+    await holder.stop();
+    removePacks([largest(packsBelow(holder.dataDir))]);
+    await holder.start();
+    await waitUntil('the owner has asked the holder', 30_000, async () =>
+      (await checkOf(scene.at)) === 20 ? true : undefined,
+    );
+  });
+
+  faultTest(
+    'a holder whose data dir was put back to an older copy gets what it lacks before anything is safe there',
+    async () => {
+      const holder = await withHolder();
+      await holder.stop();
+      const image = new Image(holder.dataDir);
+      try {
+        await holder.start();
+        scene.vault.edit();
+        await scene.mustSync('sites=1');
+        await holder.stop();
+        image.putBack();
+        await holder.start();
+        scene.acknowledged.length = 0;
+        await nextSyncIsHonest();
+        await scene.mustSync('sites=1');
+        expect(scene.brokenBeliefs()).toEqual([]);
+        await scene.lastComesFrom(`https://127.0.0.1:${holder.port}`, 'from the holder that was put back');
+      } finally {
+        image.remove();
+      }
+    },
+  );
+
+  for (const [what, folders, place] of [
+    ["its copy of the owner's log", ['log', 'chains'], 0.95],
+    ["the owner's holds", ['holds', 'chains'], 0.5],
+  ] as const) {
+    faultTest(`one changed byte in ${what} at a holder is said there, and the owner's next sync mends it`, async () => {
+      const holder = await withHolder();
+      const owner =
+        readdirSync(join(scene.vault.dataDir, existsSync(join(scene.vault.dataDir, 'chains')) ? 'chains' : 'log')).find(
+          (name) => /^[0-9a-f]{32}$/.test(name),
+        ) ?? '';
+      await holder.stop();
+      const files = folders.flatMap((folder) =>
+        existsSync(join(holder.dataDir, folder)) ? filesBelow(join(holder.dataDir, folder)) : [],
+      );
+      const file = largest(files.filter((path) => path.includes(owner)));
+      flipByte(file, Math.floor(statSync(file).size * place));
+      await holder.start();
+      const scrub = await scene.run(['scrub', '--all'], holder.at);
+      expect([7, 20], scrub.stdout).toContain(scrub.exitCode);
+      expect(await checkOf(holder.at)).toBe(20);
+      scene.acknowledged.length = 0;
+      changeOneFile(2);
+      await scene.mustSync('sites=1');
+      expect(scene.brokenBeliefs()).toEqual([]);
+      await scene.lastComesFrom(`https://127.0.0.1:${holder.port}`, 'from the mended holder');
+    });
+  }
+
+  faultTest('files whose every copy is gone are read again, although they look unchanged', async () => {
+    // What is older than two seconds lies at the holder only.
+    const holder = await withHolder('[tiering.default]\nhot = "1s"\nwarm = "2s"\n');
+    await new Promise((resolve) => setTimeout(resolve, 2500));
+    await scene.json(['tier', 'run', '--yes']);
+    await holder.stop();
+    removePacks(packsBelow(holder.dataDir));
+    await holder.start();
+    scene.acknowledged.length = 0;
+    changeOneFile(3);
+    await scene.sync('sites=1');
+    await scene.mustSync('sites=1');
+    expect(scene.brokenBeliefs({ localIsIn: ['owner', 'holders'] })).toEqual([]);
+    await scene.everythingRestores('after every copy was gone');
+  });
+});
+
+describe('a bucket', () => {
+  const withBucket = async (): Promise<void> => {
+    scene = await OwnerAndHolders.make({ bucket: true });
+    scene.vault.edit();
+    await scene.mustSync('s3');
+  };
+
+  faultTest('a pack that was deleted in the bucket is put there again before anything is safe there', async () => {
+    await withBucket();
+    rmSync(largest(dataPacksBelow(scene.bucket)));
+    scene.acknowledged.length = 0;
+    changeOneFile(4);
+    const sync = await scene.sync('s3');
+    expect([0, 5], sync.stderr).toContain(sync.exitCode);
+    expect(scene.brokenBeliefs()).toEqual([]);
+    await scene.mustSync('s3');
+    expect(scene.brokenBeliefs()).toEqual([]);
+    await scene.lastComesFrom(`file://${scene.bucket}`, 'from the bucket alone');
+  });
+
+  faultTest(
+    'an empty folder in place of the bucket is not a bucket: nothing is safe there and nothing is forgotten',
+    async () => {
+      await withBucket();
+      const image = new Image(scene.bucket);
+      try {
+        removeContents(scene.bucket);
+        changeOneFile(5);
+        const before = scene.acknowledged.length;
+        const sync = await scene.sync('s3');
+        expect(sync.exitCode, sync.stdout).not.toBe(0);
+        expect(await checkOf(scene.at)).toBe(20);
+        expect(scene.acknowledged.length).toBe(before);
+        image.putBack();
+        await scene.mustSync('s3');
+        expect(scene.brokenBeliefs()).toEqual([]);
+      } finally {
+        image.remove();
+      }
+    },
+  );
+
+  faultTest('a changed byte in the bucket is found by scrub and put right from here', async () => {
+    await withBucket();
+    const pack = largest(dataPacksBelow(scene.bucket));
+    const good = readFileSync(pack);
+    flipByte(pack, 500);
+    const scrub = await scene.run(['scrub', '--all', '--repair']);
+    expect([0, 20], scrub.stderr).toContain(scrub.exitCode);
+    scene.acknowledged.length = 0;
+    changeOneFile(6);
+    await scene.mustSync('s3');
+    expect(scene.brokenBeliefs(), `${good.length} bytes`).toEqual([]);
+  });
+});
+
+describe('a tier policy', () => {
+  faultTest('tier run drops nothing here when the archive lost what it was said to have', async () => {
+    const tiering = '[tiering.default]\nhot = "0s"\nwarm = "0s"\ncold = "offsite"\n';
+    scene = await OwnerAndHolders.make({ bucket: true, config: tiering });
+    writeFileSync(join(scene.root, 'only here'), pseudoRandom(200_000, 9));
+    await scene.mustSync('s3');
+    rmSync(largest(dataPacksBelow(scene.bucket)));
+    await scene.run(['tier', 'run', '--yes']);
+    scene.acknowledged.splice(
+      0,
+      scene.acknowledged.length,
+      ...scene.acknowledged.map((one) => ({ ...one, level: 'local' as const })),
+    );
+    expect(scene.brokenBeliefs()).toEqual([]);
+    await scene.everythingRestores('after tier run');
+  });
+});
+
+function removeContents(folder: string): void {
+  for (const name of readdirSync(folder)) rmSync(join(folder, name), { recursive: true });
+}

@@ -1,0 +1,14 @@
+/** How much is tried: a little in every run of the tests, more when asked. A seed repeats a run. */
+import { seededRandom } from '../crash/kill.ts';
+
+/** The normal run has 50 rounds of kills and media faults; `EDGESTORE_FAULT_ROUNDS=1000` is a long one. */
+export const ROUNDS = Number(process.env.EDGESTORE_FAULT_ROUNDS ?? 50);
+export const SEED = Number(process.env.EDGESTORE_FAULT_SEED ?? Date.now() % 2 ** 31);
+
+export { seededRandom };
+
+/** So many of the list, spread over all of it, the last one always; a longer run takes more of them. */
+export function spread<T>(list: readonly T[], inNormalRun: number): T[] {
+  const wanted = Math.min(list.length, Math.max(3, Math.round((inNormalRun * ROUNDS) / 50)));
+  return Array.from({ length: wanted }, (_, at) => list[Math.floor(((at + 1) * list.length) / wanted) - 1] as T);
+}

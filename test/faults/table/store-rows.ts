@@ -1,0 +1,249 @@
+/** The faults that were found in the store, the log and replication: each a kind, of which the test has an example. */
+import { type FaultRow, row } from './row.ts';
+
+const THREE = 'faults/three-states';
+const ASKED = 'faults/asked-not-remembered';
+const PUT_BACK = 'faults/put-back';
+const POWER = 'faults/power-loss';
+const MEDIUM = 'faults/medium';
+const BEHIND = 'faults/index-behind';
+
+export const STORE_ROWS: readonly FaultRow[] = [
+  row(
+    'C1',
+    'a frame that cannot be read now, once or during a whole scrub',
+    'strace: EIO on reads of packs',
+    'unreadable is not damaged and not absent; a good read lifts the mark; no merge unlinks the only copy',
+    [
+      [
+        THREE,
+        'a merge that cannot read a frame now keeps its pack, and says so',
+        'a scrub on a disk that gave EIO once makes no later merge delete what is good again',
+        'a good read lifts the mark of a bad one: scrub and status are well again',
+        'a damaged frame is a finding until it is whole again, through a rebuild of the index too',
+        'a read that is cut short is finished, not taken for the end of a file',
+      ],
+    ],
+  ),
+  row(
+    'C1a',
+    'a wrong address of a store, an unplugged disk, an unmounted archive',
+    'configuration; umount of a loop disk',
+    'nothing is ever "not there" for good because of one look at the wrong place',
+    [
+      [
+        'faults/wrong-place',
+        'one run with a wrong address of the archive makes nothing lost: with the right one everything restores',
+      ],
+      [
+        MEDIUM,
+        'an unplugged archive is not an empty one: nothing is lost, nothing is stored twice, and plugged in again all is well',
+      ],
+    ],
+  ),
+  row(
+    'C2',
+    'a holder that lost packs',
+    'packs deleted while the holder is down',
+    'the holder knows and says so; the owner drops what it believed and sends again; `status --check` is 20 on both sides until all is whole',
+    [
+      [
+        ASKED,
+        'a holder that lost {what} gets it again before anything is safe there',
+        'the owner says that a holder lost something from the moment at which it can know',
+      ],
+    ],
+  ),
+  row(
+    'C2a',
+    'a holder that was put back to an older copy of its data dir',
+    'an image of the data dir put back',
+    'nothing counts as safe there until it has everything again',
+    [[ASKED, 'a holder whose data dir was put back to an older copy gets what it lacks before anything is safe there']],
+  ),
+  row(
+    'C2b',
+    'the only copies of demoted files are gone',
+    'tier run, then packs deleted at the holder',
+    'files that look unchanged are read again',
+    [[ASKED, 'files whose every copy is gone are read again, although they look unchanged']],
+  ),
+  row(
+    'C2c',
+    'a pack that was deleted in the bucket; an empty folder in its place',
+    'objects deleted',
+    'the listing is compared with the index; what lacks is put again; an empty folder is not the store',
+    [
+      [
+        ASKED,
+        'a pack that was deleted in the bucket is put there again before anything is safe there',
+        'an empty folder in place of the bucket is not a bucket: nothing is safe there and nothing is forgotten',
+        'tier run drops nothing here when the archive lost what it was said to have',
+        'a changed byte in the bucket is found by scrub and put right from here',
+      ],
+    ],
+  ),
+  row(
+    'C2d',
+    'a holder that stores nothing and repeats the head; a peer that names a head far ahead',
+    'an evil peer in the process',
+    'no acknowledgement without a statement for the asked nonce',
+    [],
+    'needs a peer that signs false statements; tested in the engine with fakes where statements are built',
+  ),
+  row(
+    'C3',
+    'a machine that was put back to an image, or runs twice',
+    'an image put back; a copied data dir',
+    'the bucket is asked before anything is acknowledged; a fork is refused, never made; what the bucket has stays restorable',
+    [
+      [
+        PUT_BACK,
+        'a machine that was put back acknowledges nothing at the bucket, and says why',
+        'what the bucket has is restorable after a machine was put back and went on',
+        'two copies of one data dir: the second that writes to the bucket is refused, the first goes on',
+        'a data dir that is put back behind its holder is refused there, and a takeover ends it',
+      ],
+    ],
+  ),
+  row(
+    'C4',
+    'a commit of the index that fails after the record is in the log',
+    'strace: EIO on the n-th fsync of the write-ahead log; a lock held for seven seconds',
+    'the index is brought up to the log before anything is appended, sent or acknowledged',
+    [
+      [
+        BEHIND,
+        'a failed fsync of the index is followed by no success, and the next sync makes everything whole',
+        'an index that another process keeps locked: the record is not lost on the next start',
+      ],
+    ],
+  ),
+  row(
+    'H1',
+    'a log tail or the name of a pack that a kill left unsynced, then a power loss',
+    'SIGKILL at a failpoint, then the log of writes replayed',
+    'what a start adopts is fsynced before anything relies on it',
+    [[POWER, '{what} that a kill left unsynced is synced before anything relies on it']],
+  ),
+  row(
+    'H2',
+    'frames salvaged from a damaged pack',
+    'a changed byte, a cut tail, no index',
+    'a bad frame is not stored; a full scan stores it again',
+    [[THREE, 'frames that were salvaged from a damaged pack do not pass for stored when they are bad themselves']],
+  ),
+  row(
+    'H3',
+    'a changed byte in a holder’s copy of a log or of the holds',
+    'one byte flipped',
+    'the holder says so and takes the owner’s records again; they are mended from the owner',
+    [[ASKED, "one changed byte in {what} at a holder is said there, and the owner's next sync mends it"]],
+  ),
+  row(
+    'H4',
+    'memory of tier run, recover and replication at millions of chunks',
+    'a large index',
+    'under 400 MiB at 10 million chunks',
+    [],
+    'takes hours and gigabytes; measured by hand, figures in docs/performance.md',
+  ),
+  row(
+    'H5',
+    'a byte changed on the medium while the page cache has the good one',
+    'the image of a loop disk edited',
+    'what verifies reads the medium, here and at holders',
+    [
+      [
+        MEDIUM,
+        'tier run drops no copy because of what the page cache has: a byte changed on the archive is noticed',
+        'scrub reads the medium: a byte changed below the page cache is found',
+      ],
+    ],
+  ),
+  row(
+    'H6',
+    'a local pack that goes',
+    'a pack deleted',
+    '`status --check` is 20 in that very run and until its chunks are stored again',
+    [[THREE, 'a pack that went is a finding in that very run and ever after, until its chunks are stored again']],
+  ),
+  row(
+    'H7',
+    'no index, and one pack that cannot be read',
+    'index deleted, strace: EIO on one pack',
+    'every command works but for what that pack has',
+    [[THREE, 'without an index and with EIO in one pack every command works but for what that pack has']],
+  ),
+  row(
+    'M1',
+    'a power loss after a restore',
+    'the log of writes to the target replayed',
+    'content is durable before the marker goes',
+    [
+      [
+        POWER,
+        'a restore is durable before its marker goes: after a power loss every file is whole, or the same command goes on',
+      ],
+    ],
+  ),
+  row(
+    'M2',
+    'a hold log over 2 GiB',
+    'a huge file',
+    'read in parts',
+    [],
+    'takes gigabytes; the chain is read in pages, which its own tests look at',
+  ),
+  row(
+    'M3',
+    'an fsynced transaction for each queued row',
+    'a month of snapshots',
+    'one transaction for all',
+    [],
+    'a cost, not a fault that shows from outside; a test of the engine counts transactions',
+  ),
+  row(
+    'M4',
+    'status and metrics that decode every snapshot',
+    'many snapshots',
+    'counts are kept',
+    [],
+    'a cost; the bench shows it',
+  ),
+  row(
+    'M5',
+    'an fsynced transaction for each marked chunk',
+    'many marks',
+    'one transaction for all',
+    [],
+    'a cost; a test of the engine counts transactions',
+  ),
+  row(
+    'M6',
+    'archive classes and misspelt classes in the configuration',
+    'configuration',
+    'refused for trees, refused when unknown',
+    [
+      [
+        'faults/wrong-place',
+        'a storage class that does not exist, or from which nothing can be read at once, is refused',
+      ],
+    ],
+  ),
+  row(
+    'M7',
+    'copies counted as dropped that were kept',
+    'a holder that cannot show the chunk',
+    'freed bytes are those that went',
+    [['engine:demote/demote', 'moves but keeps when the peer cannot show it']],
+  ),
+  row(
+    'M8',
+    'bytes of the index a chunk',
+    'a large index',
+    'no row a chunk for placements',
+    [],
+    'a size; measured by the bench',
+  ),
+];

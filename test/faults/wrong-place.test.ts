@@ -1,0 +1,62 @@
+/** A store's address that is wrong, and an address behind which another store is: never the same as "not there any more". */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, expect } from 'vitest';
+import { faultTest } from './fault-test.ts';
+import { filesBelow } from './kit/media.ts';
+import { OwnerAndHolders } from './owner-and-holders.ts';
+
+let scene: OwnerAndHolders;
+afterEach(() => scene.remove());
+
+/** Changes the address in the configuration; gives how to put it right again. */
+function pointBucketTo(folder: string): () => void {
+  const file =
+    filesBelow(join(scene.vault.dataDir, 'conf.d')).find((path) => readFileSync(path, 'utf8').includes(scene.bucket)) ??
+    '';
+  const right = readFileSync(file, 'utf8');
+  writeFileSync(file, right.replaceAll(`file://${scene.bucket}"`, `file://${folder}"`));
+  return () => writeFileSync(file, right);
+}
+
+const tiering = '[tiering.default]\nhot = "0s"\nwarm = "0s"\ncold = "offsite"\n';
+
+faultTest(
+  'one run with a wrong address of the archive makes nothing lost: with the right one everything restores',
+  async () => {
+    scene = await OwnerAndHolders.make({ bucket: true, config: tiering });
+    await scene.mustSync('s3');
+    await scene.json(['tier', 'run', '--yes']);
+    const elsewhere = join(scene.vault.base, 'elsewhere');
+    mkdirSync(elsewhere);
+    const putRight = pointBucketTo(elsewhere);
+    for (const args of [
+      ['scrub', '--all'],
+      ['status', '--check'],
+      ['tier', 'run', '--yes'],
+      ['scrub', '--all', '--repair'],
+    ]) {
+      const run = await scene.run(args);
+      expect(run.exitCode, `${args.join(' ')}: nothing may be called lost\n${run.stdout}`).not.toBe(7);
+    }
+    scene.vault.edit(30_000);
+    const sync = await scene.sync('s3');
+    // The store behind this address is not the one that has the copies.
+    expect(sync.exitCode, sync.stdout).not.toBe(0);
+    putRight();
+    await scene.mustSync('s3');
+    expect(scene.brokenBeliefs()).toEqual([]);
+    await scene.everythingRestores('with the right address');
+    expect((await scene.run(['status', '--check'])).exitCode).toBe(0);
+  },
+);
+
+faultTest('a storage class that does not exist, or from which nothing can be read at once, is refused', async () => {
+  scene = await OwnerAndHolders.make({ files: false });
+  const file = join(scene.vault.base, 'edgestore.toml');
+  for (const storageClass of ['GLACEIR', 'GLACIER', 'DEEP_ARCHIVE']) {
+    writeFileSync(file, `[stores.cold]\nurl = "s3://bucket/prefix"\nstorage_class = "${storageClass}"\n`);
+    const run = await scene.run(['config', 'validate', '--config', file]);
+    expect([run.exitCode, `${run.stdout}${run.stderr}`]).toEqual([2, expect.stringContaining(storageClass)]);
+  }
+});
