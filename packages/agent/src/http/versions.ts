@@ -7,7 +7,7 @@ export interface VersionRange {
 }
 
 export const PROTOCOL: VersionRange = { min: 1, max: 1 };
-/** Of packs, records, hold batches and trees, together. */
+/** Of packs, chains and trees, together. */
 export const FORMAT: VersionRange = { min: 1, max: 1 };
 
 /** The highest version that both have. E_NEWER_FORMAT when there is none. */

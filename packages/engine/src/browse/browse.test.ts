@@ -189,7 +189,7 @@ test('a tar stream unpacks with tar to the same names, contents, links, modes an
   }
 });
 
-test('where counts copies by store and by receipt', async () => {
+test('where counts copies by store and by answer', async () => {
   const root = f.dir('', [f.file('a', 'A'), f.file('b', 'B'), f.file('same', 'A')]);
   const b = toHex(f.put(ChunkKind.data, Buffer.from('B')));
   const report = await whereIs(reader(), root, {

@@ -98,7 +98,7 @@ async function verifyAtPeer(
   }
   noteSome(
     wanted.length - same.length - other.length,
-    `${link.name} gave a receipt, but has no copy any more or cannot read it`,
+    `${link.name} stated that it has a copy, but has none any more or cannot read it`,
   );
   await requireSample(same, link, deps, signal);
 

@@ -8,7 +8,7 @@ import type { ScrubDeps, ScrubPlace } from './scrub-types.ts';
 export type Verdict = 'kept' | 'lost' | 'unknown';
 
 export interface Judge {
-  /** At the positions of `ids`. `isOwn`: a snapshot of this agent needs them, so receipts say where they are. */
+  /** At the positions of `ids`. `isOwn`: a snapshot of this agent needs them, so answers of targets say where they are. */
   judge(ids: readonly ChunkId[], isOwn: boolean): Promise<Verdict[]>;
   /** Places that could not be asked although they may know more. */
   unasked(): string[];

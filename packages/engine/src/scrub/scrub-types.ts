@@ -38,17 +38,17 @@ export interface ScrubPlace {
   readonly label: string;
   /** Undefined when there is no way to ask it. */
   readonly source: SealedSource | undefined;
-  /** It may have chunks of this agent that no receipt here tells of: the index was built anew, or is being learned again. */
+  /** It may have chunks of this agent that no answer here tells of: it could not be asked now, or the index is being learned again. */
   readonly mayKnowMore: boolean;
 }
 
 /** Where chunks are besides this agent's own stores. */
 export interface ScrubPlaces {
-  /** A snapshot of this agent: what others have of it they gave receipts for. */
+  /** A snapshot of this agent: what others have of it they have stated. */
   isOwn(snapshot: SnapshotRow): boolean;
   /** A member has all of it. */
   isWholeElsewhere(snapshot: SnapshotRow): Promise<boolean>;
-  /** A member gave a receipt for the chunk. */
+  /** The newest answer of a target says that it has the chunk. */
   isPlaced(id: ChunkId): boolean;
   readonly others: readonly ScrubPlace[];
 }
