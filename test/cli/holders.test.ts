@@ -141,7 +141,7 @@ test('a holder that is away: nothing is acknowledged, and its last answer is sho
   await sync();
   await stopAgent(holder);
   writeFileSync(join(files, 'small'), 'a small change');
-  const done = await runEdgestore(['sync', '--wait', 'sites=1', '--timeout', '3s', '--config', owner.configFile], {
+  const done = await runEdgestore(['sync', '--wait', 'sites=1', '--timeout', '20s', '--config', owner.configFile], {
     env: owner.env,
   });
   expect(done.exitCode).toBe(5);

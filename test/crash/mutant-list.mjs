@@ -52,7 +52,7 @@ export const MUTANTS = [
     edits: [
       [
         'packages/engine/src/capture/capture.ts',
-        "    await run.writer.close();\n    failpoint('capture.chunks-durable');\n",
+        "    await run.writer.close();\n    await run.held.added();\n    failpoint('capture.chunks-durable');\n",
         '',
       ],
       [
@@ -165,8 +165,8 @@ export const MUTANTS = [
     edits: [
       [
         'packages/engine/src/demote/apply-demote.ts',
-        '    if (!isEnough(chunk)) continue;\n    state.verified.push',
-        '    state.verified.push',
+        '    if (!isEnough(chunk)) continue;\n    // Without',
+        '    // Without',
       ],
     ],
     tests: ['packages/engine/src/demote/demote.test.ts'],
@@ -187,9 +187,9 @@ export const MUTANTS = [
     name: 'the decision for a repaired log is followed before it is durable',
     edits: [
       [
-        'packages/engine/src/scrub/place-repaired-log.ts',
-        '  await syncFolder(logDir);\n',
-        '  void [syncFolder, logDir];\n',
+        'packages/engine/src/log-repair/place-cut-chain.ts',
+        '  await syncFolder(chainsDir);\n',
+        '  void [syncFolder, chainsDir];\n',
       ],
     ],
     tests: [ORDER],
@@ -198,9 +198,9 @@ export const MUTANTS = [
     name: 'the index keeps what a cut took out of the log',
     edits: [
       [
-        'packages/engine/src/scrub/place-repaired-log.ts',
-        "if (repair.how === 'cut') await",
-        'if (process.pid < 0) await',
+        'packages/engine/src/log-repair/place-cut-chain.ts',
+        'await writeFileDurably(suspectFile(dataDir.indexFile)',
+        'if (process.pid < 0) await writeFileDurably(suspectFile(dataDir.indexFile)',
       ],
     ],
     tests: ['test/crash/log-repair.test.ts'],

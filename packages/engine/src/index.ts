@@ -169,6 +169,7 @@ export { openBucketRecovery } from './recover/bucket-recovery.ts';
 export { planRecover } from './recover/plan-recover.ts';
 export type { ApplyRecoverInput, NewLife, RecoverGap, RecoverInput, RecoverPlan } from './recover/recover-types.ts';
 export type { PeerAnswer } from './replicate/answers.ts';
+export { refuseWhenPutBack } from './replicate/own-trail.ts';
 export {
   type Durability,
   type DurabilityLevel,

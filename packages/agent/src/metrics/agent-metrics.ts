@@ -65,7 +65,7 @@ export function createAgentMetrics(home: AgentHome): AgentMetrics {
           );
     },
   });
-  gauge('chain_seq', 'Sequence number of the newest entry of this agent.', () => chain.position()?.seq ?? 0);
+  gauge('log_seq', 'Sequence number of the newest entry of this agent.', () => chain.position()?.seq ?? 0);
   gauge('snapshots', 'Live snapshots of this agent.', () =>
     index.log.countSnapshots({ agent: identity.agentId, onTrail: true }),
   );

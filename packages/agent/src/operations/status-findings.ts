@@ -40,7 +40,8 @@ export function findingsOf(status: Omit<StatusData, 'findings'>, nowNs: bigint):
       `the bucket ${target.name} is only a cold tier: it holds no complete snapshot, so it alone cannot bring everything back`,
     );
   }
-  for (const loss of status.losses) findings.push(problemOfLoss(loss));
+  // A pack that went is no finding when each of its chunks is good again elsewhere in this store: what it had is whole.
+  for (const loss of status.losses.filter(({ chunks }) => chunks > 0)) findings.push(problemOfLoss(loss));
   for (const { name, frames, brake_since } of status.releases.filter((one) => one.brake_since !== null))
     add('brake', `${name} released ${frames} chunks here at once: they stay, and wait for an answer`, {
       ...(brake_since === null ? {} : { since: brake_since }),
@@ -115,13 +116,12 @@ function problemsOfTarget(target: StatusTarget, nowNs: bigint): StatusFinding[] 
 
 const LOSS_TEXT = { damaged: 'are damaged', absent: 'are gone', unreadable: 'cannot be read' } as const;
 
-function problemOfLoss({ store, reason, chunks, nowhere, packs, since, why }: StatusLoss): StatusFinding {
+function problemOfLoss({ store, reason, chunks, nowhere, since, why }: StatusLoss): StatusFinding {
   const place = store === 'local' ? "this agent's disk" : `the store ${store}`;
-  const what = chunks > 0 ? `${chunks} chunks` : `${packs} packs`;
   const others = nowhere === 0 ? 'of each this agent has another copy' : `${nowhere} have no other copy of this agent`;
   return {
     code: reason === 'absent' ? 'lost_copies' : reason === 'damaged' ? 'damaged_copies' : 'unreadable_copies',
-    message: `${what} in ${place} ${LOSS_TEXT[reason]} (${why})${chunks > 0 ? `; ${others}` : ''}`,
+    message: `${chunks} chunks in ${place} ${LOSS_TEXT[reason]} (${why}); ${others}`,
     since,
     next: 'edgestore scrub --all names the files, --repair fetches copies from other stores; edgestore sync stores again what files still have',
   };

@@ -1,5 +1,5 @@
 /** `tier run`: moves what is cold, verifies it there, then frees it here. */
-import { applyDemote, EdgeError, planDemote } from '@edgestore/engine';
+import { applyDemote, EdgeError, planDemote, refuseWhenPutBack } from '@edgestore/engine';
 import { z } from 'zod';
 import { openedOf } from './opened.ts';
 import { defineOperation } from './operation.ts';
@@ -36,6 +36,7 @@ export const tierRun = defineOperation<Input, TierRunData>({
       };
       return { data };
     }
+    refuseWhenPutBack(context.home);
     // A bucket always has the trees and the log of what lies in it, also where no agent runs to bring them.
     for (const target of context.home.replicator.targets()) {
       if (target.type === 'bucket') await context.home.replicator.run(target, context.signal);

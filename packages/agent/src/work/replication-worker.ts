@@ -38,7 +38,7 @@ export function startReplicationWorker(deps: {
           chunks: report.chunks,
           bytes: report.bytes,
           sent: report.sentBytes,
-          entries: report.entries,
+          records: report.entries,
         });
     } catch (error) {
       if (signal.aborted) return;

@@ -11,8 +11,8 @@ import { verifyCard } from '../keys/card.ts';
 import { publicKeyOf } from '../keys/ed25519.ts';
 import { openPutBack } from '../store/put-back.ts';
 import { type HolderFixture, type LinkStep, openHolderFixture } from '../testing/holder-fixture.ts';
-import { chunkSealer, formOf } from '../testing/owner-fixture.ts';
 import { createMemoryChain, type MemoryChain } from '../testing/memory-chain.ts';
+import { chunkSealer, formOf } from '../testing/owner-fixture.ts';
 import { realClock } from '../testing/real-clock.ts';
 import { createSeededRandom } from '../testing/seeded-random.ts';
 import {

@@ -256,6 +256,71 @@ test('a takeover whose base lies before the end freezes what is behind it: the b
   expect(store.chains.branches(owner.agent)).toEqual([]);
 });
 
+test('a takeover whose trail leaves the own one earlier: with all entries up to it in one go the end here is a branch, else a fork', async () => {
+  owner.takeover(cardOf(1));
+  const shared = owner.add(1, [makeForm(1)]);
+  const common = owner.position!;
+  owner.add(1, [makeForm(2)]);
+  const tip = owner.position!;
+  await store.chains.take(keys, owner.entries);
+  // Another machine went on from the shared entry, and was taken over.
+  owner.position = common;
+  const beside = owner.add(1, [makeForm(3)]);
+  const base = owner.position!;
+  owner.incarnation = 2;
+  const takeover = owner.takeover(cardOf(2, base));
+  await expect(store.chains.take(keys, [beside])).rejects.toMatchObject({ code: 'E_FORK' });
+  expect(store.chains.position(owner.agent)).toEqual(tip);
+  await store.chains.take(keys, [shared, beside, takeover]);
+  expect(store.chains.branches(owner.agent)).toEqual([{ agent: owner.agent, tip, base: common }]);
+  expectHeld([1, 3]);
+  expect(store.chains.position(owner.agent)).toEqual(positionOf(takeover.head));
+});
+
+test('two takeovers of one incarnation are a fork, at whatever seq; the first one is followed on', async () => {
+  owner.takeover(cardOf(1));
+  const base = owner.position!;
+  owner.record();
+  await store.chains.take(keys, owner.entries);
+  const last = owner.position!;
+  owner.incarnation = 2;
+  const takeover = owner.takeover(cardOf(2, last));
+  await store.chains.take(keys, [takeover]);
+  owner.position = base;
+  const twin = owner.takeover(cardOf(2, base));
+  await expect(store.chains.take(keys, [twin])).rejects.toMatchObject({ code: 'E_FORK' });
+  owner.position = positionOf(takeover.head);
+  const next = owner.record();
+  await store.chains.take(keys, [next]);
+  expect(store.chains.position(owner.agent)).toEqual(positionOf(next.head));
+});
+
+test('below the floor headers, records and releases are taken, and bodies of adds wait', async () => {
+  let freeBytes = 0;
+  store.close();
+  store = await openStore(folder.path, {
+    signPublicKey: () => owner.signPublicKey,
+    openCard,
+    freeSpace: async () => ({ freeBytes, floorBytes: 1000 }),
+  });
+  const add = owner.add(1, [makeForm(1)]);
+  owner.release(2, [makeForm(9).id]);
+  owner.record();
+  await store.chains.take(keys, owner.entries);
+  expect(store.chains.position(owner.agent)?.seq).toBe(3);
+  expect(store.chains.missingBodies(owner.agent, 1, 10)).toEqual([1]);
+  expect(store.chains.shards(owner.agent)).toMatchObject([
+    { shard: 1, applied: 0 },
+    { shard: 2, applied: 3 },
+  ]);
+  await expect(store.chains.takeBodies(owner.agent, [{ seq: 1, body: add.body }])).rejects.toMatchObject({
+    code: 'E_NO_SPACE',
+  });
+  freeBytes = 600;
+  await store.chains.takeBodies(owner.agent, [{ seq: 1, body: add.body }]);
+  expect(store.chains.shards(owner.agent)[0]).toMatchObject({ applied: 3, held: 1 });
+});
+
 function expectHeld(ids: readonly number[]): void {
   const held = [1, 2, 3, 4].filter((n) => store.chains.isHeld(owner.agent, 1, [makeForm(n).id])[0] === 1);
   expect(held).toEqual(ids);
