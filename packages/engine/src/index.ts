@@ -163,6 +163,7 @@ export {
 } from './policy/units.ts';
 export type { Branch, ChainEntry, Chains, FormsOfEntry, OwnChain, OwnerKeys } from './ports/chains.ts';
 export type { PutBack } from './ports/put-back.ts';
+export type { Witnesses } from './ports/witnesses.ts';
 export { abandonRecover, applyRecover, beginRecover, RECOVERY_SPOOL } from './recover/apply-recover.ts';
 export { openBucketRecovery } from './recover/bucket-recovery.ts';
 export { planRecover } from './recover/plan-recover.ts';

@@ -39,7 +39,9 @@ export const tierRun = defineOperation<Input, TierRunData>({
     refuseWhenPutBack(context.home);
     // A bucket always has the trees and the log of what lies in it, also where no agent runs to bring them.
     for (const target of context.home.replicator.targets()) {
-      if (target.type === 'bucket') await context.home.replicator.run(target, context.signal);
+      // The move itself asks the stores that it puts something into.
+      const isAsked = target.type !== 'bucket' || plan.parts.some(({ store }) => store === target.store);
+      if (!isAsked) await context.home.replicator.run(target, context.signal);
     }
     const report = await applyDemote(plan, deps, context.signal);
     const data: TierRunData = {

@@ -103,17 +103,24 @@ export function coveredLevels(stores: readonly CoveredStore[]): Levels {
   return {
     peers: copies.filter((group) => group.some(({ type }) => type === 'peer')).length,
     // Groups that share a site count once. This errs to the side of fewer sites.
-    sites: groupsOf(counted, (store) =>
-      store.type === 'peer' ? [...keysOf(store), `site ${store.site}`] : keysOf(store),
-    ).length,
+    sites: groupsOf(counted, siteKeysOf).length,
     s3: stores.some(({ type }) => type === 'bucket'),
   };
+}
+
+/** Distinct stores and their sites, whatever their kind: own cold tiers count too. For copies that are verified one by one (P5). */
+export function distinctCopies(stores: readonly CoveredStore[]): { readonly copies: number; readonly sites: number } {
+  return { copies: groupsOf(stores, keysOf).length, sites: groupsOf(stores, siteKeysOf).length };
 }
 
 /** Whatever two stores have in common makes them one copy. */
 function keysOf(store: CoveredStore): string[] {
   if (store.type === 'bucket') return [`store ${store.storeId}`, `bucket ${store.location}`];
   return [`store ${store.storeId}`, `agent ${store.agent}`, ...store.backing.map((location) => `bucket ${location}`)];
+}
+
+function siteKeysOf(store: CoveredStore): string[] {
+  return store.type === 'peer' ? [...keysOf(store), `site ${store.site}`] : keysOf(store);
 }
 
 /** Stores that are linked by common keys, directly or through others. */

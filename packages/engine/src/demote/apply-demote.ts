@@ -3,16 +3,20 @@
  * further copies as the policy asks for; and only then drop the local ones (P5). A crash at any moment leaves every chunk here, or here and there:
  * what was put but not indexed is put again under the same name, what was indexed but not dropped is verified by reading and dropped by the next run.
  */
+import { type CoveredStore, distinctCopies } from '../chain/cover.ts';
 import { bytesEqual } from '../core/bytes.ts';
 import { EdgeError } from '../core/errors.ts';
 import { failpoint } from '../core/failpoint.ts';
 import { type ChunkId, type HexId, toHex } from '../core/ids.ts';
 import { MIB, PACK_BUCKET_BYTES_TARGET, PACK_FRAMES_MAX } from '../core/limits.ts';
+import type { StoreName } from '../core/ports/index.ts';
 import type { SealedSource } from '../core/ports/sealed-source.ts';
 import { FRAME_HEADER_BYTES, INDEX_ENTRY_BYTES, PACK_FOOTER_BYTES, PACK_HEADER_BYTES } from '../pack/layout.ts';
 import { createPackBuilder } from '../pack/pack-builder.ts';
-import { packTailBytes } from '../pack/pack-tail.ts';
+import type { BucketWitness } from '../ports/witnesses.ts';
 import type { ColdStore, DemoteDeps, DemotePart, DemotePlan, DemoteReport, PlannedChunk } from './demote-types.ts';
+import { dropVerified, type VerifiedChunk } from './drop-verified.ts';
+import { type ReadGroup, readHere } from './read-here.ts';
 import { type HeldChunk, verifyAtPeers } from './verify-at-peers.ts';
 
 /** Chunks are dropped when this much can go: dropping rewrites the packs that lost a part. */
@@ -26,6 +30,7 @@ export async function applyDemote(plan: DemotePlan, deps: DemoteDeps, signal?: A
     kept: { chunks: 0, bytes: 0 },
     freedBytes: 0,
     notes: new Map(),
+    witnessed: new Map(),
     verified: [],
     verifiedBytes: 0,
     doneBytes: 0,
@@ -35,7 +40,7 @@ export async function applyDemote(plan: DemotePlan, deps: DemoteDeps, signal?: A
     for (const part of plan.parts) await applyPart(part, state, deps, signal);
   } finally {
     // Also after a failure: these copies were verified in this job.
-    await dropVerified(state, deps);
+    await dropGathered(state, deps);
   }
   const { moved, dropped, kept, freedBytes, notes } = state;
   return { moved, dropped, kept, freedBytes, notes: [...notes].map(([note, chunks]) => noteText(note, chunks)) };
@@ -48,8 +53,10 @@ interface State {
   freedBytes: number;
   /** Each with the chunks that it is about; 0 when it is not about chunks. */
   readonly notes: Map<string, number>;
+  /** Buckets that count in this job. */
+  readonly witnessed: Map<StoreName, BucketWitness>;
   /** Chunks with enough verified copies, not dropped yet. */
-  verified: { readonly id: ChunkId; readonly sealedBytes: number }[];
+  verified: VerifiedChunk[];
   verifiedBytes: number;
   doneBytes: number;
   readonly totalBytes: number;
@@ -68,48 +75,66 @@ async function applyPart(
   const store = part.store === undefined ? undefined : deps.buckets.get(part.store);
   if (part.store !== undefined && store === undefined)
     throw new EdgeError('E_CONFIG', `the store ${part.store} is not configured`);
+  const witness = part.store === undefined ? undefined : await witnessOf(part.store, state, deps, signal);
   for (const group of groupsOf(part.put)) {
     signal?.throwIfAborted();
     const read = await readHere(group, deps, signal);
     if (read.held.length > 0 && store !== undefined) await putPack(read, store, state, deps, signal);
-    await finishGroup(group, read.held, read.held, part, state, deps, signal);
+    await finishGroup(group, read.held, { chunks: read.held, witness }, part, state, deps, signal);
   }
   for (const group of groupsOf(part.check)) {
     signal?.throwIfAborted();
     const { held } = await readHere(group, deps, signal);
     const inStore = store === undefined ? [] : await readBack(held, store.source, signal);
-    await finishGroup(group, held, inStore, part, state, deps, signal);
+    await finishGroup(group, held, { chunks: inStore, witness }, part, state, deps, signal);
   }
 }
 
-/** `inStore`: those of `held` of which a copy in the cold store was verified in this run. */
+/** Once in each job: the id of the bucket and a clean listing, before anything is dropped because of it (docs/chain.md 2.6, 6.1). */
+async function witnessOf(
+  store: StoreName,
+  { witnessed }: State,
+  { witnesses }: DemoteDeps,
+  signal: AbortSignal | undefined,
+): Promise<BucketWitness> {
+  const witness = witnessed.get(store) ?? (await witnesses.bucket(store, signal));
+  if (witness === undefined) throw new EdgeError('E_CONFIG', `the store ${store} is no target of this agent`);
+  witnessed.set(store, witness);
+  return witness;
+}
+
+/** Chunks of which a copy in the cold store was verified in this run. */
+interface InStore {
+  readonly chunks: readonly HeldChunk[];
+  readonly witness: BucketWitness | undefined;
+}
+
 async function finishGroup(
   group: readonly PlannedChunk[],
   held: readonly HeldChunk[],
-  inStore: readonly HeldChunk[],
+  inStore: InStore,
   part: DemotePart,
   state: State,
   deps: DemoteDeps,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const sites = new Map<HexId, Set<string>>();
-  const copies = new Map<HexId, number>();
-  const count = (chunk: HeldChunk, site: string): void => {
-    const hex = toHex(chunk.id);
-    copies.set(hex, (copies.get(hex) ?? 0) + 1);
-    sites.set(hex, (sites.get(hex) ?? new Set()).add(site));
-  };
-  if (part.store !== undefined) for (const chunk of inStore) count(chunk, `store:${part.store}`);
+  const stores = new Map<HexId, CoveredStore[]>();
+  const count = ({ id }: HeldChunk, store: CoveredStore): void =>
+    void stores.set(toHex(id), [...(stores.get(toHex(id)) ?? []), store]);
+  const cold = inStore.witness === undefined ? undefined : ({ type: 'bucket', ...inStore.witness } as const);
+  if (cold !== undefined) for (const chunk of inStore.chunks) count(chunk, cold);
   const isEnough = ({ id }: HeldChunk): boolean => {
-    const hex = toHex(id);
-    return (copies.get(hex) ?? 0) >= Math.max(1, part.copies) && (sites.get(hex)?.size ?? 0) >= Math.max(1, part.sites);
+    const { copies, sites } = distinctCopies(stores.get(toHex(id)) ?? []);
+    return copies >= Math.max(1, part.copies) && sites >= Math.max(1, part.sites);
   };
   const note = (text: string, chunks = 0): void => void state.notes.set(text, (state.notes.get(text) ?? 0) + chunks);
   await verifyAtPeers(held, { isEnough, count, note }, deps, signal);
   for (const chunk of held) {
     if (!isEnough(chunk)) continue;
     // Without its bytes: those of many groups would pile up.
-    state.verified.push({ id: chunk.id, sealedBytes: chunk.sealedBytes });
+    const { id, sealedBytes, holds } = chunk;
+    const isCold = stores.get(toHex(id))!.some(({ type }) => type === 'bucket');
+    state.verified.push({ id, sealedBytes, holds, isCold });
     state.verifiedBytes += chunk.sealedBytes;
   }
   const enough = new Set(held.filter(isEnough).map(({ id }) => toHex(id)));
@@ -120,69 +145,23 @@ async function finishGroup(
     state.kept.bytes += chunk.sealedBytes;
   }
   deps.progress?.({ phase: 'demote', bytesDone: state.doneBytes, bytesTotal: state.totalBytes });
-  if (state.verifiedBytes >= DROP_BYTES) await dropVerified(state, deps);
+  if (state.verifiedBytes >= DROP_BYTES) await dropGathered(state, deps);
 }
 
-async function dropVerified(state: State, deps: DemoteDeps): Promise<void> {
+async function dropGathered(state: State, deps: DemoteDeps): Promise<void> {
   if (state.verified.length === 0) return;
   const going = state.verified;
   state.verified = [];
   state.verifiedBytes = 0;
-  failpoint('demote.verified');
-  const { bytesFreed, kept } = await deps.chunks.drop(going.map(({ id }) => id));
-  failpoint('demote.dropped');
+  const { bytesFreed, kept } = await dropVerified(going, deps);
   state.freedBytes += bytesFreed;
-  // A sync that began meanwhile relies on them, or another owner does.
+  // A sync that began meanwhile relies on them, another owner does, or they were released and added again.
   const stays = new Set(kept);
   for (const [i, { sealedBytes }] of going.entries()) {
     const counted = stays.has(i) ? state.kept : state.dropped;
     counted.chunks += 1;
     counted.bytes += sealedBytes;
   }
-}
-
-/** A group's chunks in memory, each where it lies in the pack that they make together. */
-interface ReadGroup {
-  /** Without those that are damaged or gone here. */
-  readonly held: readonly HeldChunk[];
-  /** Of the size of the pack of all of the group: header, frames and tail are still blank. */
-  readonly body: Buffer;
-  readonly isWhole: boolean;
-}
-
-/** The sealed chunks as they lie here, re-read from the medium and equal to what the index says was stored; what is not is marked and left out. */
-async function readHere(
-  group: readonly PlannedChunk[],
-  deps: DemoteDeps,
-  signal: AbortSignal | undefined,
-): Promise<ReadGroup> {
-  const places = new Map<HexId, { readonly chunk: PlannedChunk; readonly at: number }>();
-  let end = PACK_HEADER_BYTES;
-  for (const chunk of group) {
-    places.set(toHex(chunk.id), { chunk, at: end + FRAME_HEADER_BYTES });
-    end += FRAME_HEADER_BYTES + chunk.sealedBytes;
-  }
-  const body = Buffer.allocUnsafeSlow(end + packTailBytes(group.length));
-  const good = new Set<HexId>();
-  for await (const answer of deps.chunks.verify(group, signal)) {
-    const hex = toHex(answer.address.id);
-    const place = places.get(hex);
-    if (place === undefined) continue;
-    if ('sealed' in answer) {
-      body.set(answer.sealed, place.at);
-      good.add(hex);
-    } else if (answer.reason !== 'absent') {
-      deps.warn({
-        code: 'chunk-damaged',
-        message: `the local copy of chunk ${hex.slice(0, 8)} is ${answer.reason}; it is not moved: ${answer.detail}`,
-      });
-    }
-  }
-  const held: HeldChunk[] = [];
-  for (const [hex, { chunk, at }] of places) {
-    if (good.has(hex)) held.push({ ...chunk, sealed: body.subarray(at, at + chunk.sealedBytes) });
-  }
-  return { held, body, isWhole: held.length === group.length };
 }
 
 /** One pack in the order given: PUT, verified by the store's own digest or by reading, then indexed. */

@@ -9,7 +9,9 @@ import type { PeerDirectory } from '../core/ports/peer.ts';
 import type { ReportProgress, ReportWarning } from '../core/ports/progress.ts';
 import type { SealedSource } from '../core/ports/sealed-source.ts';
 import type { TierAges } from '../policy/tier.ts';
+import type { Chains } from '../ports/chains.ts';
 import type { Placed } from '../ports/placed.ts';
+import type { Witnesses } from '../ports/witnesses.ts';
 
 /** How one root is tiered: its `[tiering.<name>]` with the copies that its `[replication.<name>]` asks for. */
 export interface TierPolicy extends TierAges {
@@ -127,6 +129,12 @@ export interface DemoteDeps extends TierDeps {
   readonly sodium: Sodium;
   readonly random: RandomBytes;
   readonly vault: VaultId;
+  readonly self: { readonly agentId: AgentId; readonly incarnation: number };
+  readonly index: TierDeps['index'] & { readonly chunks: { isClaimed(id: ChunkId): boolean } };
+  readonly chains: Pick<Chains, 'holdsOf' | 'isOnTrail'>;
+  /** While it answers true, nothing is dropped: this machine was put back or copied (docs/chain.md 2.7). */
+  readonly isPutBack: () => boolean;
+  readonly witnesses: Witnesses;
   readonly chunks: Pick<ChunkStore, 'drop' | 'verify'>;
   readonly buckets: ReadonlyMap<StoreName, ColdStore>;
   readonly peers: PeerDirectory;

@@ -2,15 +2,21 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Statement } from '../chain/statement.ts';
+import { NO_LIST } from '../chain/unsatisfied-list.ts';
 import { loadSodium } from '../codec/sodium.ts';
+import { EdgeError } from '../core/errors.ts';
 import { armFailpoints } from '../core/failpoint.ts';
 import { type ChunkId, packClassOf, toHex } from '../core/ids.ts';
+import { LAYOUT_VERSION } from '../core/limits.ts';
 import type { SealedChunk } from '../core/ports/chunk-store.ts';
 import type { Member, PeerDirectory, PeerLink, VerifiedBytes } from '../core/ports/peer.ts';
+import type { BucketWitness, HolderAnswer } from '../ports/witnesses.ts';
 import { learnPacks } from '../store/bucket/learn-packs.ts';
 import { type Bucket, openBucket } from '../store/bucket/open-bucket.ts';
 import { createMemoryObjectStore } from '../store/objects/memory.ts';
 import { createFaultyObjectStore, type FaultyObjectStore } from '../testing/faulty-object-store.ts';
+import { formOf } from '../testing/owner-fixture.ts';
 import { realClock } from '../testing/real-clock.ts';
 import { createSeededRandom } from '../testing/seeded-random.ts';
 import {
@@ -41,6 +47,10 @@ let objects: FaultyObjectStore;
 let bucket: Bucket;
 let aheadNs: bigint;
 let peers: Map<string, { readonly link: PeerLink; readonly site: string }>;
+let said: (id: string) => Partial<Statement>;
+let isPutBack: boolean;
+let witnessBucket: () => Promise<BucketWitness | undefined>;
+const BUCKET_WITNESS = { storeId: 'b0'.repeat(16), location: 'b1'.repeat(32) };
 const warnings: string[] = [];
 
 beforeEach(async () => {
@@ -59,6 +69,9 @@ beforeEach(async () => {
   aheadNs = 0n;
   peers = new Map();
   placedAt.clear();
+  said = () => ({});
+  isPutBack = false;
+  witnessBucket = async () => BUCKET_WITNESS;
   warnings.length = 0;
 });
 afterEach(() => {
@@ -91,6 +104,10 @@ function deps(): DemoteDeps & RecallDeps & { readonly sessions: OpenedStore['ind
     random: createSeededRandom('demote'),
     vault: FIXTURE_VAULT,
     opener: fixture.opener,
+    self: { agentId: FIXTURE_SELF, incarnation: 1 },
+    chains: store.chains,
+    isPutBack: () => isPutBack,
+    witnesses: { holder: askPeer, bucket: witnessBucket },
     index: { chunks: index.chunks, log: index.log, holds: index.holds },
     placed: { targetsOf: (ids: readonly ChunkId[]) => ids.map((id) => placedAt.get(toHex(id)) ?? []) },
     sources: [store.chunks, bucket.source],
@@ -100,6 +117,40 @@ function deps(): DemoteDeps & RecallDeps & { readonly sessions: OpenedStore['ind
     warn: ({ message }: { message: string }) => void warnings.push(message),
     sessions: index.chunks,
   } as never;
+}
+
+/** A holder that follows the own chain to its end; `said` changes what it states. */
+async function askPeer(id: string): Promise<HolderAnswer | undefined> {
+  const peer = peers.get(id);
+  const position = store.chain.position();
+  if (peer === undefined) return undefined;
+  const shards = store.chains.shards(FIXTURE_SELF).map(({ shard }) => ({
+    shard,
+    applied: position?.seq ?? 0,
+    whole: position?.seq ?? 0,
+    wanted: 0,
+    lost: 0,
+    unreadable: 0,
+    listDigest: NO_LIST,
+  }));
+  const statement = {
+    vault: FIXTURE_VAULT,
+    holder: id,
+    holderIncarnation: 1,
+    storeId: id,
+    epoch: 1n,
+    startId: '11'.repeat(16),
+    owner: FIXTURE_SELF,
+    position,
+    layoutVersion: LAYOUT_VERSION,
+    nonce: new Uint8Array(32),
+    branches: [],
+    wallNs: 0n,
+    shards,
+    backing: [],
+    ...said(id),
+  };
+  return { statement, lists: new Map() };
 }
 
 /** Where chunks are believed to be besides the own stores. */
@@ -126,6 +177,7 @@ async function snapshot(entry: Entry, root = 'test'): Promise<void> {
     store,
     chunks.filter((_, i) => (known[i]?.length ?? 0) === 0),
   );
+  await store.chain.add(1, chunks.map(formOf));
   await store.chain.append({ ...fixture.body(entry), root }, 1);
 }
 
@@ -290,6 +342,29 @@ describe('P5', () => {
     });
   }
 
+  it('asks the bucket once in each job, and drops nothing where it does not count', async () => {
+    await snapshot(fixture.dir('', [file('a'), file('b')]));
+    const disarm = armFailpoints((hit) => {
+      if (hit === 'demote.pack-indexed') throw new Error('killed');
+    });
+    await expect(run(policy())).rejects.toThrow('killed');
+    disarm();
+    witnessBucket = async () => {
+      throw new EdgeError('E_NO_BUCKET', 'another store answers');
+    };
+    await expect(run(policy())).rejects.toMatchObject({ code: 'E_NO_BUCKET' });
+    witnessBucket = async () => undefined;
+    await expect(run(policy())).rejects.toMatchObject({ code: 'E_CONFIG' });
+    for (const id of dataIds()) expect(placesOf(id).sort()).toEqual(['', 'archive']);
+    let asked = 0;
+    witnessBucket = async () => {
+      asked += 1;
+      return BUCKET_WITNESS;
+    };
+    expect((await run(policy())).dropped.chunks).toBe(2);
+    expect(asked).toBe(1);
+  });
+
   it('does not believe an index row: what the bucket lost stays here', async () => {
     await snapshot(fixture.dir('', [file('a'), file('b')]));
     const disarm = armFailpoints((hit) => {
@@ -451,6 +526,51 @@ describe('P5', () => {
       expect((await run(policy({ cold: undefined, copies: 2, sites: 2 }))).dropped.chunks).toBe(0);
       addHolder({ id: 'ee'.repeat(16), site: 'far' });
       expect((await run(policy({ cold: undefined, copies: 2, sites: 2 }))).dropped.chunks).toBe(1);
+    });
+
+    it('counts stores behind one bucket, and that bucket, once', async () => {
+      await snapshot(fixture.dir('', [file('a')]));
+      addHolder({ id: 'cc'.repeat(16) });
+      addHolder({ id: 'dd'.repeat(16), site: 'far' });
+      const behind = (location: string) => [{ storeId: BUCKET_WITNESS.storeId, location, shards: [1] }];
+      said = () => ({ backing: behind('99'.repeat(32)) });
+      expect((await run(policy({ cold: undefined, copies: 2, sites: 1 }))).dropped.chunks).toBe(0);
+      expect((await run(policy({ cold: undefined, copies: 1, sites: 2 }))).dropped.chunks).toBe(0);
+      said = () => ({ backing: behind(BUCKET_WITNESS.location) });
+      expect((await run(two)).dropped.chunks).toBe(0);
+      said = (id) => ({ backing: id.startsWith('c') ? behind(BUCKET_WITNESS.location) : [] });
+      expect((await run(two)).dropped.chunks).toBe(1);
+    });
+
+    it('does not count an answer of another trail, of an older incarnation, or of a holder that is not ranked', async () => {
+      await snapshot(fixture.dir('', [file('a')]));
+      addHolder();
+      const position = store.chain.position()!;
+      for (const wrong of [undefined, { ...position, link: '00'.repeat(32) }, { ...position, incarnation: 2 }]) {
+        said = () => ({ position: wrong });
+        expect((await run(two)).notes.join()).toMatch(/does not follow/);
+      }
+      const { link, site } = peers.get(holderId)!;
+      const report = await applyDemote(await planDemote(inputOf(two), deps()), {
+        ...deps(),
+        witnesses: { holder: async () => undefined, bucket: witnessBucket },
+      });
+      expect(report.notes.join()).toMatch(/not among the holders/);
+      expect([link.agent, site, report.dropped.chunks]).toEqual([holderId, 'dc', 0]);
+      expect(placesOf(dataIds()[0]!).sort()).toEqual(['', 'archive']);
+    });
+
+    it('drops nothing once this machine is known to have been put back', async () => {
+      await snapshot(fixture.dir('', [file('a')]));
+      addHolder();
+      const right = witnessBucket;
+      witnessBucket = async () => {
+        // While the job is under way.
+        isPutBack = true;
+        return right();
+      };
+      const report = await run(two);
+      expect([report.kept.chunks, report.dropped.chunks]).toEqual([1, 0]);
     });
 
     it('counts as kept, not as dropped, what a running session relies on', async () => {

@@ -1,27 +1,33 @@
 /**
- * Verifies copies at peers without moving them: the peer hashes each sealed chunk anew from its disk, keyed with a nonce that it could not know before,
+ * Verifies copies at peers without moving them (docs/chain.md 5.5). First the peer states, for a fresh nonce, that it holds the chunks: bytes alone may be in
+ * their grace there. Then it shows the bytes, still under the same start. The transaction that drops looks once more. For the bytes the peer hashes each sealed chunk anew from its disk, keyed with a nonce that it could not know before,
  * and sends one whole frame as a sample. A copy that was sealed at another time (by another agent, or before this one was recovered) has other
  * bytes: of those the peer opens each and hashes what is in it. One without the key cannot; then some are fetched and opened here.
  */
 import { setImmediate } from 'node:timers/promises';
+import type { CoveredStore } from '../chain/cover.ts';
+import { isPlaced, type ShardHold } from '../chain/listed.ts';
 import { openClassed } from '../codec/opens-to-its-id.ts';
 import { bytesEqual } from '../core/bytes.ts';
-import { isEdgeError, toEdgeError } from '../core/errors.ts';
+import { EdgeError, isEdgeError, toEdgeError } from '../core/errors.ts';
 import { type AgentId, ChunkKind, type HexId, toHex } from '../core/ids.ts';
-import { MIB } from '../core/limits.ts';
+import { LAYOUT_VERSION, MIB } from '../core/limits.ts';
 import type { PeerLink } from '../core/ports/peer.ts';
 import type { SealedAddress } from '../core/ports/sealed-source.ts';
+import type { HolderAnswer } from '../ports/witnesses.ts';
 import type { DemoteDeps, PlannedChunk } from './demote-types.ts';
 
 /** A chunk with its sealed bytes as they lie here. */
 export interface HeldChunk extends PlannedChunk {
   readonly sealed: Uint8Array;
+  /** Own shards that hold it, with its present added seq. Read before any store is asked; the drop compares them. */
+  readonly holds: readonly ShardHold[];
 }
 
 export interface CopyCount {
   readonly isEnough: (chunk: HeldChunk) => boolean;
-  /** One more verified copy, in this site. */
-  readonly count: (chunk: HeldChunk, site: string) => void;
+  /** One more verified copy, in this store. */
+  readonly count: (chunk: HeldChunk, store: CoveredStore) => void;
   /** What went wrong; the counts of equal notes are added up. */
   readonly note: (note: string, chunks?: number) => void;
 }
@@ -59,8 +65,13 @@ export async function verifyAtPeers(
       continue;
     }
     try {
-      const good = await verifyAtPeer(wanted, link, copies.note, deps, signal);
-      for (const chunk of good) copies.count(chunk, site);
+      const before = await deps.witnesses.holder(agent, signal);
+      const there = stated(wanted, before, link, copies.note, deps);
+      if (before === undefined || there.length === 0) continue;
+      const good = await rereadAtPeer(there, link, copies.note, deps, signal);
+      if (good.length === 0) continue;
+      requireSameStart(before, await deps.witnesses.holder(agent, signal));
+      for (const chunk of good) copies.count(chunk, { ...storeOf(chunk, before), agent, site });
     } catch (error) {
       signal?.throwIfAborted();
       copies.note(`copies at ${link.name} could not be verified: ${toEdgeError(error).message}`);
@@ -70,8 +81,51 @@ export async function verifyAtPeers(
 
 type Note = CopyCount['note'];
 
+/** Those that the peer states to hold, each at its present added seq in each own shard that has it. */
+function stated(
+  wanted: readonly HeldChunk[],
+  answer: HolderAnswer | undefined,
+  link: PeerLink,
+  note: Note,
+  deps: DemoteDeps,
+): HeldChunk[] {
+  if (answer === undefined) {
+    note(`${link.name} holds copies but is not among the holders of this agent`);
+    return [];
+  }
+  const { position, layoutVersion } = answer.statement;
+  const { agentId, incarnation } = deps.self;
+  const isOfThisChain =
+    position !== undefined &&
+    position.incarnation === incarnation &&
+    layoutVersion === LAYOUT_VERSION &&
+    deps.chains.isOnTrail(agentId, position);
+  if (!isOfThisChain) {
+    note(`${link.name} does not follow the present chain of this agent yet`, wanted.length);
+    return [];
+  }
+  const there = wanted.filter(({ id, holds }) => holds.length > 0 && holds.every((hold) => isPlaced(id, hold, answer)));
+  if (there.length < wanted.length)
+    note(`${link.name} does not hold it as it is held here`, wanted.length - there.length);
+  return there;
+}
+
+/** A store that was started again, or lost something, may not have now what it stated before. */
+function requireSameStart({ statement: before }: HolderAnswer, now: HolderAnswer | undefined): void {
+  const after = now?.statement;
+  if (after !== undefined && (['storeId', 'startId', 'epoch'] as const).every((key) => before[key] === after[key]))
+    return;
+  throw new EdgeError('E_FAILED', 'it was started again or lost something meanwhile', { retryable: true });
+}
+
+/** Buckets behind the shards that hold the chunk there: what they share is one copy. */
+function storeOf({ holds }: HeldChunk, { statement: { storeId, backing } }: HolderAnswer) {
+  const behind = backing.filter(({ shards }) => holds.some(({ shard }) => shards.includes(shard)));
+  return { type: 'peer' as const, storeId, backing: behind.map(({ location }) => location) };
+}
+
 /** The chunks of which this peer showed a good copy now; what became of the others is noted. */
-async function verifyAtPeer(
+async function rereadAtPeer(
   wanted: readonly HeldChunk[],
   link: PeerLink,
   note: Note,

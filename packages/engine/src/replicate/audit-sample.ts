@@ -3,6 +3,7 @@
  * fresh nonce over the bytes on its medium. A holder that says yes to everything and stores nothing is met at once.
  */
 import type { Form } from '../chain/forms.ts';
+import { isListed } from '../chain/listed.ts';
 import { openClassed } from '../codec/opens-to-its-id.ts';
 import { bytesEqual } from '../core/bytes.ts';
 import type { RandomBytes } from '../core/clock.ts';
@@ -12,7 +13,6 @@ import { MIB } from '../core/limits.ts';
 import type { TargetId } from '../core/ports/index.ts';
 import type { OutgoingFrame, PeerLink } from '../core/ports/peer.ts';
 import type { AskedStatement } from './ask-statement.ts';
-import { isListed } from './listed.ts';
 import type { ReplicateDeps } from './replicate-deps.ts';
 import { supplyForms } from './supply-forms.ts';
 

@@ -1,11 +1,11 @@
 /** "Placed at T" of docs/chain.md 5.5, computed from the newest answers: added seq at or below whole, or applied and not in the list that came along. */
+import { isPlaced } from '../chain/listed.ts';
 import type { AgentId, ChunkId } from '../core/ids.ts';
 import type { ChunkIndex } from '../core/ports/index.ts';
 import type { Member } from '../core/ports/peer.ts';
 import type { Chains } from '../ports/chains.ts';
 import type { Placed, PlacedAt } from '../ports/placed.ts';
 import type { Answers, PeerAnswer } from './answers.ts';
-import { isListed } from './listed.ts';
 import type { Target } from './targets.ts';
 
 export interface PlacedDeps {
@@ -27,8 +27,7 @@ export function createPlaced(deps: PlacedDeps): Placed {
     const answer = answerOf(target.member, deps);
     if (answer === undefined) return { there, askedNs: 0n };
     const holds = deps.chains.holdsOf(deps.self.agentId, ids);
-    for (const [i, id] of ids.entries())
-      if (holds[i]!.some(({ shard, seq }) => isPlaced(id, shard, seq, answer))) there[i] = 1;
+    for (const [i, id] of ids.entries()) if (holds[i]!.some((hold) => isPlaced(id, hold, answer))) there[i] = 1;
     return { there, askedNs: answer.askedNs };
   };
   return {
@@ -52,12 +51,4 @@ function answerOf(member: Member, { answers, chains, self }: PlacedDeps): PeerAn
   const position = answer?.statement.position;
   if (position === undefined || position.incarnation !== self.incarnation) return undefined;
   return chains.isOnTrail(self.agentId, position) ? answer : undefined;
-}
-
-function isPlaced(id: ChunkId, shard: number, addedSeq: number, { statement, lists }: PeerAnswer): boolean {
-  const stated = statement.shards.find((one) => one.shard === shard);
-  if (stated === undefined || addedSeq > stated.applied) return false;
-  if (addedSeq <= stated.whole) return true;
-  const list = lists.get(shard);
-  return list !== undefined && !isListed(list, id);
 }

@@ -1,13 +1,13 @@
 /** Whether a snapshot reaches any of a list of chunks (docs/chain.md 5.3). A walk of its whole tree, so the answer is kept for the pair of both. */
 import { openTreeReader } from '../browse/tree-reader.ts';
 import { reachedChunks } from '../browse/where-is.ts';
+import { isListed } from '../chain/listed.ts';
 import type { UnsatisfiedList } from '../chain/statement.ts';
 import type { Opener } from '../codec/open.ts';
 import { isEdgeError } from '../core/errors.ts';
 import type { RecordHash } from '../core/ids.ts';
 import type { SnapshotRow } from '../core/ports/index.ts';
 import type { SealedSource } from '../core/ports/sealed-source.ts';
-import { isListed } from './listed.ts';
 
 export interface ReachDeps {
   /** Where trees are read, own disk first. */

@@ -6,6 +6,7 @@ import type { SnapshotRow, TargetId } from '../core/ports/index.ts';
 import type { PeerDirectory } from '../core/ports/peer.ts';
 import type { OwedIndex } from '../ports/beliefs.ts';
 import type { Placed } from '../ports/placed.ts';
+import type { Witnesses } from '../ports/witnesses.ts';
 import { createAnswers, type PeerAnswer } from './answers.ts';
 import { backoffMs, isFinal } from './backoff.ts';
 import { clonedStore } from './clones.ts';
@@ -20,6 +21,7 @@ import { replicateToPeer, wholeSeq } from './replicate-to-peer.ts';
 import { createSharedPasses, type PassOutcome } from './shared-passes.ts';
 import { planTargets, type ReplicationPolicy, type Target } from './targets.ts';
 import { waitForLevel } from './wait-for-level.ts';
+import { createWitnesses } from './witnesses.ts';
 
 export interface ReplicatorDeps extends BucketDeps {
   readonly index: BucketDeps['index'] & { readonly owed: OwedIndex };
@@ -83,6 +85,8 @@ export interface Replicator {
   durability(snapshot: SnapshotRow, signal?: AbortSignal): Promise<Durability>;
   /** Where chunks of the own chain lie, by the newest answers. */
   readonly placed: Placed;
+  /** Asks stores for what a drop of own copies needs. */
+  readonly witnesses: Witnesses;
   /**
    * Resolves with what is reached as soon as each record has the level, by answers to questions that were put after this call. E_NOT_ENOUGH_COPIES when
    * the time is over, or when every target that could help failed for good; what is owed stays owed.
@@ -265,13 +269,20 @@ export function createReplicator(deps: ReplicatorDeps): Replicator {
       chunks: index.chunks,
       targets: () => (deps.putBack.get() === undefined ? targets() : []),
     }),
+    witnesses: createWitnesses({
+      replicate: () => ({ ...deps, index }),
+      targets,
+      linkOf,
+      run,
+      lastPass: passes.lastNumber,
+    }),
     waitFor: (records, level, options) =>
       waitForLevel(records, level, options, {
         clock,
         random: deps.random,
         targets,
         run,
-        lastPass: () => passes.lastNumber(),
+        lastPass: passes.lastNumber,
         snapshot: (id) => index.log.snapshot(id),
         covering: (snapshot, ranked, signal) => coveringTargets(snapshot, ranked, coverage, signal),
         lastErrorOf: (target) => statusOf(target).lastError,
