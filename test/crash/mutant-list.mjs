@@ -1,6 +1,8 @@
 /** What `mutants.mjs` takes out, one at a time, and the tests that are run for it besides `UNITS`. */
 const store = 'packages/engine/src/store';
 const ORDER = 'test/crash/write-order.test.ts';
+const demote = 'packages/engine/src/demote';
+const P5 = `${demote}/verify-at-peers.test.ts`;
 
 /** Run for every mutant. */
 export const UNITS = [
@@ -170,6 +172,81 @@ export const MUTANTS = [
       ],
     ],
     tests: ['packages/engine/src/demote/demote.test.ts'],
+  },
+  {
+    name: 'P5 counts bytes that the holder does not hold',
+    edits: [
+      [
+        `${demote}/verify-at-peers.ts`,
+        'holds.length > 0 && holds.every((hold) => isPlaced(id, hold, answer))',
+        'holds.length >= 0',
+      ],
+    ],
+    tests: [P5],
+  },
+  {
+    name: 'P5 asks for one shard of a chunk that two hold',
+    edits: [[`${demote}/verify-at-peers.ts`, 'holds.every((hold) => isPlaced', 'holds.some((hold) => isPlaced']],
+    tests: [P5],
+  },
+  {
+    name: 'P5 does not mind a holder that was started again',
+    edits: [
+      [
+        `${demote}/verify-at-peers.ts`,
+        'requireSameStart(before, await deps.witnesses.holder(agent, signal));',
+        'requireSameStart(before, before);',
+      ],
+    ],
+    tests: [P5],
+  },
+  {
+    name: 'P5 counts an answer about another trail',
+    edits: [
+      [`${demote}/verify-at-peers.ts`, '    deps.chains.isOnTrail(agentId, position);', '    agentId !== undefined;'],
+    ],
+    tests: ['packages/engine/src/demote/demote.test.ts'],
+  },
+  {
+    name: 'the drop does not look at added seqs again',
+    edits: [
+      [
+        `${demote}/drop-verified.ts`,
+        'return now.length !== holds.length || !holds.every((hold) => hasHold(now, hold));',
+        'return now.length < 0 && !holds.every((hold) => hasHold(now, hold));',
+      ],
+    ],
+    tests: [P5],
+  },
+  {
+    name: 'the drop does not look at claims again',
+    edits: [
+      [`${demote}/drop-verified.ts`, '!isCold && index.chunks.isClaimed(id)', 'isCold && index.chunks.isClaimed(id)'],
+    ],
+    tests: [P5],
+  },
+  {
+    name: 'copies are dropped on a machine that was put back',
+    edits: [[`${demote}/drop-verified.ts`, '  if (isPutBack()) return true;\n', '  void isPutBack;\n']],
+    tests: ['packages/engine/src/demote/demote.test.ts'],
+  },
+  {
+    name: 'copies behind one bucket count more than once',
+    edits: [
+      [
+        `${demote}/verify-at-peers.ts`,
+        'backing: behind.map(({ location }) => location)',
+        'backing: behind.slice(0, 0).map(String)',
+      ],
+    ],
+    tests: ['packages/engine/src/demote/demote.test.ts'],
+  },
+  {
+    name: 'a pass of an earlier question speaks for a bucket',
+    edits: [
+      ['packages/engine/src/replicate/witnesses.ts', 'if (outcome.number <= begun)', 'if (outcome.number < 0 * begun)'],
+    ],
+    tests: ['packages/engine/src/replicate/witnesses.test.ts'],
   },
   {
     name: 'a repair of the log that was decided is not ended by the next command',
