@@ -1,4 +1,6 @@
 /** `recover`: on an empty machine, from the recovery sheet and whatever still has copies. */
+import { existsSync } from 'node:fs';
+import { rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   abandonRecover,
@@ -11,6 +13,7 @@ import {
   deriveBaseKeys,
   EdgeError,
   type EntrySpool,
+  errnoOf,
   escapeName,
   formatTimeNs,
   fromHex,
@@ -152,6 +155,8 @@ async function write(
   context: SetupContext,
 ): Promise<RecoverPlan> {
   const sodium = await loadSodium();
+  const wasThere = existsSync(dir.path);
+  let isPlanned = false;
   await makeFolders(dir.path, 0o700).catch((error: unknown) => {
     throw toEdgeError(error, `making the data dir ${dir.path}`);
   });
@@ -168,6 +173,7 @@ async function write(
         await abandonRecover(dir);
         throw error;
       });
+      isPlanned = true;
       await applyRecover(
         dir,
         {
@@ -194,6 +200,17 @@ async function write(
     }
   } finally {
     lock.release();
+    if (!isPlanned && !wasThere) await removeEmpty(dir);
+  }
+}
+
+/** Nothing could be recovered: the folder that was made for it goes, unless something else is in it by now. */
+async function removeEmpty(dir: DataDir): Promise<void> {
+  try {
+    await rm(dir.lockFile, { force: true });
+    await rmdir(dir.path);
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOTEMPTY') throw toEdgeError(error, `removing ${dir.path}`);
   }
 }
 
