@@ -62,7 +62,7 @@ export interface HolderDeps {
   readonly store: StoreIdentity;
   readonly chains: Chains;
   readonly index: {
-    readonly chunks: Pick<ChunkIndex, 'beginSession' | 'endSession' | 'locate' | 'markCopies'> & {
+    readonly chunks: Pick<ChunkIndex, 'beginSession' | 'endSession' | 'locate' | 'markCopies' | 'settleLosses'> & {
       noteIdentified(copies: readonly { readonly id: ChunkId; readonly pack: PackName }[]): void;
     };
   };

@@ -13,7 +13,7 @@ import type { Chains } from '../ports/chains.ts';
 export interface ReceiveDeps {
   readonly chunks: Pick<ChunkStore, 'openWriter'>;
   readonly chains: Pick<Chains, 'heldForms'>;
-  readonly index: { readonly chunks: Pick<ChunkIndex, 'beginSession' | 'endSession'> };
+  readonly index: { readonly chunks: Pick<ChunkIndex, 'beginSession' | 'endSession' | 'settleLosses'> };
   readonly identify: IdentifyFrames | undefined;
 }
 
@@ -57,6 +57,8 @@ export async function receiveFrames(
   } finally {
     try {
       await writer.close();
+      // A pack that went is no loss any more when each of its chunks came again.
+      if (writer.stats.chunks > 0) deps.index.chunks.settleLosses();
     } finally {
       deps.index.chunks.endSession(session);
     }

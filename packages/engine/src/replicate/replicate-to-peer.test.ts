@@ -155,6 +155,7 @@ describe('a pass', () => {
     expect(report.chunks).toBe(31);
     expect(await readable(at.store, chunks)).not.toContain(false);
     expect(at.store.chains.shards(FIXTURE_SELF)).toMatchObject([{ lost: 0, wanted: 0 }]);
+    expect(at.store.index.chunks.losses()).toEqual([]);
   });
 
   test('a holder that was put back gets the rest again under another epoch', async () => {
