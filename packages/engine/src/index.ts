@@ -11,7 +11,6 @@ export { openTreeReader, type TreeReader } from './browse/tree-reader.ts';
 export { whereIs } from './browse/where-is.ts';
 export { capture } from './capture/capture.ts';
 export type { CaptureReport, MaxDelete } from './capture/capture-types.ts';
-export { damagedRanges, verifyFiles } from './store/chains/verify-files.ts';
 export { decodeChainSegment } from './chain/chain-segment.ts';
 export { decodeHead, ENTRY_BODY_BYTES_MAX, EntryKind, HEAD_BYTES, isHoldKind } from './chain/entry-head.ts';
 export { FORMS_MAX, type Form } from './chain/forms.ts';
@@ -169,7 +168,6 @@ export { openBucketRecovery } from './recover/bucket-recovery.ts';
 export { planRecover } from './recover/plan-recover.ts';
 export type { ApplyRecoverInput, NewLife, RecoverGap, RecoverInput, RecoverPlan } from './recover/recover-types.ts';
 export type { PeerAnswer } from './replicate/answers.ts';
-export { refuseWhenPutBack } from './replicate/own-trail.ts';
 export {
   type Durability,
   type DurabilityLevel,
@@ -179,6 +177,7 @@ export {
   notEnoughCopies,
   parseDurabilityLevel,
 } from './replicate/durability.ts';
+export { refuseWhenPutBack } from './replicate/own-trail.ts';
 export type { VaultFileKind } from './replicate/put-vault-files.ts';
 export type { ReplicateReport } from './replicate/replicate-deps.ts';
 export { type BucketTarget, replicateToBucket } from './replicate/replicate-to-bucket.ts';
@@ -202,6 +201,7 @@ export { knownStoreId, requireKnownStore } from './store/bucket/store-id.ts';
 export { beginChain } from './store/chains/begin-chain.ts';
 export { type EntrySpool, openEntrySpool } from './store/chains/entry-spool.ts';
 export { type ChainInspection, inspectChains } from './store/chains/inspect-chains.ts';
+export { damagedRanges, verifyFiles } from './store/chains/verify-files.ts';
 export { createDataDir, type DataDir, dataDirAt, dataDirExists, readFolder, requireDataDir } from './store/data-dir.ts';
 export { type DataDirLock, lockDataDir, readLockHolder } from './store/data-dir-lock.ts';
 export { adoptDescriptor } from './store/descriptor-file.ts';
