@@ -25,7 +25,7 @@ export function crashTests(name: SceneName, make: () => Promise<Scene>): void {
       await scene.arrange();
       whole = await scene.run({});
       await scene.check(whole);
-    }, 3 * MS_A_KILL);
+    }, 15 * MS_A_KILL);
     afterAll(() => {
       scene?.remove();
       console.log(`crash tests: ${name}: ${kills} kills, seed ${seed}`);

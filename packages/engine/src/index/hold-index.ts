@@ -63,7 +63,8 @@ export function holdIndex(db: Db, deps: HoldIndexDeps): HoldIndexTable {
   const ofAny = db.prepare<[number], RawHold>(
     'SELECT shard_ref, seq, position, state FROM holds WHERE key48 = ? ORDER BY shard_ref, seq, position',
   );
-  const insert = db.prepare('INSERT INTO holds (key48, shard_ref, seq, position, state) VALUES (?, ?, ?, ?, ?)');
+  const insert = db.prepare(insertOf(1));
+  const insertMany = db.prepare(insertOf(ROWS_AT_ONCE));
   const remove = db.prepare('DELETE FROM holds WHERE key48 = ? AND shard_ref = ? AND seq = ? AND position = ?');
   const setState = db.prepare(
     'UPDATE holds SET state = ? WHERE key48 = ? AND shard_ref = ? AND seq = ? AND position = ?',
@@ -118,15 +119,27 @@ export function holdIndex(db: Db, deps: HoldIndexDeps): HoldIndexTable {
     transaction(() => {
       const ref = shards.refOf(chain, shard);
       const counts = shards.counts(ref);
+      let values: number[] = [];
+      const keys = new Set<number>();
+      const flush = (): void => {
+        if (values.length === ROWS_AT_ONCE * COLUMNS) insertMany.run(values);
+        else for (let at = 0; at < values.length; at += COLUMNS) insert.run(values.slice(at, at + COLUMNS));
+        values = [];
+        keys.clear();
+      };
       for (const [position, form] of forms.entries()) {
         const key = key48(form.id);
+        // Two forms of one id in one entry: the second one has to see the first.
+        if (keys.has(key)) flush();
         // Nearly every form is of a new chunk: then no row has its key.
         const held = hasKey.get(key, ref) === undefined ? NONE : heldOf(chain, ofShard.all(key, ref), form.id);
         if (held.rows.length === 0) {
           const reason = typeof missing === 'function' ? missing(seq, position) : missing;
           const state = isSatisfied(form.id, [form]) ? SATISFIED : CODES[reason];
-          insert.run(key, ref, seq, position, state);
+          values.push(key, ref, seq, position, state);
+          keys.add(key);
           counts.add(state);
+          if (keys.size === ROWS_AT_ONCE) flush();
           continue;
         }
         const isListed = held.forms.some((one) => one !== undefined && isSameForm(one, form));
@@ -135,6 +148,7 @@ export function holdIndex(db: Db, deps: HoldIndexDeps): HoldIndexTable {
         const [head] = held.rows;
         if (head!.state !== SATISFIED && isSatisfied(form.id, [form])) change(key, head!, SATISFIED, counts);
       }
+      flush();
       counts.store();
     });
 
@@ -251,6 +265,14 @@ export function holdIndex(db: Db, deps: HoldIndexDeps): HoldIndexTable {
       ),
     }));
   }
+}
+
+/** Rows of one INSERT: the cost of a call into SQLite is shared by them. */
+const ROWS_AT_ONCE = 32;
+const COLUMNS = 5;
+
+function insertOf(rows: number): string {
+  return `INSERT INTO holds (key48, shard_ref, seq, position, state) VALUES ${Array(rows).fill('(?, ?, ?, ?, ?)').join(', ')}`;
 }
 
 const NONE: Held = { rows: [], forms: [] };

@@ -33,6 +33,8 @@ export class FollowedChain {
   #file: ChainFile;
   /** Written, durable or not, not in the index yet. */
   #unapplied: PlacedEntry[] = [];
+  /** Entries are durable in the file, and the index did not take them. */
+  #isBehind = false;
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(agent: AgentId, deps: ChainsDeps, chain: number | undefined, end: FileEnd | undefined) {
@@ -86,22 +88,25 @@ export class FollowedChain {
   /** Everything written is durable, then in the index. Within a turn. */
   async settle(missing: UnsatisfiedReason = 'wanted'): Promise<void> {
     await this.#file.sync();
-    failpoint('chain.durable');
     const entries = this.#unapplied;
+    this.#isBehind = entries.length > 0;
+    failpoint('chain.durable');
     if (entries.length === 0) return;
     const chain = this.number();
     const dropped = applyEntries(chain, entries, missing, this.deps);
     this.#unapplied = [];
+    this.#isBehind = false;
     failpoint('chain.applied');
     for (const branch of dropped) await this.deps.removeBranch(branch);
   }
 
   /**
    * Makes sure that what was written before is durable and applied. After a failure the file is read again and replaced as a whole: entries that are
-   * whole in it stay, because others may know them.
+   * whole in it stay, because others may know them. Answers whether it was.
    */
-  async recover(): Promise<void> {
-    if (this.#file.failure !== undefined) {
+  async recover(): Promise<boolean> {
+    const hadFailed = this.#file.failure !== undefined;
+    if (hadFailed) {
       const last = this.#chain === undefined ? undefined : this.deps.index.chainTable.lastEntry(this.#chain);
       const entries: PlacedEntry[] = [];
       const input = {
@@ -116,7 +121,8 @@ export class FollowedChain {
       this.deps.bytes.forget();
       this.#unapplied = entries;
     }
-    if (this.#unapplied.length > 0) await this.settle();
+    if (this.#unapplied.length > 0 && (hadFailed || this.#isBehind)) await this.settle();
+    return hadFailed;
   }
 
   /** The number of the chain, which is made with its first entry. */

@@ -158,9 +158,9 @@ export class OwnChainWriter implements OwnChain {
   #turn<T>(work: () => Promise<T>): Promise<T> {
     return this.#chain.turn(async () => {
       if (this.#chain.blocked !== undefined) throw this.#chain.blocked;
-      await this.#chain.recover();
+      const wasMended = await this.#chain.recover();
       this.#requireNewest();
-      await this.#addAgain();
+      if (wasMended) await this.#addAgain();
       return await work();
     });
   }
@@ -218,7 +218,7 @@ export class OwnChainWriter implements OwnChain {
 
   /** Forms whose entry did not survive a failed write are added again: a capture relies on them. */
   async #addAgain(): Promise<void> {
-    if (this.#onTheWay.size === 0 || this.#chain.unapplied.length > 0) return;
+    if (this.#onTheWay.size === 0) return;
     const row = this.#chain.row;
     const waiting = new Set([...this.#waiting].flatMap(([shard, forms]) => forms.map(({ id }) => keyOf(shard, id))));
     for (const [key, forms] of this.#onTheWay) {
