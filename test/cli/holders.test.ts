@@ -2,6 +2,7 @@
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import Database from 'better-sqlite3';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { layOutSite, onSite, type Site, startAgent, stopAgent } from '../quickstart/site.ts';
 import { runEdgestore } from '../support/edgestore-process.ts';
@@ -21,6 +22,18 @@ interface Status {
     readonly asked: string | null;
   }[];
   readonly holds: readonly { readonly own: boolean; readonly lost: number }[];
+}
+
+interface Scrubbed {
+  readonly findings: readonly { readonly store: string; readonly what: string }[];
+  readonly holds: readonly {
+    readonly own: boolean;
+    readonly name: string | null;
+    readonly wrong: number;
+    readonly lost: number;
+    readonly repaired: boolean;
+    readonly next: string;
+  }[];
 }
 
 let base: string;
@@ -100,6 +113,9 @@ test.each(['its largest pack', 'all its packs'])(
       since: expect.stringMatching(/^20/),
       next: expect.stringContaining('sends them again'),
     });
+    const { holds } = await onSite<Scrubbed>(holder, ['scrub', '--all'], { exitCodes: [20] });
+    expect(holds).toMatchObject([{ own: false, name: 'o', wrong: 0, next: expect.stringContaining('sends') }]);
+    expect(holds[0]!.lost).toBeGreaterThan(0);
     const here = await check(owner, 20);
     expect(here.targets[0]!.lacks!.lost).toBeGreaterThan(0);
     expect(here.findings.map(({ code }) => code)).toEqual(
@@ -117,6 +133,59 @@ test.each(['its largest pack', 'all its packs'])(
   },
   180_000,
 );
+
+test('a byte that changed in a pack at the holder: 20 on both sides after its scrub, until the owner has filled it again', async () => {
+  await sync();
+  const pack = largest(packsOf(holder));
+  const bytes = readFileSync(pack);
+  bytes[bytes.length >> 1]! ^= 1;
+  writeFileSync(pack, bytes);
+  const { findings, holds } = await onSite<Scrubbed>(holder, ['scrub', '--all'], { exitCodes: [20] });
+  expect(findings).toMatchObject([{ store: 'local', what: 'chunk' }]);
+  expect(holds).toMatchObject([{ own: false, name: 'o', lost: 1, wrong: 0, next: expect.stringContaining('sends') }]);
+
+  const there = await check(holder, 20);
+  expect(there.findings.map(({ code }) => code)).toContain('held_chunks_missing');
+  const here = await check(owner, 20);
+  expect(here.targets[0]!.lacks!.lost).toBe(1);
+  expect(here.findings.map(({ code }) => code)).toContain('copies_lost_at_target');
+
+  writeFileSync(join(files, 'small'), 'a small change');
+  const { roots } = await sync();
+  await check(owner, 0);
+  await check(holder, 0);
+  expect(await exitOf(holder, ['scrub', '--all'])).toBe(0);
+  await restoresAtHolder(roots[0]!.snapshot);
+}, 180_000);
+
+test('an index that says otherwise than chain and packs: 20 at owner and holder, and right again with --repair', async () => {
+  await sync();
+  await stopAgent(holder);
+  for (const site of [owner, holder]) {
+    const db = new Database(join(site.dataDir, 'index.sqlite'));
+    db.exec('DELETE FROM holds WHERE position = 0');
+    db.close();
+  }
+  await startAgent(holder);
+  for (const site of [owner, holder]) {
+    const found = await onSite<Scrubbed>(site, ['scrub', '--all'], { exitCodes: [20] });
+    expect(found.holds).toMatchObject([
+      { own: site === owner, repaired: false, next: expect.stringContaining('--repair') },
+    ]);
+    expect(found.holds[0]!.wrong).toBeGreaterThan(0);
+    const text = await runEdgestore(['scrub', '--all', '--config', site.configFile], { env: site.env });
+    expect(text.stdout).toMatch(
+      /index +of the \d+ chunks that .* holds here in shard 1, in the index \d+ differ .*\n +next: edgestore scrub --all --repair/,
+    );
+    const mended = await onSite<Scrubbed>(site, ['scrub', '--all', '--repair'], { exitCodes: [0] });
+    expect(mended.holds).toMatchObject([{ repaired: true, lost: 0 }]);
+    expect((await onSite<Scrubbed>(site, ['scrub', '--all'])).holds).toEqual([]);
+  }
+  writeFileSync(join(files, 'small'), 'a small change');
+  await restoresAtHolder((await sync()).roots[0]!.snapshot);
+  await check(owner, 0);
+  await check(holder, 0);
+}, 180_000);
 
 test('a holder that was put back to an older copy of its data dir is filled again before anything counts', async () => {
   await sync();

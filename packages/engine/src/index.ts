@@ -202,6 +202,7 @@ export { knownStoreId, requireKnownStore } from './store/bucket/store-id.ts';
 export { beginChain } from './store/chains/begin-chain.ts';
 export { type EntrySpool, openEntrySpool } from './store/chains/entry-spool.ts';
 export { type ChainInspection, inspectChains } from './store/chains/inspect-chains.ts';
+export { remakeHolds } from './store/chains/remake-holds.ts';
 export { damagedRanges, verifyFiles } from './store/chains/verify-files.ts';
 export { createDataDir, type DataDir, dataDirAt, dataDirExists, readFolder, requireDataDir } from './store/data-dir.ts';
 export { type DataDirLock, lockDataDir, readLockHolder } from './store/data-dir-lock.ts';

@@ -87,6 +87,7 @@ const NOTHING_READ: ScrubData = {
   unread: [],
   repaired: 0,
   chains: [],
+  holds: [],
   dry_run: false,
   duration_s: 0,
 };

@@ -6,6 +6,7 @@ import { defineOperation } from './operation.ts';
 import { readerDeps } from './reader-deps.ts';
 import { repairOwnLog, type ScrubbedLog } from './repair-own-log.ts';
 import { listStores, scrubChains } from './scrub-chains.ts';
+import { scrubHolds } from './scrub-holds.ts';
 import { scrubPlaces } from './scrub-places.ts';
 
 export interface ScrubFindingData {
@@ -17,6 +18,27 @@ export interface ScrubFindingData {
   readonly message: string;
   readonly other_copies: number;
   readonly repaired: boolean;
+}
+
+/** What is held here for an owner in one of its shards, computed from its chain. */
+export interface ScrubHolds {
+  readonly agent: string;
+  readonly name: string | null;
+  readonly own: boolean;
+  readonly shard: number;
+  /** Chunks that the chain holds. */
+  readonly held: number;
+  /** Of these, chunks that were here and are gone, and chunks that cannot be read now. */
+  readonly lost: number;
+  readonly unreadable: number;
+  /** Chunks of which the index says otherwise than chain and frames. */
+  readonly wrong: number;
+  /** The index has other counts than its rows, or rows of chunks that are not held. */
+  readonly miscounted: boolean;
+  /** The index was made again from the files, and agrees. */
+  readonly repaired: boolean;
+  /** What happens by itself, or what to do. */
+  readonly next: string;
 }
 
 export interface ScrubData {
@@ -50,6 +72,8 @@ export interface ScrubData {
     readonly from: readonly string[];
     readonly messages: readonly string[];
   }[];
+  /** With `--all`: shards in which the index says otherwise than chain and frames, and those of others that lack what was here. */
+  readonly holds: readonly ScrubHolds[];
   /** Nothing was changed. */
   readonly dry_run: boolean;
   readonly duration_s: number;
@@ -108,6 +132,7 @@ export const scrub = defineOperation<Input, ScrubData>({
         monotonicMs: () => engine.clock.monotonicMs(),
       },
     );
+    const holds = given.all ? await scrubHolds({ repair: given.repair && !given.dryRun }, context) : [];
     const data: ScrubData = {
       packs: report.packs,
       chunks: report.frames,
@@ -128,6 +153,7 @@ export const scrub = defineOperation<Input, ScrubData>({
       unread: report.unread.map(({ label, code, message }) => ({ store: label, code, message })),
       repaired: report.repaired,
       chains,
+      holds,
       dry_run: given.dryRun,
       duration_s: Math.round(report.durationS * 1000) / 1000,
     };
@@ -136,9 +162,10 @@ export const scrub = defineOperation<Input, ScrubData>({
 });
 
 /** 7: a whole part of what was acknowledged is in no place. 20: damage. 3: not everything could be looked at. */
-function exitCodeOf({ findings, lost, unknown, unread, chains }: ScrubData): number {
+function exitCodeOf({ findings, lost, unknown, unread, chains, holds }: ScrubData): number {
   if (lost.chunks > 0) return 7;
   if (!findings.every((finding) => finding.repaired) || chains.some(({ damaged }) => damaged > 0)) return 20;
+  if (holds.some((one) => !one.repaired || one.lost + one.unreadable > 0)) return 20;
   return unread.length + unknown.chunks + unknown.unread > 0 ? 3 : 0;
 }
 

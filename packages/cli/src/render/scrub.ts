@@ -32,7 +32,8 @@ export function renderScrub(data: ScrubData, { colours, verbose }: TextContext):
     lines.push(`${state}  ${whose}: ${formatCount(chain.damaged)} ranges cannot be read${mended}`);
     for (const message of chain.messages) lines.push(`  ${printable(message)}`);
   }
-  if (data.findings.length + lost.chunks + data.chains.length === 0) {
+  for (const holds of data.holds) lines.push(...renderHolds(holds, colours));
+  if (data.findings.length + lost.chunks + data.chains.length + data.holds.length === 0) {
     if (unknown.chunks + unknown.unread > 0) return lines;
     return [...lines, colours.green('No damage found.')];
   }
@@ -63,6 +64,23 @@ export function renderScrub(data: ScrubData, { colours, verbose }: TextContext):
   const more = data.files.length - shown.length + data.files_omitted;
   if (more > 0) lines.push(`  … and ${formatCount(more)} more${verbose ? '' : ' (-v shows more)'}`);
   return lines;
+}
+
+function renderHolds(holds: ScrubData['holds'][number], colours: TextContext['colours']): string[] {
+  const whose = holds.own ? 'this agent' : printable(holds.name ?? shortId(holds.agent));
+  const place = `of the ${formatCount(holds.held)} chunks that ${whose} holds here in shard ${holds.shard}`;
+  const lines: string[] = [];
+  if (holds.wrong > 0 || holds.miscounted) {
+    const what =
+      holds.wrong > 0 ? `${formatCount(holds.wrong)} differ from the chain or the packs` : 'the counts differ';
+    const state = holds.repaired ? colours.yellow('mended') : colours.red('index');
+    lines.push(`${state}  ${place}, in the index ${what}${holds.repaired ? '; it was made again from the files' : ''}`);
+  }
+  if (holds.lost + holds.unreadable > 0)
+    lines.push(
+      `${colours.red('lacking')}  ${place}, ${formatCount(holds.lost)} are lost, ${formatCount(holds.unreadable)} cannot be read`,
+    );
+  return [...lines, `  next: ${printable(holds.next)}`];
 }
 
 function renderLog(log: NonNullable<ScrubData['log']>, colours: TextContext['colours']): string[] {

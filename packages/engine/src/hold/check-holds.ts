@@ -1,16 +1,18 @@
 /**
  * For a scrub: compares chain, hold index and frames of one owner (docs/chain.md 11.3). The hold state is a function of the chain alone, so it is computed again
- * from the bodies, part by part of the ids, and each id has to have its row and a frame, or be listed as not satisfied.
+ * from the bodies, part by part of the ids. Each id needs a row with its added seq, and a good frame exactly when that row says so.
  */
 import { EntryKind } from '../chain/entry-head.ts';
 import { decodeAdd, decodeRelease, type Form } from '../chain/forms.ts';
+import { type HeldId, withForm } from '../chain/hold-state.ts';
 import { bytesEqual } from '../core/bytes.ts';
+import { isEdgeError } from '../core/errors.ts';
 import type { AgentId, ChunkId } from '../core/ids.ts';
 import type { ChunkIndex } from '../core/ports/index.ts';
-import type { Chains } from '../ports/chains.ts';
+import type { ChainEntry, Chains, ShardState } from '../ports/chains.ts';
 
 export interface CheckHoldsDeps {
-  readonly chains: Pick<Chains, 'entries' | 'forms' | 'isHeld' | 'shards' | 'unsatisfied'>;
+  readonly chains: Pick<Chains, 'entries' | 'heldAs' | 'shards'>;
   readonly chunks: Pick<ChunkIndex, 'locate'>;
 }
 
@@ -20,96 +22,139 @@ export interface CheckedHolds {
   readonly held: number;
   /** Of these, ids without a good frame here. The store states them. */
   readonly lacking: number;
-  /** Ids where the index says otherwise than chain and frames: it has to be built again. */
-  readonly wrong: readonly ChunkId[];
+  /** Ids where the index says otherwise than chain and frames. */
+  readonly wrong: number;
+  /** The first ones of them. */
+  readonly named: readonly ChunkId[];
+  /** The index counts otherwise than its rows, or has rows of ids that are not held. Not looked at while entries came in between. */
+  readonly isMiscounted: boolean;
 }
 
-/** Memory: the ids of one part, 1/16 of the shard's. */
-const PARTS = 16;
+/** Memory: the ids of one part. */
+const IDS_A_PART = 65_536;
+const PARTS_MAX = 256;
+/** Looked up at once, between two turns of the event loop. */
 const IDS_AT_ONCE = 1024;
-/** Ids that are named of those that are wrong. */
-const WRONG_MAX = 100;
+const NAMED_MAX = 100;
 
+type State = Map<string, HeldId>;
+
+/** E_INTEGRITY for a damaged chain: it is mended first. */
 export async function* checkHolds(
   owner: AgentId,
   deps: CheckHoldsDeps,
   signal?: AbortSignal,
 ): AsyncGenerator<CheckedHolds> {
-  for (const { shard, applied } of deps.chains.shards(owner)) {
-    let held = 0;
-    let lacking = 0;
-    const wrong: ChunkId[] = [];
-    for (let part = 0; part < PARTS; part++) {
-      signal?.throwIfAborted();
-      const state = await stateOfPart(owner, shard, applied, part, deps, signal);
-      held += state.size;
-      const listed = unsatisfiedKeys(owner, shard, part, deps);
-      const ids = [...state.values()];
-      for (let at = 0; at < ids.length; at += IDS_AT_ONCE) {
-        const group = ids.slice(at, at + IDS_AT_ONCE);
-        const rows = deps.chains.isHeld(
-          owner,
-          shard,
-          group.map((forms) => forms[0]!.id),
-        );
-        const copies = deps.chunks.locate(group.map((forms) => forms[0]!.id));
-        for (const [i, forms] of group.entries()) {
-          const { id } = forms[0]!;
-          const isGood = copies[i]!.some(
-            (copy) => copy.identified || forms.some((form) => bytesEqual(form.sealedSha256, copy.sealedSha256)),
-          );
-          if (!isGood) lacking++;
-          if ((rows[i] === 0 || isGood === listed.has(keyOf(id))) && wrong.length < WRONG_MAX) wrong.push(id);
-        }
-      }
-    }
-    yield { shard, held, lacking, wrong };
+  for (const { shard } of deps.chains.shards(owner)) {
+    let checked = await checkShard(owner, shard, deps, signal);
+    // Frames that went and came back in between are counted at two moments: a second look decides.
+    if (checked?.isMiscounted === true) checked = await checkShard(owner, shard, deps, signal);
+    if (checked !== undefined) yield checked;
   }
 }
 
-/** Held ids of one part with their listed forms, by rule 1.6. */
-async function stateOfPart(
+async function checkShard(
   owner: AgentId,
   shard: number,
-  applied: number,
-  part: number,
-  { chains }: CheckHoldsDeps,
+  deps: CheckHoldsDeps,
   signal: AbortSignal | undefined,
-): Promise<Map<string, Form[]>> {
-  const state = new Map<string, Form[]>();
-  for await (const { head, body } of chains.entries(owner, { untilSeq: applied })) {
-    signal?.throwIfAborted();
-    const { kind, shard: of } = head.header;
-    if (of !== shard || body === undefined) continue;
-    if (kind === EntryKind.add) {
-      for (const form of decodeAdd(body)) {
-        if (partOf(form.id) !== part) continue;
-        const key = keyOf(form.id);
-        const forms = state.get(key);
-        if (forms === undefined) state.set(key, [form]);
-        else if (forms.length < 4 && !form.formClass.endsWith('-delta')) forms.push(form);
+): Promise<CheckedHolds | undefined> {
+  const begun = shardOf(owner, shard, deps);
+  if (begun === undefined) return undefined;
+  const parts = Math.min(PARTS_MAX, Math.max(1, Math.ceil(begun.held / IDS_A_PART)));
+  let held = 0;
+  let lacking = 0;
+  let wrong = 0;
+  let unsatisfied = 0;
+  const named: ChunkId[] = [];
+  for (let part = 0; part < parts; part++) {
+    const state: State = new Map();
+    const isOfPart = (id: ChunkId): boolean => (id[0]! * parts) >> 8 === part;
+    let seq = 0;
+    /** Entries may come at any time. What is looked up after this is of one moment, up to the next pause. */
+    const catchUp = async (): Promise<void> => {
+      for (;;) {
+        signal?.throwIfAborted();
+        const until = shardOf(owner, shard, deps)?.applied ?? seq;
+        if (until <= seq) return;
+        for await (const entry of deps.chains.entries(owner, { afterSeq: seq, untilSeq: until })) {
+          signal?.throwIfAborted();
+          if (entry.head.header.shard === shard) apply(state, entry, isOfPart);
+        }
+        seq = until;
       }
-    } else if (kind === EntryKind.release) {
-      for (const id of decodeRelease(body)) if (partOf(id) === part) state.delete(keyOf(id));
+    };
+    await catchUp();
+    const keys = [...state.keys()];
+    for (let at = 0; at < keys.length; at += IDS_AT_ONCE) {
+      if (at > 0) await pause();
+      await catchUp();
+      const group = keys.slice(at, at + IDS_AT_ONCE).flatMap((key) => state.get(key) ?? []);
+      const ids = group.map(idOf);
+      const rows = deps.chains.heldAs(owner, shard, ids);
+      const copies = deps.chunks.locate(ids);
+      for (const [i, { addedSeq, forms }] of group.entries()) {
+        const isGood = copies[i]!.some((copy) => copy.identified || forms.some((form) => isOf(copy, form)));
+        const row = rows[i];
+        held++;
+        if (!isGood) lacking++;
+        if (row !== undefined && row.state !== 'satisfied') unsatisfied++;
+        if (row !== undefined && row.seq === addedSeq && isGood === (row.state === 'satisfied')) continue;
+        wrong++;
+        if (named.length < NAMED_MAX) named.push(ids[i]!);
+      }
     }
   }
-  return state;
+  const ended = shardOf(owner, shard, deps);
+  const isMiscounted = ended !== undefined && isSame(begun, ended) && !agrees(ended, held, unsatisfied);
+  return { shard, held, lacking, wrong, named, isMiscounted };
 }
 
-function unsatisfiedKeys(owner: AgentId, shard: number, part: number, { chains }: CheckHoldsDeps): Set<string> {
-  const keys = new Set<string>();
-  for (let afterSeq = 0; ; ) {
-    const page = chains.unsatisfied(owner, shard, afterSeq, 16);
-    const last = page.at(-1);
-    if (last === undefined) return keys;
-    afterSeq = last.seq;
-    for (const { seq, positions } of page)
-      for (const { id } of chains.forms(owner, seq, positions)) if (partOf(id) === part) keys.add(keyOf(id));
+function apply(state: State, { head, body }: ChainEntry, isOfPart: (id: ChunkId) => boolean): void {
+  const { kind, seq } = head.header;
+  if (body === undefined) return;
+  try {
+    if (kind === EntryKind.add) {
+      for (const form of decodeAdd(body))
+        if (isOfPart(form.id)) state.set(keyOf(form.id), withForm(state.get(keyOf(form.id)), seq, form));
+    } else if (kind === EntryKind.release) {
+      for (const id of decodeRelease(body)) state.delete(keyOf(id));
+    }
+  } catch (error) {
+    // Signed, but of no meaning: it changes nothing at any store.
+    if (!isEdgeError(error, 'E_FORMAT')) throw error;
   }
 }
 
-function partOf(id: ChunkId): number {
-  return id[0]! >> 4;
+function shardOf(owner: AgentId, shard: number, { chains }: CheckHoldsDeps): ShardState | undefined {
+  return chains.shards(owner).find((one) => one.shard === shard);
+}
+
+/** Nothing came or went between the two: neither entries nor frames. */
+function isSame(a: ShardState, b: ShardState): boolean {
+  return (
+    a.applied === b.applied &&
+    a.held === b.held &&
+    a.wanted === b.wanted &&
+    a.lost === b.lost &&
+    a.unreadable === b.unreadable
+  );
+}
+
+function agrees({ held, wanted, lost, unreadable }: ShardState, ids: number, unsatisfied: number): boolean {
+  return held === ids && wanted + lost + unreadable === unsatisfied;
+}
+
+function pause(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+function isOf(copy: { readonly sealedSha256: Uint8Array }, form: Form): boolean {
+  return bytesEqual(form.sealedSha256, copy.sealedSha256);
+}
+
+function idOf({ forms }: HeldId): ChunkId {
+  return forms[0]!.id;
 }
 
 function keyOf(id: ChunkId): string {

@@ -134,7 +134,8 @@ export function holdIndex(db: Db, deps: HoldIndexDeps): HoldIndexTable {
         // Nearly every form is of a new chunk: then no row has its key.
         const held = hasKey.get(key, ref) === undefined ? NONE : heldOf(chain, ofShard.all(key, ref), form.id);
         if (held.rows.length === 0) {
-          const state = isSatisfied(form.id, [form]) ? SATISFIED : CODES[missing];
+          const reason = typeof missing === 'function' ? missing(seq, position) : missing;
+          const state = isSatisfied(form.id, [form]) ? SATISFIED : CODES[reason];
           values.push(key, ref, seq, position, state);
           keys.add(key);
           counts.add(state);

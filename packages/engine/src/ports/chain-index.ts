@@ -119,6 +119,9 @@ export interface HeldForm {
 
 export type HoldState = 'satisfied' | UnsatisfiedReason;
 
+/** Why an id has no good frame, when its add is applied: one reason for all, or by the place of the row. */
+export type MissingReason = UnsatisfiedReason | ((seq: number, position: number) => UnsatisfiedReason);
+
 export interface ShardRow {
   readonly chain: number;
   readonly shard: number;
@@ -133,7 +136,7 @@ export interface HoldTable {
   /** An entry names the shard: from now on it is among the chain's shards. */
   noteShard(chain: number, shard: number): void;
   /** Applies an add whose entry row and body are there. `missing`: the state of an id that no good frame satisfies. */
-  applyAdd(chain: number, shard: number, seq: number, forms: readonly Form[], missing: UnsatisfiedReason): void;
+  applyAdd(chain: number, shard: number, seq: number, forms: readonly Form[], missing: MissingReason): void;
   /** Answers how many ids left. */
   applyRelease(chain: number, shard: number, ids: readonly ChunkId[]): number;
   /** Listed forms of an id in a shard, in the order in which they were added; empty where it is not held. */

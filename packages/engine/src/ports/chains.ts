@@ -8,6 +8,7 @@ import type { Link, Position } from '../chain/position.ts';
 import type { UnsatisfiedReason } from '../chain/statement.ts';
 import type { AgentId, ChunkId } from '../core/ids.ts';
 import type { RecordBody } from '../log/record-body.ts';
+import type { HoldState } from './chain-index.ts';
 
 /** One entry. `body` is undefined where only the header is here (kinds 2, 3 and 5). */
 export interface ChainEntry {
@@ -97,6 +98,12 @@ export interface Chains {
   ): readonly (readonly { readonly shard: number; readonly seq: number }[])[];
   /** 1 where the id is held in the shard. */
   isHeld(agent: AgentId, shard: number, ids: readonly ChunkId[]): Uint8Array;
+  /** What the index has of each id in the shard: its added seq and its state; undefined where it has no row. Positions match `ids`. */
+  heldAs(
+    agent: AgentId,
+    shard: number,
+    ids: readonly ChunkId[],
+  ): readonly ({ readonly seq: number; readonly state: HoldState } | undefined)[];
   branches(agent?: AgentId): readonly Branch[];
   /** Files or entries that could not be read, for findings: message, since. */
   problems(): readonly { readonly agent: AgentId; readonly message: string }[];

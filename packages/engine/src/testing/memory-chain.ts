@@ -171,6 +171,13 @@ function makeChain(
         const held = holds().get(shard);
         return Uint8Array.from(ids, (id) => (held?.has(toHex(id)) === true ? 1 : 0));
       },
+      heldAs: (_, shard, ids) => {
+        const held = holds().get(shard);
+        return ids.map((id) => {
+          const one = held?.get(toHex(id));
+          return one === undefined ? undefined : { seq: one.addedSeq, state: 'satisfied' as const };
+        });
+      },
       branchEntries: async function* () {},
       branches: () => [],
       problems: () => [],

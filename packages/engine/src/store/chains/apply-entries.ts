@@ -6,7 +6,7 @@ import { decodeDropBranch } from '../../chain/record-entry.ts';
 import type { UnsatisfiedReason } from '../../chain/statement.ts';
 import { type EdgeError, isEdgeError } from '../../core/errors.ts';
 import type { RecordBody } from '../../log/record-body.ts';
-import type { BodyBytes, ChainIndex, ChainRow, EntryRow } from '../../ports/chain-index.ts';
+import type { BodyBytes, ChainIndex, ChainRow, EntryRow, MissingReason } from '../../ports/chain-index.ts';
 import type { PlacedEntry } from './chain-file.ts';
 
 export interface ApplyDeps {
@@ -64,7 +64,7 @@ export function applyEntries(
 }
 
 /** Applies what waits in a shard and has its body here, page by page. */
-export function applyWaiting(chain: number, shard: number, missing: UnsatisfiedReason, deps: ApplyDeps): void {
+export function applyWaiting(chain: number, shard: number, missing: MissingReason, deps: ApplyDeps): void {
   while (deps.index.transaction(() => applyFirst(chain, shard, NONE, missing, deps, ENTRIES_AT_ONCE)) > 0);
 }
 
@@ -97,7 +97,7 @@ function applyFirst(
   chain: number,
   shard: number,
   given: ReadonlyMap<number, Uint8Array | undefined>,
-  missing: UnsatisfiedReason,
+  missing: MissingReason,
   deps: ApplyDeps,
   limit: number,
 ): number {
@@ -116,7 +116,7 @@ function applyFirst(
 export function applyBody(
   { chain, shard, seq, kind }: EntryRow,
   body: Uint8Array,
-  missing: UnsatisfiedReason,
+  missing: MissingReason,
   deps: ApplyDeps,
 ): void {
   const { holds } = deps.index;

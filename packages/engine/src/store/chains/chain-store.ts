@@ -5,7 +5,7 @@ import type { Position } from '../../chain/position.ts';
 import type { UnsatisfiedReason } from '../../chain/statement.ts';
 import { EdgeError, isEdgeError } from '../../core/errors.ts';
 import type { AgentId, ChunkId } from '../../core/ids.ts';
-import type { ChainRow, EntryRow } from '../../ports/chain-index.ts';
+import type { ChainRow, EntryRow, HoldState } from '../../ports/chain-index.ts';
 import type { Branch, ChainEntry, Chains, FormsOfEntry, ShardState } from '../../ports/chains.ts';
 import { applyWaiting } from './apply-entries.ts';
 import { bodiesFile } from './chain-paths.ts';
@@ -189,6 +189,21 @@ export class ChainStore implements Chains {
         return first === undefined ? [] : [{ shard, seq: first.seq }];
       }),
     );
+  }
+
+  heldAs(
+    agent: AgentId,
+    shard: number,
+    ids: readonly ChunkId[],
+  ): readonly ({ readonly seq: number; readonly state: HoldState } | undefined)[] {
+    const chain = this.#table.followed(agent);
+    if (chain === undefined) return ids.map(() => undefined);
+    const { holds } = this.#deps.index;
+    return ids.map((id) => {
+      const [first] = holds.formsOf(chain.chain, shard, id);
+      const state = holds.stateOf(chain.chain, shard, id);
+      return first === undefined || state === undefined ? undefined : { seq: first.seq, state };
+    });
   }
 
   isHeld(agent: AgentId, shard: number, ids: readonly ChunkId[]): Uint8Array {
