@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { recordsIn } from '../support/log-records.ts';
+import { chainFilesBelow, damageEntry, entriesIn } from '../support/chain-files.ts';
 import { contentsOf, flipBit, largestFile, makeSite, type Site, setByte } from './site.ts';
 
 let site: Site;
@@ -12,11 +12,11 @@ beforeAll(async () => {
 afterAll(() => site.remove());
 
 const largestPack = (dataDir: string): string => largestFile(join(dataDir, 'packs'));
-const logOf = (dataDir: string): string => {
-  const folder = join(dataDir, 'log');
-  return largestFile(join(folder, readdirSync(folder).find((name) => /^[0-9a-f]{32}$/.test(name))!));
-};
+const chainOf = (dataDir: string): string => chainFilesBelow(join(dataDir, 'chains'))[0]!;
 const indexOf = (dataDir: string): string => join(dataDir, 'index.sqlite');
+const removeIndex = (dataDir: string): void => {
+  for (const name of readdirSync(dataDir)) if (name.startsWith('index.sqlite')) rmSync(join(dataDir, name));
+};
 
 describe('a damaged pack', () => {
   test.each([
@@ -98,46 +98,63 @@ describe('a damaged index', () => {
   });
 });
 
-describe('a damaged log', () => {
-  const refusal = { exit: 7, code: 'E_INTEGRITY', hint: /Nothing was changed.*recover/ } as const;
+describe('a damaged chain', () => {
   test.each([
-    ['flipped', (file: string) => flipBit(file, 600)],
     ['truncated', (file: string) => truncateSync(file, 1000)],
     ['emptied', (file: string) => truncateSync(file, 0)],
     ['removed', (file: string) => rmSync(file)],
-  ])('%s: nothing is written after it, and the file put back is as before', async (_, damage) => {
+  ])('%s: nothing is written after it, snapshots restore, and the file put back is as before', async (_, damage) => {
     const dataDir = site.copy();
-    const log = logOf(dataDir);
-    const good = readFileSync(log);
-    damage(log);
-    const folder = log.slice(0, log.lastIndexOf('/'));
-    await site.refuses(dataDir, ['sync'], { ...refusal, message: new RegExp(`log .*${folder}`) });
-    expect((await site.run(dataDir, ['restore', 'latest', '--target', site.at('never')])).exitCode).toBe(7);
-    expect(existsSync(site.at('never'))).toBe(false);
-    writeFileSync(log, good, { mode: 0o600 });
+    const chain = chainOf(dataDir);
+    const good = readFileSync(chain);
+    damage(chain);
+    const damaged = existsSync(chain) ? readFileSync(chain) : undefined;
+    await site.refuses(dataDir, ['sync'], {
+      exit: 9,
+      code: 'E_ROLLBACK',
+      message: /own chain ends at entry .*acknowledged/,
+      hint: /Nothing was changed.*scrub --repair/,
+    });
+    await site.restores(dataDir, { warned: /own chain ends at entry .*acknowledged/ });
+    expect(existsSync(chain) ? readFileSync(chain) : undefined).toEqual(damaged);
+    writeFileSync(chain, good, { mode: 0o600 });
     await site.restores(dataDir);
   });
 
-  test('without an index to compare with, a flipped record is still found, and a log that is gone is no new vault', async () => {
+  test('without an index, an entry that rotted in the middle is told, and what is behind it restores', async () => {
     const dataDir = site.copy();
-    const log = logOf(dataDir);
-    const good = readFileSync(log);
-    rmSync(indexOf(dataDir));
-    flipBit(log, 600);
-    await site.refuses(dataDir, ['sync'], { ...refusal, message: new RegExp(`log .*${log}`) });
-    rmSync(log);
-    rmSync(indexOf(dataDir), { force: true });
-    await site.refuses(dataDir, ['sync'], { ...refusal, message: /log .*missing/ });
-    writeFileSync(log, good, { mode: 0o600 });
+    const chain = chainOf(dataDir);
+    const good = damageEntry(chain, 2);
+    removeIndex(dataDir);
+    await site.restores(dataDir, { warned: /the body of entry 1\/\d+ is damaged/ });
+    writeFileSync(chain, good, { mode: 0o600 });
+    await site.restores(dataDir);
+  });
+
+  test('without an index, nothing is written behind a damaged end, and a chain that is gone is no new vault', async () => {
+    const dataDir = site.copy();
+    const chain = chainOf(dataDir);
+    const good = readFileSync(chain);
+    flipBit(chain, entriesIn(chain).at(-1)!.at + 20);
+    removeIndex(dataDir);
+    const damaged = readFileSync(chain);
+    const refusal = { exit: 7, code: 'E_INTEGRITY', hint: /Nothing was changed.*scrub --repair/ } as const;
+    await site.refuses(dataDir, ['sync', site.tree], { ...refusal, message: new RegExp(`chain ${chain} is damaged`) });
+    expect(readFileSync(chain)).toEqual(damaged);
+    rmSync(chain);
+    removeIndex(dataDir);
+    await site.refuses(dataDir, ['sync', site.tree], { ...refusal, message: /log of this agent is missing/ });
+    writeFileSync(chain, good, { mode: 0o600 });
     await site.restores(dataDir);
   });
 });
 
-describe('scrub --repair of a damaged log', () => {
+describe('scrub --repair of a damaged chain', () => {
+  const idsOf = (list: readonly { id: string }[]): string[] => list.map(({ id }) => id).sort();
   const snapshotsOf = async (dataDir: string): Promise<string[]> =>
     (await site.json(dataDir, ['snapshot', 'list'])).data.snapshots.map((one: { id: string }) => one.id);
 
-  /** A copy of the vault with two snapshots more, of another root. */
+  /** A copy of the vault with two snapshots more, of another root: an add and a record each. */
   async function withMore(): Promise<{ dataDir: string; ids: string[] }> {
     const dataDir = site.copy();
     const other = site.at('other-root');
@@ -150,31 +167,26 @@ describe('scrub --repair of a damaged log', () => {
   }
 
   test.each([
-    ['the newest record', -1, 2, 0],
-    ['the record of the snapshot before', -2, 1, 1],
+    ['the newest record', 1, 1],
+    ['the record of the snapshot before', 3, 2],
   ])(
-    'without any other copy, %s: what verifies stays, what is lost is named, and the vault works on',
-    async (_, which, kept, renewed) => {
+    'without any other copy, %s: every snapshot stays, those behind the damage are named, and the vault works on',
+    async (_, fromEnd, behind) => {
       const { dataDir, ids } = await withMore();
-      const log = logOf(dataDir);
-      const records = recordsIn(log);
-      const bytes = readFileSync(log).length;
-      flipBit(log, records.at(which)!.at + 200);
-      expect((await site.json(dataDir, ['sync'], 7)).error.hint).toContain('scrub --repair');
-      const { data } = await site.json(dataDir, ['scrub', '--repair'], 7);
-      expect(data.log).toMatchObject({ repaired: 'cut', from: [], records: records.length + which });
-      expect(data.log.lost.map((one: { id: string }) => one.id)).toEqual([ids.at(which)]);
-      expect(data.log.snapshots.map((one: { id: string; was?: string }) => one.was ?? one.id)).toEqual(
-        ids.filter((id) => id !== ids.at(which)),
-      );
-      expect(data.log.snapshots.filter((one: { was?: string }) => one.was !== undefined)).toHaveLength(renewed);
-      expect(data.log.snapshots).toHaveLength(kept + renewed);
+      const chain = chainOf(dataDir);
+      damageEntry(chain, fromEnd);
+      const damaged = readFileSync(chain);
+      const { log } = (await site.json(dataDir, ['scrub', '--repair'], 20)).data;
+      expect(log).toMatchObject({ repaired: 'cut', from: [], lost: [] });
+      expect(idsOf(log.behind)).toEqual(ids.slice(-behind).sort());
+      expect(idsOf(log.snapshots)).toEqual(ids.slice(0, -behind).sort());
       // Nothing was deleted.
-      expect(readFileSync(largestFile(data.log.aside)).length).toBe(bytes);
+      expect(readFileSync(largestFile(log.aside))).toEqual(damaged);
       await site.restores(dataDir, { warned: /index .* built again/ });
-      expect((await snapshotsOf(dataDir)).sort()).toEqual(
-        data.log.snapshots.map((one: { id: string }) => one.id).sort(),
-      );
+      expect((await snapshotsOf(dataDir)).sort()).toEqual([...ids].sort());
+      const target = site.at(`behind-${behind}`);
+      await site.json(dataDir, ['restore', ids.at(-1)!, '--target', target]);
+      expect(readFileSync(join(target, 'file'), 'utf8')).toBe('two');
       await site.json(dataDir, ['sync']);
       expect((await site.json(dataDir, ['status'])).data.agent.incarnation).toBe(2);
       expect((await site.json(dataDir, ['scrub', '--all', '--repair'])).data).toMatchObject({ lost: { chunks: 0 } });
@@ -182,17 +194,32 @@ describe('scrub --repair of a damaged log', () => {
     },
   );
 
-  test('the whole newest life gone, and the index too: no number of it is used again', async () => {
-    const { dataDir } = await withMore();
-    const log = logOf(dataDir);
-    flipBit(log, recordsIn(log).at(-1)!.at + 200);
-    await site.json(dataDir, ['scrub', '--repair'], 7);
+  test('without any other copy, the end cut off: what verifies stays, what is lost is named, and the vault works on', async () => {
+    const { dataDir, ids } = await withMore();
+    const chain = chainOf(dataDir);
+    truncateSync(chain, entriesIn(chain).at(-1)!.at + 100);
+    expect((await site.json(dataDir, ['sync'], 9)).error.hint).toContain('scrub --repair');
+    const { log } = (await site.json(dataDir, ['scrub', '--repair'], 7)).data;
+    expect(log).toMatchObject({ repaired: 'whole', from: [], behind: [] });
+    expect(idsOf(log.lost)).toEqual(ids.slice(-1));
+    expect(idsOf(log.snapshots)).toEqual(ids.slice(0, -1).sort());
+    expect((await snapshotsOf(dataDir)).sort()).toEqual(ids.slice(0, -1).sort());
     await site.json(dataDir, ['sync']);
-    const lives = log.slice(0, log.lastIndexOf('/'));
-    for (const name of readdirSync(lives)) if (name.startsWith('00000002-')) rmSync(join(lives, name));
-    for (const name of readdirSync(dataDir))
-      if (name.startsWith('index.sqlite')) rmSync(join(dataDir, name), { recursive: true });
-    const { error } = await site.json(dataDir, ['sync'], 7);
+    await site.restores(dataDir);
+  });
+
+  test('the whole newest incarnation gone, and the index too: no number of it is used again', async () => {
+    const { dataDir } = await withMore();
+    damageEntry(chainOf(dataDir), 1);
+    await site.json(dataDir, ['scrub', '--repair'], 20);
+    await site.json(dataDir, ['sync']);
+    const chain = chainOf(dataDir);
+    const bytes = readFileSync(chain);
+    // The kind of an entry lies at byte 94 of its header, and 7 is a takeover.
+    const takeover = entriesIn(chain).findLast(({ at }) => bytes[at + 94] === 7)!;
+    truncateSync(chain, takeover.at - 4);
+    removeIndex(dataDir);
+    const { error } = await site.json(dataDir, ['sync', site.tree], 7);
     expect([error.message, error.hint]).toEqual([
       expect.stringMatching(/life 2 .*missing/),
       expect.stringContaining('scrub --repair'),
@@ -203,8 +230,8 @@ describe('scrub --repair of a damaged log', () => {
   });
 
   test.each([
-    ['flipped', (log: string) => flipBit(log, recordsIn(log).at(-2)!.at + 200)],
-    ['removed', (log: string) => rmSync(log)],
+    ['flipped', (chain: string) => void damageEntry(chain, 3)],
+    ['removed', (chain: string) => rmSync(chain)],
   ])('with a copy in a bucket, %s: everything is there again, under the same ids', async (what, damage) => {
     const { dataDir, ids } = await withMore();
     const bucket = site.at(`bucket-${what}`);
@@ -216,12 +243,12 @@ describe('scrub --repair of a damaged log', () => {
     );
     await site.json(dataDir, ['sync', '--wait', 's3', '-c', config]);
     const all = await snapshotsOf(dataDir);
-    const log = logOf(dataDir);
-    const before = readFileSync(log);
-    damage(log);
+    const chain = chainOf(dataDir);
+    const before = readFileSync(chain);
+    damage(chain);
     const { data } = await site.json(dataDir, ['scrub', '--repair', '-c', config]);
     expect(data.log).toMatchObject({ repaired: 'whole', lost: [], from: [expect.stringContaining(bucket)] });
-    expect(readFileSync(logOf(dataDir))).toEqual(before);
+    expect(readFileSync(chain)).toEqual(before);
     expect(await snapshotsOf(dataDir)).toEqual(all);
     expect(all).toEqual(expect.arrayContaining(ids));
     await site.restores(dataDir);
@@ -311,19 +338,21 @@ describe('a newer format: 16, and nothing is changed', () => {
     await site.restores(dataDir);
   });
 
-  test.each([['record', (dataDir: string) => [logOf(dataDir), 12] as const]])('%s', async (_, where) => {
+  test('an entry at the end of the chain, found while the index is built', async () => {
     const dataDir = site.copy();
-    const [file, offset] = where(dataDir);
-    const was = readFileSync(file)[offset]!;
-    setByte(file, offset, 9);
+    const chain = chainOf(dataDir);
+    const offset = entriesIn(chain).at(-1)!.at + 8;
+    setByte(chain, offset, 9);
+    removeIndex(dataDir);
     const before = contentsOf(dataDir);
     await site.refuses(dataDir, ['sync'], newer);
     await site.refuses(dataDir, ['ls', 'latest'], newer);
     const after = contentsOf(dataDir);
+    // A store whose index is built again asks others anew, so its epoch rises.
     for (const map of [before, after])
-      for (const name of [...map.keys()]) if (/index\.sqlite|^lock$/.test(name)) map.delete(name);
+      for (const name of [...map.keys()]) if (/index\.sqlite|^lock$|^epoch$/.test(name)) map.delete(name);
     expect(after).toEqual(before);
-    setByte(file, offset, was);
+    setByte(chain, offset, 1);
     await site.restores(dataDir);
   });
 
@@ -365,5 +394,6 @@ describe('a newer format: 16, and nothing is changed', () => {
     setByte(pack, 8, 1);
     await site.restores(dataDir);
     expect((await site.json(dataDir, ['scrub', '--all'])).data.findings).toEqual([]);
-  });
+    // Some twenty commands: a busy machine needs its time.
+  }, 300_000);
 });

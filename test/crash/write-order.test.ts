@@ -6,10 +6,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
-import { flipBit } from '../bad-input/site.ts';
+import { chainFilesBelow, damageEntry } from '../support/chain-files.ts';
 import { pseudoRandom } from '../support/hostile-tree.ts';
-import { recordsIn } from '../support/log-records.ts';
-import { onlyFileBelow } from './scenes/rebuild.ts';
 import { installStrace, parseTrace, type Syscall, traceEdgestore, whyNoStrace } from './strace.ts';
 import { Vault } from './vault.ts';
 import { writeOrder } from './write-order.ts';
@@ -90,14 +88,14 @@ describe.skipIf(reason !== undefined)('system calls of the real program', () => 
     }
   });
 
-  test('scrub --repair of the log: all is durable before it is decided, and before that nothing changes', async () => {
+  test('scrub --repair of the chain: all is durable before it is decided, and before that nothing changes', async () => {
     const vault = newVault();
     await vault.make();
     vault.edit();
     await vault.sync();
-    const log = onlyFileBelow(join(vault.dataDir, 'log'));
-    flipBit(log, recordsIn(log).at(-1)!.at + 200);
-    const { calls } = traceEdgestore(['scrub', '--repair', '--json', ...vault.at], 7);
+    const chains = join(vault.dataDir, 'chains');
+    damageEntry(chainFilesBelow(chains)[0]!, 1);
+    const { calls } = traceEdgestore(['scrub', '--repair', '--json', ...vault.at], 20);
     const order = writeOrder({
       calls,
       dataDir: vault.dataDir,
@@ -105,13 +103,12 @@ describe.skipIf(reason !== undefined)('system calls of the real program', () => 
       recordComesLast: false,
     });
     expect(order.problems).toEqual([]);
-    const logs = join(vault.dataDir, 'log');
     const renames = calls.filter(({ name }) => name.startsWith('rename'));
-    const decided = renames.findIndex(({ to }) => to === join(logs, '.repaired'));
-    const before = renames.slice(0, decided).filter(({ to }) => !to.startsWith(join(logs, '.repair/')));
+    const decided = renames.findIndex(({ to }) => to === join(chains, '.repaired'));
+    const before = renames.slice(0, decided).filter(({ to }) => !to.startsWith(join(chains, '.repair/')));
     expect(before.map(({ to }) => to)).toEqual([]);
     const [decision, next] = renames.slice(decided) as [Syscall, Syscall];
-    const synced = calls.find(({ name, path, start }) => name === 'fsync' && path === logs && start > decision.end);
+    const synced = calls.find(({ name, path, start }) => name === 'fsync' && path === chains && start > decision.end);
     expect(synced?.end).toBeLessThan(next.start);
   });
 });

@@ -7,7 +7,8 @@ import type { ScrubData } from './scrub.ts';
 export interface ScrubbedLogSnapshot {
   readonly id: string;
   readonly root: string;
-  readonly time: string;
+  /** Null when only the header of its entry can be read. */
+  readonly time: string | null;
 }
 
 export interface ScrubbedLog {
@@ -63,7 +64,11 @@ function outcomeOf(repair: ChainRepair): OperationOutcome<ScrubData> {
 }
 
 function dataOf(repair: ChainRepair): ScrubbedLog {
-  const shown = ({ id, root, timeNs }: ChainRepair['kept'][number]) => ({ id, root, time: formatTimeNs(timeNs) });
+  const shown = ({ id, root, timeNs }: ChainRepair['kept'][number]) => ({
+    id,
+    root,
+    time: timeNs === undefined ? null : formatTimeNs(timeNs),
+  });
   return {
     repaired: repair.how,
     records: repair.entries,

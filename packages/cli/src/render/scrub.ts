@@ -98,7 +98,8 @@ function renderLog(log: NonNullable<ScrubData['log']>, colours: TextContext['col
     [colours.yellow('behind'), log.behind],
     [colours.red('lost  '), log.lost],
   ] as const) {
-    for (const one of snapshots) lines.push(`  ${state}  ${shortId(one.id)} ${printable(one.root)} ${one.time}`);
+    for (const one of snapshots)
+      lines.push(`  ${state}  ${shortId(one.id)} ${printable(one.root)} ${one.time ?? '(time unknown)'}`);
   }
   if (log.behind.length > 0)
     lines.push('Snapshots behind the damage can be restored; they do not count as safe. Sync again for one that does.');

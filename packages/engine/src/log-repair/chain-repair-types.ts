@@ -17,7 +17,8 @@ export interface ChainSource {
 export interface RepairedSnapshot {
   readonly id: Link;
   readonly root: string;
-  readonly timeNs: bigint;
+  /** Undefined when only the header of its entry can be read. */
+  readonly timeNs: bigint | undefined;
 }
 
 export interface ChainRepair {

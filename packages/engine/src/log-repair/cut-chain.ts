@@ -42,10 +42,12 @@ export interface CutChainInput {
   readonly from: readonly string[];
   /** Live snapshots that the index knew before the repair. */
   readonly known: readonly SnapshotSummary[];
+  /** Snapshots that the index does not know, and whose bodies nobody has. */
+  readonly unread: readonly RepairedSnapshot[];
 }
 
 /** E_DENIED without the admin key: nothing was changed. */
-export async function cutChain({ base, from, known }: CutChainInput, deps: CutChainDeps): Promise<ChainRepair> {
+export async function cutChain({ base, from, known, unread }: CutChainInput, deps: CutChainDeps): Promise<ChainRepair> {
   const { dataDir, sodium, keys, random, card, adminSeed } = deps;
   const agent = deps.identity.agentId;
   if (adminSeed === undefined) {
@@ -99,9 +101,12 @@ export async function cutChain({ base, from, known }: CutChainInput, deps: CutCh
     aside: join(dataDir.chainsDir, `${agent}.damaged-${deps.time.replaceAll(/[^0-9A-Za-z]/g, '-')}`),
     kept: rows.filter((row) => !isBehind(row)).map(describedRow),
     behind: rows.filter(isBehind).map(describedRow),
-    lost: known
-      .filter(({ id, branch }) => !branch && !remaining.has(id))
-      .map(({ id, root, timeNs }) => ({ id, root, timeNs })),
+    lost: [
+      ...known
+        .filter(({ id, branch }) => !branch && !remaining.has(id))
+        .map(({ id, root, timeNs }) => ({ id, root, timeNs })),
+      ...unread,
+    ],
   };
   return await placeCutChain(dataDir, agent, repair, {
     incarnation,

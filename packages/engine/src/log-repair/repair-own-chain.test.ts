@@ -186,6 +186,19 @@ describe.each([
   });
 });
 
+it('names a lost snapshot of which an index that was built again knows the header alone', async () => {
+  store.close();
+  const last = files().at(-1)!;
+  const bytes = readFileSync(last);
+  bytes[bytes.length - 20]! ^= 1;
+  writeFileSync(last, bytes);
+  forgetIndex();
+  store = await open();
+  const done = await repair([source([])]);
+  expect(done).toMatchObject({ how: 'cut', behind: [], lost: [{ id: copy.at(-1)!.head.link }] });
+  expect(done?.kept.length).toBe(5);
+});
+
 describe('an own chain that is gone', () => {
   beforeEach(() => {
     store.close();

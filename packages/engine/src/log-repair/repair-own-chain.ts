@@ -3,6 +3,7 @@
  * before the damage stay, and the agent goes on in a new incarnation of itself, because its next entry must not have a number that a lost one had.
  * Snapshots behind the damage stay listed and restorable. Damaged files are set aside, never deleted.
  */
+import { EntryKind } from '../chain/entry-head.ts';
 import type { Position } from '../chain/position.ts';
 import { isEdgeError } from '../core/errors.ts';
 import type { LogIndex, SnapshotSummary } from '../core/ports/index.ts';
@@ -50,7 +51,7 @@ export async function repairOwnChain(deps: RepairOwnChainDeps): Promise<ChainRep
   if (isWhole && position !== undefined) {
     return whole([...known.values()], from, deps);
   }
-  return await cutChain({ base, from, known: [...known.values()] }, deps);
+  return await cutChain({ base, from, known: [...known.values()], unread: unreadSnapshots(left, deps) }, deps);
 }
 
 /** The index knows where the chain ends, unless it was built from files that had lost their end. */
@@ -122,6 +123,28 @@ async function mendedOr(
     if (!isEdgeError(error, 'E_INTEGRITY')) throw error;
     return found;
   }
+}
+
+/** Snapshots that the index never knew, because it was built after their bodies had been damaged. */
+function unreadSnapshots(
+  left: readonly DamagedRange[],
+  { chains, index, identity }: RepairOwnChainDeps,
+): RepairedSnapshot[] {
+  const chain = chains.followed(identity.agentId);
+  if (chain.row === undefined) return [];
+  const roots = index.log.settingsOf(identity.agentId)?.roots ?? [];
+  const unread: RepairedSnapshot[] = [];
+  for (const { firstSeq, lastSeq } of left) {
+    for (let seq = firstSeq; seq <= lastSeq; seq++) {
+      const entry = chain.deps.index.chainTable.entry(chain.row.chain, seq);
+      // A record of a root is a snapshot; the others have shard 0.
+      if (entry?.kind !== EntryKind.record || entry.shard === 0 || index.log.snapshot(entry.link) !== undefined)
+        continue;
+      const root = roots.find(({ shard }) => shard === entry.shard)?.name ?? '';
+      unread.push({ id: entry.link, root, timeNs: undefined });
+    }
+  }
+  return unread;
 }
 
 function baseOf(left: readonly DamagedRange[], { chains, identity }: RepairOwnChainDeps): Position | undefined {
