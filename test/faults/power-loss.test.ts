@@ -86,7 +86,7 @@ describe(`power losses of an owner`, () => {
   );
 
   for (const [what, failpoint] of [
-    ['the end of the log', 'append.written'],
+    ['the end of the log', 'chain.record-written'],
     ['the name of a pack', 'pack.renamed'],
     ['the folder of a pack', 'pack.folder-made'],
   ] as const) {

@@ -79,18 +79,6 @@ class Group:
 def packs_of(place):
     found = pathlib.Path(place.get("bucket") or place["packs"]).glob("**/*.pack")
     return sorted(path for path in found if re.fullmatch("[0-9a-f]{64}.pack", path.name) and path.parent.name == path.name[:2])
-HAS_CHAINS = hasattr(reader, "read_entries")  # Until the product has chains, its records lie in logs.
-def link_log(place, agent, view):
-    if "bucket" not in place: return os.symlink(str(place["chains"]).removesuffix("chains") + "log", view / "log")
-    folder = view / "log" / agent
-    folder.mkdir(parents=True)
-    newest = {(path.parts[-3], path.stem[:16]): path for path in sorted(pathlib.Path(place["bucket"]).glob(f"*/{agent}/*/log/*.seg"))}
-    for (incarnation, first), path in newest.items(): os.symlink(path, folder / f"{incarnation}-{first}.log")
-def snapshots_in_log(keys, place, view):
-    agent = reader.clear(keys / "agent/identity.edge", b"EDGEAGNT", 32)[0][0]
-    os.symlink(keys / "cards", view / "cards")
-    link_log(place, agent.hex(), view)
-    return {row[3].hex(): (row[4][5], False) for row in reader.read_log(reader.Vault(view))}
 def link_chain(place, agent, view):
     """Puts the owner's chain of this store where the reader looks for it in a data dir. A segment of a bucket is a chain file."""
     if "bucket" not in place: return os.symlink(place["chains"], view / "chains")
@@ -103,7 +91,6 @@ def snapshots_of(keys, place):
         view = pathlib.Path(folder)
         for name in ("key", "vault.edge", "slots", "agent"): os.symlink(keys / name, view / name)
         (view / "packs").mkdir()
-        if not HAS_CHAINS: return snapshots_in_log(keys, place, view)
         vault = reader.Vault(view)
         agent = reader.own_agent(vault)
         link_chain(place, agent.hex(), view)
