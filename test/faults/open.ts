@@ -14,18 +14,9 @@ export const OPEN: Readonly<Record<string, OpenTest>> = {
     area: 'chain',
     today: 'the next start adopts the end of the log without an fsync, and after a power loss every command is exit 7',
   },
-  'the name of a pack that a kill left unsynced is synced before anything relies on it': {
-    area: 'store',
-    today:
-      'the next start adopts the pack without an fsync of its folder, and a power loss takes an acknowledged snapshot with it',
-  },
   'a restore is durable before its marker goes: after a power loss every file is whole, or the same command goes on': {
     area: 'store',
     today: 'the files are not synced before the marker is removed, so all of them can be empty after a power loss',
-  },
-  'a merge that cannot read a frame now keeps its pack, and says so': {
-    area: 'store',
-    today: 'the pack is unlinked, and acknowledged snapshots are lost',
   },
   'a scrub on a disk that gave EIO once makes no later merge delete what is good again': {
     area: 'store',
@@ -55,14 +46,6 @@ export const OPEN: Readonly<Record<string, OpenTest>> = {
     area: 'store',
     today: 'the chunks are called lost for good',
   },
-  'a holder that lost its largest pack gets it again before anything is safe there': {
-    area: 'peer',
-    today: 'the holder says that all is well, and the owner acknowledges',
-  },
-  'a holder that lost all of its packs gets it again before anything is safe there': {
-    area: 'peer',
-    today: 'the holder says that all is well, and the owner acknowledges',
-  },
   'the owner says that a holder lost something from the moment at which it can know': {
     area: 'peer',
     today: 'the owner never asks',
@@ -82,14 +65,6 @@ export const OPEN: Readonly<Record<string, OpenTest>> = {
   'files whose every copy is gone are read again, although they look unchanged': {
     area: 'peer',
     today: 'the files count as unchanged, and no store has them',
-  },
-  'a pack that was deleted in the bucket is put there again before anything is safe there': {
-    area: 'bucket',
-    today: 'the next snapshot is acknowledged at the bucket without it',
-  },
-  'a changed byte in the bucket is found by scrub and put right from here': {
-    area: 'bucket',
-    today: 'scrub does not put the pack again',
   },
   'a machine that was put back acknowledges nothing at the bucket, and says why': {
     area: 'bucket',
