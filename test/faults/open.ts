@@ -18,18 +18,6 @@ export const OPEN: Readonly<Record<string, OpenTest>> = {
     area: 'store',
     today: 'the files are not synced before the marker is removed, so all of them can be empty after a power loss',
   },
-  'a scrub on a disk that gave EIO once makes no later merge delete what is good again': {
-    area: 'store',
-    today: 'the marks stay, and the merge deletes good packs',
-  },
-  'a good read lifts the mark of a bad one: scrub and status are well again': {
-    area: 'store',
-    today: 'the mark stays for ever, and scrub is 7',
-  },
-  'a damaged frame is a finding until it is whole again, through a rebuild of the index too': {
-    area: 'store',
-    today: 'the mark is lost with the index',
-  },
   'a pack that went is a finding in that very run and ever after, until its chunks are stored again': {
     area: 'store',
     today: 'status --check is 0 while the pack lacks',
@@ -45,14 +33,6 @@ export const OPEN: Readonly<Record<string, OpenTest>> = {
   'a read that is cut short is finished, not taken for the end of a file': {
     area: 'store',
     today: 'the chunks are called lost for good',
-  },
-  'the owner says that a holder lost something from the moment at which it can know': {
-    area: 'peer',
-    today: 'the owner never asks',
-  },
-  'a holder whose data dir was put back to an older copy gets what it lacks before anything is safe there': {
-    area: 'peer',
-    today: 'the owner never sends again: a snapshot came before its chunks, for ever',
   },
   "one changed byte in its copy of the owner's log at a holder is said there, and the owner's next sync mends it": {
     area: 'chain',
@@ -80,12 +60,4 @@ export const OPEN: Readonly<Record<string, OpenTest>> = {
   },
   'an unplugged archive is not an empty one: nothing is lost, nothing is stored twice, and plugged in again all is well':
     { area: 'bucket', today: 'what the archive has is called lost' },
-  'one run with a wrong address of the archive makes nothing lost: with the right one everything restores': {
-    area: 'bucket',
-    today: 'what the archive has is called lost',
-  },
-  'a storage class that does not exist, or from which nothing can be read at once, is refused': {
-    area: 'keys',
-    today: 'every class is accepted',
-  },
 };
