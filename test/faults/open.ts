@@ -42,6 +42,4 @@ export const OPEN: Readonly<Record<string, OpenTest>> = {
     area: 'bucket',
     today: 'the archive is read through the page cache, and the last good copy is dropped',
   },
-  'an unplugged archive is not an empty one: nothing is lost, nothing is stored twice, and plugged in again all is well':
-    { area: 'bucket', today: 'what the archive has is called lost' },
 };

@@ -82,7 +82,7 @@ describe(`power losses of an owner`, () => {
       const states = disk.crashPoints().flatMap((point) => KEPT.map((kept) => ({ point, kept })));
       for (const { point, kept } of spread(states, 5)) await survives(disk, point, kept, spread(entries, 2));
     },
-    { needs, timeout },
+    { needs, timeout, long: true },
   );
 
   for (const [what, failpoint] of [
