@@ -10,86 +10,29 @@ export interface OpenTest {
 }
 
 export const OPEN: Readonly<Record<string, OpenTest>> = {
-  'the end of the log that a kill left unsynced is synced before anything relies on it': {
-    area: 'chain',
-    today: 'the next start adopts the end of the log without an fsync, and after a power loss every command is exit 7',
-  },
-  'the name of a pack that a kill left unsynced is synced before anything relies on it': {
-    area: 'store',
-    today:
-      'the next start adopts the pack without an fsync of its folder, and a power loss takes an acknowledged snapshot with it',
-  },
   'a restore is durable before its marker goes: after a power loss every file is whole, or the same command goes on': {
     area: 'store',
     today: 'the files are not synced before the marker is removed, so all of them can be empty after a power loss',
   },
-  'a merge that cannot read a frame now keeps its pack, and says so': {
-    area: 'store',
-    today: 'the pack is unlinked, and acknowledged snapshots are lost',
-  },
-  'a scrub on a disk that gave EIO once makes no later merge delete what is good again': {
-    area: 'store',
-    today: 'the marks stay, and the merge deletes good packs',
-  },
-  'a good read lifts the mark of a bad one: scrub and status are well again': {
-    area: 'store',
-    today: 'the mark stays for ever, and scrub is 7',
-  },
-  'a damaged frame is a finding until it is whole again, through a rebuild of the index too': {
-    area: 'store',
-    today: 'the mark is lost with the index',
-  },
-  'a pack that went is a finding in that very run and ever after, until its chunks are stored again': {
-    area: 'store',
-    today: 'status --check is 0 while the pack lacks',
-  },
-  'frames that were salvaged from a damaged pack do not pass for stored when they are bad themselves': {
-    area: 'store',
-    today: 'a full scan reads the source, throws it away and acknowledges',
-  },
   'without an index and with EIO in one pack every command works but for what that pack has': {
     area: 'store',
-    today: 'no command works (with the store part merged: scrub is 7, as if what cannot be read now were lost)',
+    today: 'status and restore work; scrub --all --repair is 7, as if what cannot be read now were lost',
   },
-  'a read that is cut short is finished, not taken for the end of a file': {
-    area: 'store',
-    today: 'the chunks are called lost for good',
-  },
-  'a holder that lost its largest pack gets it again before anything is safe there': {
-    area: 'peer',
-    today: 'the holder says that all is well, and the owner acknowledges',
-  },
-  'a holder that lost all of its packs gets it again before anything is safe there': {
-    area: 'peer',
-    today: 'the holder says that all is well, and the owner acknowledges',
-  },
-  'the owner says that a holder lost something from the moment at which it can know': {
-    area: 'peer',
-    today: 'the owner never asks',
-  },
-  'a holder whose data dir was put back to an older copy gets what it lacks before anything is safe there': {
-    area: 'peer',
-    today: 'the owner never sends again: a snapshot came before its chunks, for ever',
-  },
-  "one changed byte in its copy of the owner's log at a holder is said there, and the owner's next sync mends it": {
+  "one changed byte in its copy of the owner's log at a holder is said there, nothing is safe there, and a repair mends it":
+    {
+      area: 'chain',
+      today:
+        'scrub and status there say it; the next sync is still acknowledged although that copy of the chain does not verify',
+    },
+  "one changed byte in the owner's holds at a holder is said there, nothing is safe there, and a repair mends it": {
     area: 'chain',
-    today: 'scrub at the holder is 0, and nothing of this owner is taken any more',
-  },
-  "one changed byte in the owner's holds at a holder is said there, and the owner's next sync mends it": {
-    area: 'chain',
-    today: 'scrub at the holder is 0, and nothing of this owner is taken any more',
+    today:
+      'scrub and status there say it; the next sync is still acknowledged although that copy of the chain does not verify',
   },
   'files whose every copy is gone are read again, although they look unchanged': {
     area: 'peer',
-    today: 'the files count as unchanged, and no store has them',
-  },
-  'a pack that was deleted in the bucket is put there again before anything is safe there': {
-    area: 'bucket',
-    today: 'the next snapshot is acknowledged at the bucket without it',
-  },
-  'a changed byte in the bucket is found by scrub and put right from here': {
-    area: 'bucket',
-    today: 'scrub does not put the pack again',
+    today:
+      'they are read and stored again here, but in a form that the chain does not list, so the holder never gets them; sync says so, exit 7',
   },
   'a machine that was put back acknowledges nothing at the bucket, and says why': {
     area: 'bucket',
@@ -97,20 +40,6 @@ export const OPEN: Readonly<Record<string, OpenTest>> = {
   },
   'tier run drops no copy because of what the page cache has: a byte changed on the archive is noticed': {
     area: 'bucket',
-    today: 'the last good copy is dropped',
-  },
-  'scrub reads the medium: a byte changed below the page cache is found': {
-    area: 'store',
-    today: 'scrub reads the page cache',
-  },
-  'an unplugged archive is not an empty one: nothing is lost, nothing is stored twice, and plugged in again all is well':
-    { area: 'bucket', today: 'what the archive has is called lost' },
-  'one run with a wrong address of the archive makes nothing lost: with the right one everything restores': {
-    area: 'bucket',
-    today: 'what the archive has is called lost',
-  },
-  'a storage class that does not exist, or from which nothing can be read at once, is refused': {
-    area: 'keys',
-    today: 'every class is accepted',
+    today: 'the archive is read through the page cache, and the last good copy is dropped',
   },
 };

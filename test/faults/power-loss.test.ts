@@ -82,11 +82,11 @@ describe(`power losses of an owner`, () => {
       const states = disk.crashPoints().flatMap((point) => KEPT.map((kept) => ({ point, kept })));
       for (const { point, kept } of spread(states, 5)) await survives(disk, point, kept, spread(entries, 2));
     },
-    { needs, timeout },
+    { needs, timeout, long: true },
   );
 
   for (const [what, failpoint] of [
-    ['the end of the log', 'append.written'],
+    ['the end of the log', 'chain.record-written'],
     ['the name of a pack', 'pack.renamed'],
     ['the folder of a pack', 'pack.folder-made'],
   ] as const) {

@@ -79,31 +79,39 @@ class Group:
 def packs_of(place):
     found = pathlib.Path(place.get("bucket") or place["packs"]).glob("**/*.pack")
     return sorted(path for path in found if re.fullmatch("[0-9a-f]{64}.pack", path.name) and path.parent.name == path.name[:2])
-HAS_CHAINS = hasattr(reader, "read_entries")  # Until the product has chains, its records lie in logs.
-def link_log(place, agent, view):
-    if "bucket" not in place: return os.symlink(str(place["chains"]).removesuffix("chains") + "log", view / "log")
-    folder = view / "log" / agent
-    folder.mkdir(parents=True)
-    newest = {(path.parts[-3], path.stem[:16]): path for path in sorted(pathlib.Path(place["bucket"]).glob(f"*/{agent}/*/log/*.seg"))}
-    for (incarnation, first), path in newest.items(): os.symlink(path, folder / f"{incarnation}-{first}.log")
-def snapshots_in_log(keys, place, view):
-    agent = reader.clear(keys / "agent/identity.edge", b"EDGEAGNT", 32)[0][0]
-    os.symlink(keys / "cards", view / "cards")
-    link_log(place, agent.hex(), view)
-    return {row[3].hex(): (row[4][5], False) for row in reader.read_log(reader.Vault(view))}
 def link_chain(place, agent, view):
     """Puts the owner's chain of this store where the reader looks for it in a data dir. A segment of a bucket is a chain file."""
-    if "bucket" not in place: return os.symlink(place["chains"], view / "chains")
     folder = view / "chains" / agent
     folder.mkdir(parents=True)
-    for path in pathlib.Path(place["bucket"]).glob(f"*/{agent}/log/*.seg"): os.symlink(path, folder / f"{path.stem}.chain")
+    if "bucket" in place:
+        for path in pathlib.Path(place["bucket"]).glob(f"*/{agent}/log/*.seg"): os.symlink(path, folder / f"{path.stem}.chain")
+        return
+    source = pathlib.Path(place["chains"]) / agent
+    for path in source.glob("**/*.chain"):
+        target = folder / path.relative_to(source)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if path.with_suffix(".bodies").exists(): target.write_bytes(without_replaced_bodies(path))
+        else: os.symlink(path, target)
+def without_replaced_bodies(path):
+    """chain-segment.md: a damaged body counts as absent when its good one lies with the late bodies."""
+    late, digests, at = path.with_suffix(".bodies").read_bytes(), set(), 0
+    while at + 12 < len(late):
+        end = at + 4 + int.from_bytes(late[at:at + 4], "little")
+        digests.add(reader.sha256(late[at + 12:end]))
+        at = end
+    data, kept, at = path.read_bytes(), [], 0
+    while size := reader.whole(data, at):
+        item = data[at + 4:at + 4 + size]
+        if len(item) > 203 and reader.sha256(item[203:]) != item[107:139] and item[107:139] in digests: item = item[:203]
+        kept += [len(item).to_bytes(4, "little"), item]
+        at += 4 + size
+    return b"".join([*kept, data[at:]])
 def snapshots_of(keys, place):
     """Id in hex → what this store's copy of the owner's chain says: the entry of the snapshot's top, and whether it is called damaged."""
     with tempfile.TemporaryDirectory() as folder:
         view = pathlib.Path(folder)
         for name in ("key", "vault.edge", "slots", "agent"): os.symlink(keys / name, view / name)
         (view / "packs").mkdir()
-        if not HAS_CHAINS: return snapshots_in_log(keys, place, view)
         vault = reader.Vault(view)
         agent = reader.own_agent(vault)
         link_chain(place, agent.hex(), view)

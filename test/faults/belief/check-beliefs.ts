@@ -61,7 +61,7 @@ export function checkBeliefs(asked: BeliefsToCheck): Beliefs {
     const where =
       level === 'local' ? [{ name: local.join(' and '), answer: groups.at(-1) ?? {} }] : storesFor(level, wholeAt);
     const wanted = /^(?:peers|sites)=(\d+)$/.exec(level)?.[1];
-    const wrong = where.flatMap(({ name, answer }) => lackAt(name, answer, snapshot) ?? []);
+    const wrong = where.flatMap(({ name, answer }) => lackAt(name, answer, snapshot, damaged[name]) ?? []);
     const holds = where.length - wrong.length >= Number(wanted ?? 1);
     return holds ? [] : [`${snapshot.slice(0, 8)} was called safe at ${level}: ${wrong.join(', ') || 'no such store'}`];
   });
@@ -92,10 +92,10 @@ function storesFor(level: Level, wholeAt: ReadonlyMap<string, Answer>): { name: 
   return [...wholeAt].filter(([name]) => counts(name)).map(([name, answer]) => ({ name, answer }));
 }
 
-function lackAt(name: string, answer: Answer, snapshot: string): string | undefined {
+function lackAt(name: string, answer: Answer, snapshot: string, damaged: readonly string[] = []): string | undefined {
   const found = answer[snapshot];
   if (found === null) return undefined;
-  return `${name}: ${found ?? 'no record of it'}`;
+  return `${name}: ${found ?? ['no record of it', ...damaged].join('; ')}`;
 }
 
 /** Keys that a test keeps have room beside them for signatures that were verified once. */

@@ -137,8 +137,8 @@ export const STORE_ROWS: readonly FaultRow[] = [
     'H3',
     'a changed byte in a holder’s copy of a log or of the holds',
     'one byte flipped',
-    'the holder says so and takes the owner’s records again; they are mended from the owner',
-    [[ASKED, "one changed byte in {what} at a holder is said there, and the owner's next sync mends it"]],
+    'the holder says so and acknowledges nothing behind it; scrub --repair there takes the records from the owner again',
+    [[ASKED, 'one changed byte in {what} at a holder is said there, nothing is safe there, and a repair mends it']],
   ),
   row(
     'H4',

@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { EntryKind, positionOf } from '../../chain/entry-head.ts';
 import { type Form, isDelta } from '../../chain/forms.ts';
@@ -17,6 +18,7 @@ import {
   temporaryFolder,
 } from '../../testing/store-fixture.ts';
 import type { CardOfTakeover } from './chains-deps.ts';
+import { verifyFiles } from './verify-files.ts';
 
 let folder: ReturnType<typeof temporaryFolder>;
 let store: OpenedStore;
@@ -333,7 +335,7 @@ test('one damaged byte is a problem of its range: the rest is read, and the body
   await store.chains.take(keys, owner.entries);
   const row = store.index.chainTable.entry(store.index.chainTable.followed(owner.agent)!.chain, 3)!;
   store.close();
-  const { openSync, readdirSync, readSync, rmSync, writeSync, closeSync } = await import('node:fs');
+  const { openSync, readSync, rmSync, writeSync, closeSync } = await import('node:fs');
   const dir = `${store.dataDir.chainsDir}/${owner.agent}`;
   const file = openSync(`${dir}/${readdirSync(dir)[0]}`, 'r+');
   const byte = Buffer.alloc(1);
@@ -353,7 +355,7 @@ test('one damaged byte is a problem of its range: the rest is read, and the body
 });
 
 test('a damaged header in a rebuilt index: nothing behind it is stated as applied or whole until it is mended', async () => {
-  const { openSync, readdirSync, readSync, rmSync, writeSync, closeSync } = await import('node:fs');
+  const { openSync, readSync, rmSync, writeSync, closeSync } = await import('node:fs');
   for (let n = 0; n < 5; n++) owner.add(1, [makeForm(n)]);
   store.close();
   store = await openStore(folder.path, { signPublicKey: () => owner.signPublicKey });
@@ -371,6 +373,23 @@ test('a damaged header in a rebuilt index: nothing behind it is stated as applie
   store = await openStore(folder.path, { signPublicKey: () => owner.signPublicKey });
   expect(store.chains.position(owner.agent)?.seq).toBe(5);
   expect(store.chains.shards(owner.agent)[0]).toMatchObject({ applied: 2 });
+});
+
+test('a damaged body whose row the index still has: once it is seen, nothing behind it is stated as applied', async () => {
+  for (let n = 0; n < 5; n++) owner.add(1, [makeForm(n)]);
+  await store.chains.take(keys, owner.entries);
+  const row = store.index.chainTable.entry(store.index.chainTable.followed(owner.agent)!.chain, 3)!;
+  const dir = `${store.dataDir.chainsDir}/${owner.agent}`;
+  const [name] = readdirSync(dir).filter((one) => one.endsWith('.chain'));
+  const bytes = readFileSync(`${dir}/${name}`);
+  bytes[row.bodyAt! + 10]! ^= 1;
+  writeFileSync(`${dir}/${name}`, bytes);
+  await verifyFiles(store.chains.followed(owner.agent));
+  expect(store.chains.shards(owner.agent)[0]).toMatchObject({ applied: 2 });
+  bytes[row.bodyAt! + 10]! ^= 1;
+  writeFileSync(`${dir}/${name}`, bytes);
+  await verifyFiles(store.chains.followed(owner.agent));
+  expect(store.chains.shards(owner.agent)[0]).toMatchObject({ applied: 5 });
 });
 
 test('the own chain: what is added is held when a record behind it is durable, and a second add of it changes nothing', async () => {

@@ -259,12 +259,9 @@ export class ChainStore implements Chains {
   #applied(chain: ChainRow, shard: number): number {
     const [waiting] = this.#table.waiting(chain.chain, shard, 1);
     const untilSeq = waiting === undefined ? (chain.position?.seq ?? 0) : waiting.seq - 1;
-    // Of a hole in the files nobody knows which shard its entries were of.
-    const hole = this.#table.damage(chain.chain).find(({ firstSeq, lastSeq }) => {
-      const entries = lastSeq - firstSeq + 1;
-      return this.#table.entries(chain.chain, firstSeq - 1, lastSeq, entries).length < entries;
-    });
-    return hole === undefined ? untilSeq : Math.min(untilSeq, hole.firstSeq - 1);
+    // The index still has rows of a damaged range, but nobody gets these entries from here. Of a hole nobody knows the shard.
+    const [damaged] = this.#table.damage(chain.chain);
+    return damaged === undefined ? untilSeq : Math.min(untilSeq, damaged.firstSeq - 1);
   }
 
   async *#read(chain: ChainRow, afterSeq: number, untilSeq: number): AsyncGenerator<ChainEntry> {
