@@ -24,16 +24,6 @@ export const OPEN: Readonly<Record<string, OpenTest>> = {
       today:
         'scrub and status there say it; the next sync is still acknowledged although that copy of the chain does not verify',
     },
-  "one changed byte in the owner's holds at a holder is said there, nothing is safe there, and a repair mends it": {
-    area: 'chain',
-    today:
-      'scrub and status there say it; the next sync is still acknowledged although that copy of the chain does not verify',
-  },
-  'files whose every copy is gone are read again, although they look unchanged': {
-    area: 'peer',
-    today:
-      'they are read and stored again here, but in a form that the chain does not list, so the holder never gets them; sync says so, exit 7',
-  },
   'a machine that was put back acknowledges nothing at the bucket, and says why': {
     area: 'bucket',
     today: 'the fork of the log is made, or refused without a reason',
