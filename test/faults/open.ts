@@ -18,26 +18,6 @@ export const OPEN: Readonly<Record<string, OpenTest>> = {
     area: 'store',
     today: 'status and restore work; scrub --all --repair is 7, as if what cannot be read now were lost',
   },
-  "one changed byte in its copy of the owner's log at a holder is said there, nothing is safe there, and a repair mends it":
-    {
-      area: 'chain',
-      today:
-        'scrub and status there say it; the next sync is still acknowledged although that copy of the chain does not verify',
-    },
-  "one changed byte in the owner's holds at a holder is said there, nothing is safe there, and a repair mends it": {
-    area: 'chain',
-    today:
-      'scrub and status there say it; the next sync is still acknowledged although that copy of the chain does not verify',
-  },
-  'files whose every copy is gone are read again, although they look unchanged': {
-    area: 'peer',
-    today:
-      'they are read and stored again here, but in a form that the chain does not list, so the holder never gets them; sync says so, exit 7',
-  },
-  'a machine that was put back acknowledges nothing at the bucket, and says why': {
-    area: 'bucket',
-    today: 'the fork of the log is made, or refused without a reason',
-  },
   'tier run drops no copy because of what the page cache has: a byte changed on the archive is noticed': {
     area: 'bucket',
     today: 'the archive is read through the page cache, and the last good copy is dropped',

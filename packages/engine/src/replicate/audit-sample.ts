@@ -56,7 +56,8 @@ async function auditForms(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const frames: OutgoingFrame[] = [];
-  for await (const frame of supplyForms(forms, deps, { count: 0, first: undefined }, signal)) frames.push(frame);
+  for await (const frame of supplyForms(forms, deps, { count: 0, first: undefined, unlisted: [] }, signal))
+    frames.push(frame);
   if (frames.length === 0) return;
   const { sodium } = deps;
   const ids = frames.map(({ id }) => id);

@@ -7,6 +7,7 @@ import { EdgeError } from '../core/errors.ts';
 import { failpoint } from '../core/failpoint.ts';
 import type { Member, PeerLink } from '../core/ports/peer.ts';
 import { giveSlots } from './give-slots.ts';
+import { listFurther } from './list-further.ts';
 import { questionHolder } from './question-holder.ts';
 import type { ReplicateDeps, ReplicateReport } from './replicate-deps.ts';
 import { sendBodies, sendEntries } from './send-chain.ts';
@@ -23,18 +24,21 @@ export async function replicateToPeer(
   signal?: AbortSignal,
 ): Promise<ReplicateReport> {
   let asked = await questionHolder(member, link, deps, signal);
-  const end = deps.chain.position();
   let entries = 0;
   let sent: SentFrames | undefined;
-  if (end !== undefined) {
+  // A second turn sends what the first one had to list before (2.11).
+  for (let turn = 1; turn <= 2; turn++) {
+    const end = deps.chain.position();
+    if (end === undefined) break;
     const sentChain = await sendEntries(link, asked.fromSeq, end, deps, signal);
-    entries = sentChain.entries;
+    entries += sentChain.entries;
     failpoint('replicate.entries-sent');
     const open = shardsToFill(asked.statement, sentChain.entries > 0, deps);
     for (const shard of new Set([...open.bodies, ...sentChain.shards])) await sendBodies(link, shard, deps, signal);
-    sent = await sendFrames(link, open.frames, deps, signal);
+    sent = summed(sent, await sendFrames(link, open.frames, deps, signal));
     failpoint('replicate.frames-sent');
     if (entries > 0 || sent.chunks > 0) asked = await questionHolder(member, link, deps, signal);
+    if (turn === 1 && !(await listFurther(sent.unsupplied.unlisted, deps))) break;
   }
   await giveSlots(member, link, asked.statement, deps, signal);
   refuseIncomplete(asked.statement, sent, link);
@@ -47,6 +51,13 @@ export async function replicateToPeer(
     entries,
     position: seq === 0 ? undefined : deps.chain.positionAt(seq),
   };
+}
+
+/** What could not be supplied is told of the last turn. */
+function summed(before: SentFrames | undefined, { chunks, bytes, sentBytes, unsupplied }: SentFrames): SentFrames {
+  if (before === undefined) return { chunks, bytes, sentBytes, unsupplied };
+  // The second turn is asked for the same chunks as the first.
+  return { chunks: before.chunks, bytes: before.bytes, sentBytes: before.sentBytes + sentBytes, unsupplied };
 }
 
 /** Shards of the own chain that the holder has bodies or frames to get of, by what it said last and whether it got entries since. */

@@ -34,7 +34,7 @@ export async function sendFrames(
   signal?: AbortSignal,
 ): Promise<SentFrames> {
   const totals = { chunks: 0, bytes: 0, sentBytes: 0 };
-  const unsupplied: { count: number; first: Unsupplied['first'] } = { count: 0, first: undefined };
+  const unsupplied: Unsupplied = { count: 0, first: undefined, unlisted: [] };
   // A stream that fails stops the others and the reading.
   const failed = new AbortController();
   const stop = signal === undefined ? failed.signal : AbortSignal.any([signal, failed.signal]);

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import type { Form } from '../chain/forms.ts';
 import { bytesEqual } from '../core/bytes.ts';
 import { toEdgeError } from '../core/errors.ts';
-import { type HexId, type PackClass, toHex } from '../core/ids.ts';
+import { type ChunkId, type HexId, type PackClass, toHex } from '../core/ids.ts';
 import type { OutgoingFrame } from '../core/ports/peer.ts';
 import type { SealedAddress, SealedSource } from '../core/ports/sealed-source.ts';
 import type { ReplicateDeps } from './replicate-deps.ts';
@@ -12,6 +12,8 @@ import type { ReplicateDeps } from './replicate-deps.ts';
 export interface Unsupplied {
   count: number;
   first: { readonly id: HexId; readonly why: string } | undefined;
+  /** Of these, chunks whose good copy here is of a form that the own chain does not list. */
+  readonly unlisted: ChunkId[];
 }
 
 type SupplyDeps = Pick<ReplicateDeps, 'chains' | 'self' | 'sources'>;
@@ -29,6 +31,7 @@ export async function* supplyForms(
   const [first, ...others] = deps.sources;
   const waiting = new Map<HexId, Form>(forms.map((form) => [toHex(form.id), form]));
   const why = new Map<HexId, string>();
+  const unlisted = new Set<HexId>();
   if (first !== undefined) {
     const found = await first.locate(
       forms.map((form) => form.id),
@@ -41,6 +44,7 @@ export async function* supplyForms(
       if (form === undefined) continue;
       const frame = 'sealed' in answer ? listedFrame(form, answer.sealed, deps) : undefined;
       if (frame === undefined) {
+        if ('sealed' in answer) unlisted.add(hex);
         why.set(hex, 'sealed' in answer ? 'the copy here is of a form that is not listed' : answer.detail);
         continue;
       }
@@ -55,6 +59,7 @@ export async function* supplyForms(
       continue;
     }
     unsupplied.count++;
+    if (unlisted.has(hex)) unsupplied.unlisted.push(form.id);
     unsupplied.first ??= { id: hex, why: problem ?? why.get(hex) ?? 'no store has it' };
   }
 }
