@@ -22,4 +22,8 @@ export const OPEN: Readonly<Record<string, OpenTest>> = {
     area: 'bucket',
     today: 'the archive is read through the page cache, and the last good copy is dropped',
   },
+  'a changed byte in the bucket is found by scrub and put right from here': {
+    area: 'store',
+    today: 'a byte inside the header of a frame is not compared, so that some runs find nothing',
+  },
 };
