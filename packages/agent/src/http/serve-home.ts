@@ -92,7 +92,10 @@ export function serveHome(
     async entries(owner, { afterSeq, bodies, bytesMax, branch }) {
       const out: ChainEntry[] = [];
       let bytes = 0;
-      const all = branch === undefined ? chains.entries(owner, { afterSeq }) : chains.branchEntries(owner, branch);
+      const all =
+        branch === undefined
+          ? chains.entries(owner, { afterSeq, omitsDamagedBodies: true })
+          : chains.branchEntries(owner, branch);
       for await (const entry of all) {
         if (entry.head.header.seq <= afterSeq) continue;
         const isWanted = bodies === 'all' || (bodies === 'records' && !isHoldKind(entry.head.header.kind));

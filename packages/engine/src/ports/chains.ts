@@ -61,10 +61,13 @@ export interface Chains {
   positionAt(agent: AgentId, seq: number): Position | undefined;
   /** Whether the trail that is followed here has exactly this position. */
   isOnTrail(agent: AgentId, position: Position): boolean;
-  /** Entries after a seq and up to another one, in order. E_INTEGRITY names the file where one is damaged. */
+  /**
+   * Entries after a seq and up to another one, in order. E_INTEGRITY names the file where one is damaged. With `omitsDamagedBodies` a hold entry
+   * whose body is damaged comes without it, so that a reader elsewhere still gets what follows.
+   */
   entries(
     agent: AgentId,
-    options?: { readonly afterSeq?: number; readonly untilSeq?: number },
+    options?: { readonly afterSeq?: number; readonly untilSeq?: number; readonly omitsDamagedBodies?: boolean },
   ): AsyncIterable<ChainEntry>;
   /** Entries of a branch behind its base, in order, by the link of its tip. */
   branchEntries(agent: AgentId, tip: Link): AsyncIterable<ChainEntry>;

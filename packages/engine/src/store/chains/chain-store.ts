@@ -1,5 +1,5 @@
 /** The chains on this disk as flows see them (ports/chains.ts): files that are the truth, and rows of the index that were made from them. */
-import { EntryKind, requireBody } from '../../chain/entry-head.ts';
+import { EntryKind, isHoldKind, requireBody } from '../../chain/entry-head.ts';
 import { decodeAdd, FORM_BYTES, type Form, formAt } from '../../chain/forms.ts';
 import type { Position } from '../../chain/position.ts';
 import type { UnsatisfiedReason } from '../../chain/statement.ts';
@@ -56,13 +56,11 @@ export class ChainStore implements Chains {
     return known !== undefined && known.link === position.link && known.incarnation === position.incarnation;
   }
 
-  async *entries(
-    agent: AgentId,
-    options: { readonly afterSeq?: number; readonly untilSeq?: number } = {},
-  ): AsyncGenerator<ChainEntry> {
+  async *entries(agent: AgentId, options: Parameters<Chains['entries']>[1] = {}): AsyncGenerator<ChainEntry> {
     const chain = this.#table.followed(agent);
     if (chain === undefined) return;
-    yield* this.#read(chain, options.afterSeq ?? 0, options.untilSeq ?? Number.MAX_SAFE_INTEGER);
+    const omitsDamaged = options.omitsDamagedBodies === true;
+    yield* this.#read(chain, options.afterSeq ?? 0, options.untilSeq ?? Number.MAX_SAFE_INTEGER, omitsDamaged);
   }
 
   async *branchEntries(agent: AgentId, tip: string): AsyncGenerator<ChainEntry> {
@@ -264,7 +262,7 @@ export class ChainStore implements Chains {
     return damaged === undefined ? untilSeq : Math.min(untilSeq, damaged.firstSeq - 1);
   }
 
-  async *#read(chain: ChainRow, afterSeq: number, untilSeq: number): AsyncGenerator<ChainEntry> {
+  async *#read(chain: ChainRow, afterSeq: number, untilSeq: number, omitsDamaged = false): AsyncGenerator<ChainEntry> {
     let expected = Math.max(afterSeq, chain.baseSeq) + 1;
     for (;;) {
       const rows = this.#table.entries(chain.chain, expected - 1, untilSeq, ROWS_AT_ONCE);
@@ -279,9 +277,19 @@ export class ChainStore implements Chains {
             },
           );
         }
-        yield this.#noting(row, () => readEntry(row, this.#deps));
+        yield this.#entryOf(row, omitsDamaged);
         expected++;
       }
+    }
+  }
+
+  /** A hold entry verifies without its body, so damage in the body alone need not end the reading. */
+  #entryOf(row: EntryRow, omitsDamaged: boolean): ChainEntry {
+    try {
+      return this.#noting(row, () => readEntry(row, this.#deps));
+    } catch (error) {
+      if (!omitsDamaged || !isHoldKind(row.kind) || !isEdgeError(error, 'E_INTEGRITY')) throw error;
+      return { head: readHead(row, this.#deps), body: undefined };
     }
   }
 
