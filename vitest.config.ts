@@ -1,9 +1,12 @@
 import { defineConfig } from 'vitest/config';
+import { NOT_RUN } from './scripts/not-run.mjs';
+
+const notRun = NOT_RUN.map(({ file }) => file);
 
 export default defineConfig({
   test: {
     include: ['packages/*/src/**/*.test.ts', 'test/**/*.test.ts'],
-    exclude: ['**/node_modules/**', '**/dist/**'],
+    exclude: ['**/node_modules/**', '**/dist/**', ...notRun],
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 120_000,

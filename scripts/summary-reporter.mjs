@@ -1,3 +1,5 @@
+import { NOT_RUN } from './not-run.mjs';
+
 // Ends a test run with one plain line, and says every skipped test aloud with its reason.
 export default class SummaryReporter {
   onTestRunEnd(modules, errors) {
@@ -17,6 +19,10 @@ export default class SummaryReporter {
       if (ran === 0 || module.state() === 'failed') count.failed += module.errors().length;
     }
     count.failed += errors.length;
+    for (const { file, why } of NOT_RUN) {
+      count.skipped++;
+      skipped.push(`skipped: all of ${file} (${why})`);
+    }
     if (skipped.length > 0) process.stdout.write(`\n${skipped.join('\n')}\n`);
     process.stdout.write(`\n${count.passed} passed, ${count.failed} failed, ${count.skipped} skipped\n`);
   }

@@ -39,37 +39,37 @@ test('a sound data dir has none, whether closed properly or killed', async () =>
   const dataDir = site.copy();
   expect(await wrong(dataDir, [], 0)).toEqual([]);
   const text = await site.run(dataDir, ['doctor']);
-  expect(text.stdout).toMatch(/own log: \d+ records/);
+  expect(text.stdout).toMatch(/own chain: \d+ entries/);
 });
 
-const logOf = (dataDir: string): string => largestFile(join(dataDir, 'log'));
+const chainOf = (dataDir: string): string => largestFile(join(dataDir, 'chains'));
 test.each([
   ['flipped', (file: string) => flipBit(file, 600)],
-  ['flipped in its newest record', (file: string) => flipBit(file, -100)],
+  ['flipped in its newest entry', (file: string) => flipBit(file, -100)],
   ['truncated', (file: string) => truncateSync(file, 1000)],
   ['emptied', (file: string) => truncateSync(file, 0)],
   ['removed', (file: string) => rmSync(file)],
-])('the own log, %s', async (_, damage) => {
+])('the own chain, %s', async (_, damage) => {
   const dataDir = site.copy();
-  damage(logOf(dataDir));
+  damage(chainOf(dataDir));
   expect(await wrong(dataDir)).toEqual([
-    problem('own log', /log .*is damaged at byte \d+/, /Put the file back.*recover/),
+    problem('own chain', /chains.*(is damaged at byte \d+|ends before entry)/, /scrub --repair.*put the file back/),
   ]);
 });
 
-test('the own log, removed together with the index', async () => {
+test('the own chain, removed together with the index', async () => {
   const dataDir = site.copy();
-  rmSync(logOf(dataDir));
+  rmSync(chainOf(dataDir));
   rmSync(join(dataDir, 'index.sqlite'));
-  expect(await wrong(dataDir)).toEqual([problem('own log', /missing/, /recover/)]);
+  expect(await wrong(dataDir)).toEqual([problem('own chain', /missing/, /recover/)]);
 });
 
-test('a hold log that is none', async () => {
+test('a chain of another agent that is none', async () => {
   const dataDir = site.copy();
-  const file = join(dataDir, 'holds', `${'ab'.repeat(16)}.log`);
-  mkdirSync(join(dataDir, 'holds'), { recursive: true });
-  writeFileSync(file, 'no hold batch at all '.repeat(100));
-  expect(await wrong(dataDir)).toEqual([problem('hold log of abababab', /hold log .* damaged/, /counts as held/)]);
+  const folder = join(dataDir, 'chains', 'ab'.repeat(16));
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, '00000001-0000000000000001.chain'), 'no entry at all '.repeat(100));
+  expect(await wrong(dataDir)).toEqual([problem('chain of abababab', /damaged/, /scrub --repair/)]);
 });
 
 test('key slots, identity, vault descriptor, the index', async () => {

@@ -65,7 +65,11 @@ async function inspectChain(agent: AgentId, folder: string, deps: InspectChainsD
             `the body of entry ${header.incarnation}/${header.seq} is not the one that was signed`,
           );
         const key = deps.signPublicKey(agent, header.incarnation);
-        if (key !== undefined) verifyHead(deps.sodium, part.head, key);
+        try {
+          if (key !== undefined) verifyHead(deps.sodium, part.head, key);
+        } catch (error) {
+          throw damaged(part.offset, toEdgeError(error).message);
+        }
         entries++;
         next++;
         link = part.head.link;
