@@ -26,4 +26,16 @@ export const OPEN: Readonly<Record<string, OpenTest>> = {
     area: 'store',
     today: 'a byte inside the header of a frame is not compared, so that some runs find nothing',
   },
+  'a holder whose n-th write fails with ENOSPC acknowledges only what holds, and takes all of it later': {
+    area: 'faults',
+    today: 'the test was never run to its end on chains',
+  },
+  'a sync whose n-th fsync fails with EIO acknowledges only what holds, and the next one works': {
+    area: 'faults',
+    today: 'the test was never run to its end on chains',
+  },
+  'a holder whose n-th fsync fails with EIO acknowledges only what holds, and takes all of it later': {
+    area: 'faults',
+    today: 'the test was never run to its end on chains',
+  },
 };
