@@ -177,7 +177,7 @@ describe('a peer', () => {
     const holder = await start(holderDir, holderConfig);
     await site.json(owner, ['sync', '--wait', 'peers=1', ...ownerConfig]);
     const bare = site.at('bare-reader');
-    await site.json(bare, ['recover', '--from', `https://${address}`, '--recovery-file', site.sheet, '--read-only']);
+    await site.json(bare, ['recover', '--from', `https://${address}`, '--recovery-file', site.sheet]);
     await stop(holder);
     const stranger = site.at('stranger');
     await site.json(stranger, ['init', '--recovery-out', site.at('stranger.sheet')]);
@@ -262,7 +262,7 @@ describe('a peer', () => {
     const again = await start(holderDir, holderConfig);
     // The owner's own packs are gone: everything has to come from this holder.
     const bare = site.at('bare');
-    await site.json(bare, ['recover', '--from', `https://${address}`, '--recovery-file', site.sheet, '--read-only']);
+    await site.json(bare, ['recover', '--from', `https://${address}`, '--recovery-file', site.sheet]);
     await site.restores(bare, { args: ['--from', 'peers'] });
     await stop(again);
     writeFileSync(file, good, { mode: 0o600 });
