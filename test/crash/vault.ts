@@ -104,9 +104,15 @@ export class Vault {
     await restoresExactly(last, ['--data-dir', dataDir, ...args], what);
   }
 
-  /** All that was acknowledged, and of what was recorded untold the newest, comes back; the packs are sound and nothing half-made is left. */
-  async everythingRestores(): Promise<void> {
-    this.beliefsHold('local');
+  /**
+   * All that was acknowledged, and of what was recorded untold the newest, comes back; the packs are sound and nothing half-made is left. Those of `toldDamaged`
+   * count at no level any more, as a command has said; they still come back.
+   */
+  async everythingRestores(toldDamaged: readonly Acknowledged[] = []): Promise<void> {
+    this.beliefsHold(
+      'local',
+      this.journal.entries.filter((entry) => !toldDamaged.includes(entry)),
+    );
     for (const entry of this.journal.entries) await restoresExactly(entry, this.at, 'at the end');
     const told = new Set(this.journal.entries.map(({ snapshot }) => snapshot));
     const { snapshots } = await edgestoreJson<SnapshotList>(['snapshot', 'list', ...this.at]);
