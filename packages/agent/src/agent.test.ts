@@ -427,8 +427,11 @@ describe('agents over real HTTPS', () => {
   });
 
   it('a cancelled command ends its job', async () => {
+    // Its turn does not come, so the job cannot end by itself.
+    const turn = Promise.withResolvers<void>();
+    const before = shop.home.turns.run('capture:files', () => turn.promise);
     const abort = new AbortController();
-    const running = run(shop, 'sync', { wait: 'peers=9' }, abort.signal);
+    const running = run(shop, 'sync', {}, abort.signal);
     running.catch(() => {});
     await until(
       () => shop.agent.running.jobs.list().some((job) => job.operation === 'sync' && job.state === 'running'),
@@ -436,6 +439,8 @@ describe('agents over real HTTPS', () => {
     );
     abort.abort(new EdgeError('E_INTERRUPTED', 'interrupted'));
     expect((await errorOf(running)).exitCode).toBe(130);
+    turn.resolve();
+    await before;
     await until(
       () => shop.agent.running.jobs.list().every((job) => job.operation !== 'sync' || job.state !== 'running'),
       'the job ended',

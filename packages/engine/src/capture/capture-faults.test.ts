@@ -410,6 +410,7 @@ describe('stopping', () => {
       add: (shard, forms) => own.add(shard, forms),
       sync: () => own.sync(),
       shardOf: (name) => own.shardOf(name),
+      blocked: undefined,
       append: async (body, shard) => {
         const position = await own.append(body, shard);
         if (body.type === 'snapshot' && body.unfinished === true) unfinished.push(body);

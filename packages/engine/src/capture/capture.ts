@@ -19,14 +19,16 @@ import { forgetRows } from './row-store.ts';
 import { sameEntry } from './same-entry.ts';
 
 /**
- * Captures one root. E_NOT_FOUND when it is not there, E_DELETE_GUARD when too much of it is gone, E_NO_SPACE, E_INTERRUPTED (a first capture then leaves
- * an unfinished snapshot). What could not be read is in the report, and keeps its earlier version in the snapshot.
+ * Captures one root. E_NOT_FOUND when it is not there, E_ROLLBACK and E_INTEGRITY while nothing can be appended to the own chain, E_DELETE_GUARD when too
+ * much of it is gone, E_NO_SPACE, E_INTERRUPTED (a first capture then leaves an unfinished snapshot). What could not be read is in the report, and keeps its earlier version in the snapshot.
  */
 export async function capture(input: CaptureInput, deps: CaptureDeps): Promise<CaptureReport> {
   if (deps.signal?.aborted === true) throw new EdgeError('E_INTERRUPTED', 'interrupted before the capture began');
   const startedMs = deps.clock.monotonicMs();
   const startNs = deps.clock.nowNs();
   const source = findRootSource(input.root.path);
+  // Before anything is read and stored for a record that cannot be appended.
+  if (input.dryRun !== true && deps.chain.blocked !== undefined) throw deps.chain.blocked;
   if (input.dryRun !== true) await requireSpace(deps);
   const shard = deps.chain.shardOf(input.root.name);
   if (shard === undefined && input.dryRun !== true) throw noShard(input.root.name);

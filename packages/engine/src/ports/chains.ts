@@ -6,6 +6,7 @@ import type { SignedHead } from '../chain/entry-head.ts';
 import type { Form } from '../chain/forms.ts';
 import type { Link, Position } from '../chain/position.ts';
 import type { UnsatisfiedReason } from '../chain/statement.ts';
+import type { EdgeError } from '../core/errors.ts';
 import type { AgentId, ChunkId } from '../core/ids.ts';
 import type { RecordBody } from '../log/record-body.ts';
 import type { HoldState } from './chain-index.ts';
@@ -115,6 +116,8 @@ export interface Chains {
 /** The own chain's single writer (2.4). */
 export interface OwnChain {
   readonly agent: AgentId;
+  /** Why nothing can be appended; undefined when it can. */
+  readonly blocked: EdgeError | undefined;
   position(): Position | undefined;
   positionAt(seq: number): Position | undefined;
   /** The shard of a root; E_NOT_FOUND when settings have none yet. */

@@ -123,6 +123,7 @@ function makeChain(
     image: () => makeChain(input, agentId, chain.incarnation, chain.signSeed, [...entries], [...cards]),
     own: {
       agent: agentId,
+      blocked: undefined,
       position: () => chain.position(),
       positionAt: (seq) => chain.positionAt(seq),
       link: (seq) => chain.positionAt(seq)?.link,

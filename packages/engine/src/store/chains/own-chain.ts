@@ -52,7 +52,6 @@ export class OwnChainWriter implements OwnChain {
     return this.#chain.missingTail;
   }
 
-  /** Why nothing can be appended; undefined when it can. */
   get blocked(): EdgeError | undefined {
     return this.#chain.blocked;
   }

@@ -1,8 +1,9 @@
 /** Reads bytes of chain files without waiting, for look-ups inside index transactions. A few files stay open. */
 import { closeSync, openSync, readSync } from 'node:fs';
-import { EdgeError, toEdgeError } from '../../core/errors.ts';
+import { EdgeError, errnoOf, toEdgeError } from '../../core/errors.ts';
 import type { BodyBytes, BodyPlace } from '../../ports/chain-index.ts';
 import { bodiesFile, chainFile, chainFolder } from './chain-paths.ts';
+import { chainFileGone } from './read-chain-end.ts';
 
 const FILES_OPEN_MAX = 16;
 
@@ -48,6 +49,7 @@ export function chainBytes(chainsDir: string): ChainBytes {
         }
         if (done === length) return bytes;
       } catch (error) {
+        if (errnoOf(error) === 'ENOENT') throw chainFileGone(path);
         throw toEdgeError(error, `reading ${path}`);
       }
       throw new EdgeError('E_INTEGRITY', `${path} ends before byte ${place.at + from + length}`, { context: { path } });

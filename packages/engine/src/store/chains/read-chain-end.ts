@@ -55,7 +55,7 @@ export async function readChainEnd(input: ReadChainEnd, deps: ChainEndDeps): Pro
   const { folder, last } = input;
   const files = chainFilesIn(await readFolder(folder));
   const from = last === undefined ? 0 : files.findIndex((one) => isSameFile(one, last));
-  if (from < 0) throw gone(folder, last!);
+  if (from < 0) throw chainFileGone(chainFile(folder, last!));
   const reader = new EndReader(last, input, deps);
   let end: FileEnd | undefined = last === undefined ? undefined : { ...fileOf(last), end: last.itemEnd };
   let rest: ChainEnd['rest'];
@@ -220,8 +220,7 @@ function isSameFile(name: FileName, row: FileName): boolean {
   return name.file === row.file && name.fileIncarnation === row.fileIncarnation;
 }
 
-function gone(folder: string, last: EntryRow): EdgeError {
-  const path = chainFile(folder, last);
+export function chainFileGone(path: string): EdgeError {
   return new EdgeError('E_INTEGRITY', `chain file ${path} is gone`, { hint: DAMAGE_HINT, context: { path } });
 }
 
