@@ -187,8 +187,20 @@ describe('scrub --repair of a damaged chain', () => {
       const target = site.at(`behind-${behind}`);
       await site.json(dataDir, ['restore', ids.at(-1)!, '--target', target]);
       expect(readFileSync(join(target, 'file'), 'utf8')).toBe('two');
+      // No green light before there is a snapshot that counts.
+      const before = (await site.json(dataDir, ['status', '--check'], 20)).data.findings;
+      expect(before.map(({ code }: { code: string }) => code)).toContain('damaged_snapshot');
+      const other = site.at('other-root');
+      writeFileSync(join(other, 'file'), 'three');
       await site.json(dataDir, ['sync']);
-      expect((await site.json(dataDir, ['status'])).data.agent.incarnation).toBe(2);
+      const { agent, findings, roots } = (await site.json(dataDir, ['status', '--check'])).data;
+      expect({ agent, findings }).toMatchObject({ agent: { incarnation: 2 }, findings: [] });
+      expect(roots.every((root: { last_snapshot: { damaged: boolean } }) => !root.last_snapshot.damaged)).toBe(true);
+      // What the repair put behind the damage has a higher seq than what comes now, and is older.
+      const newest = site.at(`newest-${behind}`);
+      await site.json(dataDir, ['restore', 'latest', '--root', 'other-root', '--target', newest]);
+      expect(readFileSync(join(newest, 'file'), 'utf8')).toBe('three');
+      writeFileSync(join(other, 'file'), 'two');
       expect((await site.json(dataDir, ['scrub', '--all', '--repair'])).data).toMatchObject({ lost: { chunks: 0 } });
       await site.restores(dataDir);
     },

@@ -26,6 +26,8 @@ export interface SnapshotData {
   readonly forgotten: boolean;
   /** Of an older life of the agent, beyond what its successor took over. */
   readonly branch: boolean;
+  /** It counts at no level, for ever: chunks of it were given up, or its entry lay behind damage of the chain. Its files can still be restored. */
+  readonly damaged: boolean;
   readonly program: string;
 }
 
@@ -76,6 +78,7 @@ export function snapshotData(row: SnapshotRow, nameOf: (agent: string) => string
     unfinished: body.unfinished === true,
     forgotten: row.forgotten,
     branch: row.branch,
+    damaged: row.damaged,
     program: body.program,
   };
 }

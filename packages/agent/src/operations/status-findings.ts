@@ -28,6 +28,14 @@ export function findingsOf(status: Omit<StatusData, 'findings'>, nowNs: bigint):
   if (status.roots.length === 0 && store.held_for_others === 0)
     add('no_roots', 'nothing is protected yet: edgestore sync FOLDER');
   for (const root of status.roots) for (const [code, message] of problemsOf(root)) add(code, message);
+  for (const { name, last_snapshot } of status.roots.filter((one) => one.last_snapshot?.damaged === true))
+    add(
+      'damaged_snapshot',
+      `the last snapshot of root ${name} is damaged and counts at no level: ${last_snapshot!.id}`,
+      {
+        next: 'edgestore sync makes one that counts; what of this one is left can be restored',
+      },
+    );
   for (const target of status.targets) findings.push(...problemsOfTarget(target, nowNs));
   for (const holds of status.holds.filter((one) => one.finding)) findings.push(problemOfHolds(holds));
   for (const { name, message } of status.chain_problems)

@@ -27,6 +27,8 @@ export interface StatusRoot {
     readonly files: number;
     readonly bytes: number;
     readonly failed: number;
+    /** It counts at no level (docs/chain.md 2.10). */
+    readonly damaged: boolean;
   } | null;
   /** Besides this agent's own store, by the newest answers of targets; null without a snapshot. */
   readonly copies: { readonly have: number; readonly want: number } | null;
@@ -289,6 +291,7 @@ async function statusOfRoot(
             files: row.body.stats.files,
             bytes: row.body.stats.bytes,
             failed: row.body.failed,
+            damaged: row.damaged,
           },
     copies: have === undefined ? null : { have: have.copies, want: policy?.copies ?? 0 },
     sites: have === undefined ? null : { have: have.sites, want: policy?.sites ?? 0 },

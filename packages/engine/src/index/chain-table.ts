@@ -36,6 +36,11 @@ interface RawEntry {
 
 const ENTRY =
   'chain, seq, incarnation, kind, shard, link, file_incarnation, file, offset, item_end, body_bytes, body_at, is_late, waits';
+/**
+ * Snapshots behind a place, which is an incarnation and a seq. By seq alone they are not in order: a checkpoint may have snapshots of an older incarnation,
+ * from behind the base of its own.
+ */
+const BEHIND = '(incarnation, seq) > (?, ?)';
 /** Tables whose rows belong to a chain. */
 const TABLES_OF_CHAIN = ['entries', 'chain_damage', 'shards', 'snapshots', 'pins', 'forgotten', 'settings'];
 
@@ -80,6 +85,7 @@ export function chainTable(db: Db): ChainTable {
   );
   const transaction = <T>(work: () => T): T => (db.inTransaction ? work() : db.transaction(work).immediate());
 
+  const placeOf = (chain: number, seq: number): [number, number] => [entryOf(chain, seq)?.incarnation ?? 0, seq];
   const rowOf = (chain: number): ChainRow => {
     const raw = byNumber.get(chain);
     if (raw === undefined) throw new EdgeError('E_INTEGRITY', `the index names chain ${chain}, which it does not have`);
@@ -172,7 +178,11 @@ export function chainTable(db: Db): ChainTable {
           baseSeq,
           number,
         );
-        db.prepare('UPDATE snapshots SET chain = ? WHERE chain = ? AND seq > ?').run(number, chain, baseSeq);
+        db.prepare(`UPDATE snapshots SET chain = ? WHERE chain = ? AND ${BEHIND}`).run(
+          number,
+          chain,
+          ...placeOf(chain, baseSeq),
+        );
         for (const table of ['shards', 'pins', 'forgotten', 'settings'])
           db.prepare(`UPDATE ${table} SET chain = ? WHERE chain = ?`).run(number, chain);
         db.prepare('UPDATE chain_damage SET chain = ? WHERE chain = ? AND first_seq > ?').run(number, chain, baseSeq);
@@ -182,7 +192,7 @@ export function chainTable(db: Db): ChainTable {
     rewind: (chain, seq) =>
       transaction(() => {
         db.prepare('DELETE FROM entries WHERE chain = ? AND seq > ?').run(chain, seq);
-        db.prepare('DELETE FROM snapshots WHERE chain = ? AND seq > ?').run(chain, seq);
+        db.prepare(`DELETE FROM snapshots WHERE chain = ? AND ${BEHIND}`).run(chain, ...placeOf(chain, seq));
         db.prepare('DELETE FROM chain_damage WHERE chain = ? AND last_seq > ?').run(chain, seq);
         placePosition(chain, seq === 0 ? undefined : entryOf(chain, seq));
       }),

@@ -39,9 +39,10 @@ const FROM = `FROM snapshots s JOIN chains c USING (chain)
   LEFT JOIN damaged_snapshots d ON d.snapshot = s.id`;
 /** A snapshot from the middle of a long first sync goes when a later one of its root is there, unless it is pinned. */
 const LIVE = `f.snapshot IS NULL AND NOT (s.is_unfinished = 1 AND p.reason IS NULL AND EXISTS (
-  SELECT 1 FROM snapshots l WHERE l.chain = s.chain AND l.root = s.root AND l.seq > s.seq
+  SELECT 1 FROM snapshots l WHERE l.chain = s.chain AND l.root = s.root AND (l.incarnation, l.seq) > (s.incarnation, s.seq)
     AND NOT EXISTS (SELECT 1 FROM forgotten lf WHERE lf.snapshot = l.id AND lf.chain = l.chain)))`;
-const IN_ORDER = 'ORDER BY c.agent, c.parent IS NOT NULL, s.chain, s.seq';
+/** By seq alone it is no order: a checkpoint may have snapshots of an older incarnation from behind the base of the newer one. */
+const IN_ORDER = 'ORDER BY c.agent, c.parent IS NOT NULL, s.chain, s.incarnation, s.seq';
 
 export function logIndex(db: Db): LogIndexTable {
   const byId = db.prepare<[Uint8Array], RawSnapshot>(`SELECT ${SUMMARY}, s.body ${FROM} WHERE s.id = ?`);
@@ -50,12 +51,13 @@ export function logIndex(db: Db): LogIndexTable {
   );
   const latest = db.prepare<[Uint8Array, string], RawSnapshot>(
     `SELECT ${SUMMARY}, s.body ${FROM} WHERE c.agent = ? AND c.parent IS NULL AND s.root = ? AND f.snapshot IS NULL
-     ORDER BY s.seq DESC LIMIT 1`,
+     ORDER BY s.incarnation DESC, s.seq DESC LIMIT 1`,
   );
   const latestPlaces = db.prepare<[Uint8Array], RawSummary>(
-    `SELECT ${SUMMARY} ${FROM} WHERE c.agent = ? AND c.parent IS NULL AND f.snapshot IS NULL AND s.seq = (
-       SELECT max(l.seq) FROM snapshots l WHERE l.chain = s.chain AND l.root = s.root
-         AND NOT EXISTS (SELECT 1 FROM forgotten lf WHERE lf.snapshot = l.id AND lf.chain = l.chain)) ORDER BY s.root`,
+    `SELECT ${SUMMARY} ${FROM} WHERE c.agent = ? AND c.parent IS NULL AND f.snapshot IS NULL AND s.id = (
+       SELECT l.id FROM snapshots l WHERE l.chain = s.chain AND l.root = s.root
+         AND NOT EXISTS (SELECT 1 FROM forgotten lf WHERE lf.snapshot = l.id AND lf.chain = l.chain)
+       ORDER BY l.incarnation DESC, l.seq DESC LIMIT 1) ORDER BY s.root`,
   );
   const settings = db
     .prepare<[Uint8Array], Buffer>(
@@ -125,7 +127,6 @@ function whereOf(filter: SnapshotFilter): { where: string; values: unknown[] } {
   if (filter.agent !== undefined) term('c.agent = ?', fromHex(filter.agent, 16));
   if (filter.root !== undefined) term('s.root = ?', filter.root);
   if (filter.onTrail === true) term('c.parent IS NULL');
-  if (filter.afterSeq !== undefined) term('s.seq > ?', filter.afterSeq);
   return { where: terms.length === 0 ? '' : `WHERE ${terms.join(' AND ')}`, values };
 }
 

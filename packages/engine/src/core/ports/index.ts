@@ -207,7 +207,6 @@ export interface SnapshotFilter {
   readonly includeForgotten?: boolean;
   /** Without those of branches. */
   readonly onTrail?: boolean;
-  readonly afterSeq?: number;
   readonly limit?: number;
 }
 

@@ -156,8 +156,8 @@ CREATE TABLE snapshots (
   is_unfinished INTEGER NOT NULL,
   body BLOB NOT NULL
 ) STRICT;
-CREATE INDEX snapshots_in_order ON snapshots (chain, seq);
-CREATE INDEX snapshots_of_root ON snapshots (chain, root, seq);
+CREATE INDEX snapshots_in_order ON snapshots (chain, incarnation, seq);
+CREATE INDEX snapshots_of_root ON snapshots (chain, root, incarnation, seq);
 
 -- Kept apart from `snapshots`, because a record about a snapshot may be known before the snapshot is. `chain`: where the record is.
 CREATE TABLE pins (
