@@ -162,6 +162,7 @@ export {
   parseSize,
 } from './policy/units.ts';
 export type { Branch, ChainEntry, Chains, FormsOfEntry, OwnChain, OwnerKeys } from './ports/chains.ts';
+export type { CheckpointPolicy, MadeCheckpoint } from './ports/checkpoints.ts';
 export type { PutBack } from './ports/put-back.ts';
 export type { Witnesses } from './ports/witnesses.ts';
 export { abandonRecover, applyRecover, beginRecover, RECOVERY_SPOOL } from './recover/apply-recover.ts';
@@ -202,6 +203,7 @@ export { knownStoreId, requireKnownStore } from './store/bucket/store-id.ts';
 export { beginChain } from './store/chains/begin-chain.ts';
 export { type EntrySpool, openEntrySpool } from './store/chains/entry-spool.ts';
 export { type ChainInspection, inspectChains } from './store/chains/inspect-chains.ts';
+export { type ProvedCheckpoint, proveCheckpoints } from './store/chains/prove-checkpoints.ts';
 export { remakeHolds } from './store/chains/remake-holds.ts';
 export { damagedRanges, verifyFiles } from './store/chains/verify-files.ts';
 export { createDataDir, type DataDir, dataDirAt, dataDirExists, readFolder, requireDataDir } from './store/data-dir.ts';

@@ -9,7 +9,7 @@ import { EdgeError } from '../core/errors.ts';
 import type { ChunkId } from '../core/ids.ts';
 import type { FrameLoss, FrameWatcher, GainedFrame } from '../core/ports/frame-watcher.ts';
 import type { StoreName } from '../core/ports/index.ts';
-import type { BodyBytes, ChainTable, HeldForm, HoldTable } from '../ports/chain-index.ts';
+import type { BodyBytes, ChainTable, HeldForm, HoldPlace, HoldTable } from '../ports/chain-index.ts';
 import type { Db } from './database.ts';
 import type { FrameTable } from './frame-table.ts';
 import { holdLookup } from './hold-lookup.ts';
@@ -78,6 +78,9 @@ export function holdIndex(db: Db, deps: HoldIndexDeps): HoldIndexTable {
   );
   const unsatisfiedOf = db.prepare<[number, number], RawHold>(
     'SELECT shard_ref, seq, position, state FROM holds WHERE shard_ref = ? AND state <> 0 AND seq = ?',
+  );
+  const ofByte = db.prepare<[number, number, number], HoldPlace>(
+    'SELECT key48, seq, position FROM holds WHERE shard_ref = ? AND key48 >= ? AND key48 < ? ORDER BY key48, seq, position',
   );
   const others = holdLookup(db);
   const transaction = <T>(work: () => T): T => (db.inTransaction ? work() : db.transaction(work).immediate());
@@ -216,6 +219,14 @@ export function holdIndex(db: Db, deps: HoldIndexDeps): HoldIndexTable {
       return out;
     },
     isHeldByOthers: others.isHeld,
+    baseOf: (chain, shard) => {
+      const ref = shards.find(chain, shard);
+      return ref === undefined ? 0 : shards.baseOf(ref);
+    },
+    rowsOfByte: (chain, shard, byte) => {
+      const ref = shards.find(chain, shard);
+      return ref === undefined ? [] : ofByte.all(ref, byte * 2 ** 40, (byte + 1) * 2 ** 40);
+    },
     clear: (chain, shard) => transaction(() => shards.clear(chain, shard)),
 
     gained: (gained: Iterable<GainedFrame>) => {

@@ -18,6 +18,8 @@ export interface ShardTable {
   /** The number of the shard, which is made where it is not known. */
   refOf(chain: number, shard: number): number;
   chainOf(ref: number): number;
+  /** The as-of seq of the parts that rows of the shard lie in; 0 for none. */
+  baseOf(ref: number): number;
   counts(ref: number): ShardCounts;
   of(chain: number): ShardRow[];
   /** Forgets one shard of the chain, or all. */
@@ -30,6 +32,7 @@ export function shardTable(db: Db): ShardTable {
     .pluck();
   const insert = db.prepare('INSERT INTO shards (chain, shard) VALUES (?, ?)');
   const chainOf = db.prepare<[number], number>('SELECT chain FROM shards WHERE shard_ref = ?').pluck();
+  const baseOf = db.prepare<[number], number>('SELECT base_seq FROM shards WHERE shard_ref = ?').pluck();
   const add = db.prepare(
     'UPDATE shards SET held = held + ?, wanted = wanted + ?, lost = lost + ?, unreadable = unreadable + ? WHERE shard_ref = ?',
   );
@@ -45,6 +48,7 @@ export function shardTable(db: Db): ShardTable {
     find: (chain, shard) => find.get(chain, shard),
     refOf: (chain, shard) => find.get(chain, shard) ?? Number(insert.run(chain, shard).lastInsertRowid),
     chainOf: (ref) => chainOf.get(ref)!,
+    baseOf: (ref) => baseOf.get(ref)!,
     counts: (ref) => {
       /** By state; all held ids are the sum. */
       const delta = [0, 0, 0, 0];

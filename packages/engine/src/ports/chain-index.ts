@@ -108,6 +108,37 @@ export interface ChainTable {
   /** The range was mended, or read well. */
   clearDamage(chain: number, firstSeq: number, lastSeq: number): void;
   damage(chain: number): readonly DamageRow[];
+  /** Hold checkpoints of a shard, the newest first. */
+  checkpoints(chain: number, shard: number, limit: number): readonly EntryRow[];
+  /** Bytes of the bodies of a shard's adds and releases after a seq and up to another one, here or not. */
+  bodyBytes(chain: number, shard: number, afterSeq: number, untilSeq: number): number;
+}
+
+/** What was found of a hold checkpoint here: `unmade` is one that its owner did not write, because its parts and its index differ. */
+export type CheckpointVerdict = 'proved' | 'false' | 'taken' | 'unmade';
+
+export interface CheckedCheckpoint {
+  readonly chain: number;
+  readonly shard: number;
+  /** Of its entry; of one that was not made its as-of seq. */
+  readonly seq: number;
+  readonly verdict: CheckpointVerdict;
+  readonly message: string;
+  readonly notedNs: bigint;
+}
+
+/** One row a shard: of the newest checkpoint that was looked at. */
+export interface CheckedCheckpoints {
+  get(chain: number, shard: number): CheckedCheckpoint | undefined;
+  set(checked: CheckedCheckpoint): void;
+  all(): readonly CheckedCheckpoint[];
+}
+
+/** Where the index has a listed form: enough to compare it with parts. */
+export interface HoldPlace {
+  readonly key48: number;
+  readonly seq: number;
+  readonly position: number;
 }
 
 /** The row of a listed form, with the form. */
@@ -155,6 +186,10 @@ export interface HoldTable {
   ): readonly { readonly seq: number; readonly position: number; readonly reason: UnsatisfiedReason }[];
   /** Whether a shard of another chain, or a branch, has a hold with this key: then the last copy stays. A chance collision keeps a copy longer. */
   isHeldByOthers(id: ChunkId): boolean;
+  /** The as-of seq of the parts that rows of the shard lie in; 0 where all lie in bodies. */
+  baseOf(chain: number, shard: number): number;
+  /** Rows of the shard whose ids begin with the byte, sorted by key, seq and position. */
+  rowsOfByte(chain: number, shard: number, byte: number): readonly HoldPlace[];
   /** Forgets the holds of one shard. */
   clear(chain: number, shard?: number): void;
 }
@@ -191,6 +226,7 @@ export interface ChainIndex {
   readonly chainTable: ChainTable;
   readonly holds: HoldTable;
   readonly log: RecordTable;
+  readonly checked: CheckedCheckpoints;
   /** Makes several calls one transaction; within another one it is a part of that. */
   transaction<T>(work: () => T): T;
 }

@@ -137,6 +137,7 @@ function makeChain(
         return all.length;
       },
       appendClear: async (kind, body, shard) => chain.appendClear(kind as EntryHeader['kind'], body, shard),
+      makeCheckpoints: async () => [],
     } as OwnChain,
     chains: {
       agents: () => [agentId],
