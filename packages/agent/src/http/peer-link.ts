@@ -28,6 +28,7 @@ import {
   decodeSeqs,
   decodeState,
   decodeWanted,
+  decodeWantedParts,
   ENTRIES_BYTES_MAX,
   encodeBodies,
   encodeEntries,
@@ -37,6 +38,7 @@ import {
   SEQS_BYTES_MAX,
   STATE_BYTES_MAX,
   WANTED_BYTES_MAX,
+  WANTED_PARTS_BYTES,
 } from './chain-wire.ts';
 import { decodeFrameStream, encodeFrameEnd, encodeFrameItem } from './frame-stream.ts';
 import { encodeIds, IDS_MAX } from './id-list.ts';
@@ -125,6 +127,34 @@ export function createPeerLink(deps: PeerLinkDeps): PeerLink {
           signal,
         ),
       ),
+
+    wantedParts: async (owner, shard, signal) =>
+      decodeWantedParts(
+        await call('GET', `/peer/1/parts?owner=${owner}&shard=${shard}`, WANTED_PARTS_BYTES, undefined, signal),
+      ),
+
+    sendPart: async (owner, { shard, seq, byte }, bytes, signal) =>
+      void (await call(
+        'POST',
+        `/peer/1/parts?owner=${owner}&shard=${shard}&seq=${seq}&part=${byte}`,
+        16,
+        bytes,
+        signal,
+      )),
+
+    joinByParts: async (owner, shard, seq, signal) => {
+      // A large shard is put into the index before the answer comes.
+      await greeted(signal, () =>
+        connection.bytes({
+          method: 'POST',
+          path: `/peer/1/joined?owner=${owner}&shard=${shard}&seq=${seq}`,
+          limit: 16,
+          body: new Uint8Array(0),
+          idleMs: STORED_IDLE_MS,
+          signal,
+        }),
+      );
+    },
 
     sendBodies: async (owner, bodies, signal) => {
       for (const page of pagesOf(bodies, ({ body }) => 8 + body.length))

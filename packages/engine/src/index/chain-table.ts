@@ -96,6 +96,11 @@ export function chainTable(db: Db): ChainTable {
       'SELECT COALESCE(SUM(body_bytes), 0) FROM entries WHERE chain = ? AND shard = ? AND seq > ? AND seq <= ? AND kind IN (2, 3)',
     )
     .pluck();
+  const missingBodyBytes = db
+    .prepare<[number, number, number], number>(
+      'SELECT COALESCE(SUM(body_bytes), 0) FROM entries WHERE chain = ? AND shard = ? AND waits = 1 AND body_at IS NULL AND seq <= ?',
+    )
+    .pluck();
   const transaction = <T>(work: () => T): T => (db.inTransaction ? work() : db.transaction(work).immediate());
 
   const rowOf = (chain: number): ChainRow => {
@@ -217,6 +222,20 @@ export function chainTable(db: Db): ChainTable {
     clearDamage: (chain, firstSeq, lastSeq) => void clearDamage.run(chain, firstSeq, lastSeq),
     damage: (chain) => damage.all(chain).map(toDamage),
     checkpoints: (chain, shard, limit) => checkpoints.all(chain, shard, limit).map(toEntry),
+    missingBodyBytes: (chain, shard, untilSeq) => missingBodyBytes.get(chain, shard, untilSeq)!,
+    passOver: (chain, shard, untilSeq) =>
+      transaction(() => {
+        db.prepare('UPDATE entries SET waits = 0 WHERE chain = ? AND shard = ? AND waits = 1 AND seq <= ?').run(
+          chain,
+          shard,
+          untilSeq,
+        );
+        db.prepare('UPDATE entries SET waits = 1 WHERE chain = ? AND shard = ? AND kind IN (2, 3, 5) AND seq > ?').run(
+          chain,
+          shard,
+          untilSeq,
+        );
+      }),
     bodyBytes: (chain, shard, afterSeq, untilSeq) => bodyBytes.get(chain, shard, afterSeq, untilSeq)!,
   };
 }

@@ -2,7 +2,7 @@
  * Which forms are held, by which shard of which chain, and which ids a good frame of this store satisfies (docs/chain.md 1.6, 3.4). A row names the place
  * of its form: ids and digests are read from the bodies of the chain files.
  */
-import { FORM_BYTES, type Form, formAt, isDelta, isSameForm, LISTED_FORMS_MAX } from '../chain/forms.ts';
+import { FORM_BYTES, type Form, formAt, isDelta, isSameForm, LISTED_FORMS_MAX, readForm } from '../chain/forms.ts';
 import type { UnsatisfiedReason } from '../chain/statement.ts';
 import { asBuffer, bytesEqual } from '../core/bytes.ts';
 import { EdgeError } from '../core/errors.ts';
@@ -14,6 +14,7 @@ import type { Db } from './database.ts';
 import type { FrameTable } from './frame-table.ts';
 import { holdLookup } from './hold-lookup.ts';
 import { key48 } from './key48.ts';
+import { PART_POSITIONS, partHolds } from './part-holds.ts';
 import { type ShardCounts, type StateCode, shardTable } from './shard-table.ts';
 
 /** Beyond the port: it hears of frames, within the transactions that change them. */
@@ -82,11 +83,32 @@ export function holdIndex(db: Db, deps: HoldIndexDeps): HoldIndexTable {
   const ofByte = db.prepare<[number, number, number], HoldPlace>(
     'SELECT key48, seq, position FROM holds WHERE shard_ref = ? AND key48 >= ? AND key48 < ? ORDER BY key48, seq, position',
   );
+  const undispute = db.prepare('DELETE FROM disputed WHERE key48 = ? AND chain = ? AND shard = ? AND id = ?');
   const others = holdLookup(db);
   const transaction = <T>(work: () => T): T => (db.inTransaction ? work() : db.transaction(work).immediate());
 
+  const formOfPart = (chain: number, { shard_ref, position }: RawHold, asOfSeq: number): Form | undefined => {
+    const { agent } = chains.row(chain);
+    const shard = Math.abs(shards.numberOf(shard_ref));
+    const place = {
+      agent,
+      shard,
+      asOfSeq,
+      byte: Math.floor(position / PART_POSITIONS),
+      row: position % PART_POSITIONS,
+    };
+    try {
+      const { addedSeq: _, ...form } = readForm(deps.bodies.readPart(place), 0, 'part of a hold checkpoint');
+      return form;
+    } catch (error) {
+      if (error instanceof EdgeError && ['E_FORMAT', 'E_INTEGRITY'].includes(error.code)) return undefined;
+      throw error;
+    }
+  };
   /** Undefined where the body cannot be read now: damage there is found by whoever reads the chain. */
   const formOf = (chain: number, row: RawHold): Form | undefined => {
+    const asOfSeq = shards.baseOf(row.shard_ref);
+    if (row.seq <= asOfSeq) return formOfPart(chain, row, asOfSeq);
     const entry = chains.entry(chain, row.seq);
     const place = entry === undefined ? undefined : chains.placeOf(entry);
     if (place === undefined || (row.position + 1) * FORM_BYTES > place.bytes) return undefined;
@@ -156,6 +178,20 @@ export function holdIndex(db: Db, deps: HoldIndexDeps): HoldIndexTable {
     });
 
   return {
+    ...partHolds(db, {
+      shards,
+      isSatisfied,
+      idOf: (chain, row) => formOf(chain, { ...row, state: SATISFIED })?.id,
+      stateOf: (chain, shard, id) => {
+        const ref = shards.find(chain, shard);
+        return ref === undefined ? undefined : heldOf(chain, ofShard.all(key48(id), ref), id).rows[0]?.state;
+      },
+      transaction,
+    }),
+    formAt: (chain, shard, seq, position) => {
+      const ref = shards.find(chain, shard);
+      return ref === undefined ? undefined : formOf(chain, { shard_ref: ref, seq, position, state: SATISFIED });
+    },
     shards: (chain) => shards.of(chain),
     noteShard: (chain, shard) => void shards.refOf(chain, shard),
     applyAdd,
@@ -167,6 +203,7 @@ export function holdIndex(db: Db, deps: HoldIndexDeps): HoldIndexTable {
         for (const id of ids) {
           const key = key48(id);
           const rows = ofShard.all(key, ref);
+          undispute.run(key, chain, shard, id);
           const held = rows.length === 0 ? NONE : heldOf(chain, rows, id);
           if (held.rows.length === 0) continue;
           for (const row of held.rows) remove.run(key, ref, row.seq, row.position);

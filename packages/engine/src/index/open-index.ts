@@ -116,11 +116,10 @@ export function openIndex(path: string, deps: IndexDeps): Index {
   };
 }
 
-const NO_BODIES: BodyBytes = {
-  read: () => {
-    throw new EdgeError('E_FAILED', 'this index was opened without the chain files');
-  },
+const noBodies = (): never => {
+  throw new EdgeError('E_FAILED', 'this index was opened without the chain files');
 };
+const NO_BODIES: BodyBytes = { read: noBodies, readPart: noBodies };
 
 function bothWatchers(first: FrameWatcher, second: FrameWatcher): FrameWatcher {
   return {

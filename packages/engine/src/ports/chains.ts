@@ -9,7 +9,7 @@ import type { UnsatisfiedReason } from '../chain/statement.ts';
 import type { AgentId, ChunkId } from '../core/ids.ts';
 import type { RecordBody } from '../log/record-body.ts';
 import type { HoldState } from './chain-index.ts';
-import type { CheckpointPolicy, MadeCheckpoint } from './checkpoints.ts';
+import type { ChainParts, CheckpointPolicy, MadeCheckpoint } from './checkpoints.ts';
 
 /** One entry. `body` is undefined where only the header is here (kinds 2, 3 and 5). */
 export interface ChainEntry {
@@ -52,9 +52,12 @@ export interface Branch {
 export interface FormsOfEntry {
   readonly seq: number;
   readonly positions: readonly number[];
+  /** In the place of positions, where the store has no body of the entry but parts of a hold checkpoint. */
+  readonly forms?: readonly Form[];
 }
 
 export interface Chains {
+  readonly parts: ChainParts;
   agents(): readonly AgentId[];
   /** The end of the chain that is followed here. It is durable. */
   position(agent: AgentId): Position | undefined;

@@ -1,12 +1,12 @@
 /**
- * A store that follows an owner with hold checkpoints, the same in every process. Run as a program it takes the owner's entries, proves its checkpoints, and may be
- * killed at a failpoint.
+ * A store that follows an owner with hold checkpoints, the same in every process. Run as a program it takes the owner's entries, proves its checkpoints or
+ * joins by their parts, and may be killed at a failpoint.
  *
- *   node checkpoint-workload.ts DIR prove [FAILPOINT[:NTH]]
+ *   node checkpoint-workload.ts DIR prove|join|open [FAILPOINT[:NTH]]
  */
 import { writeSync } from 'node:fs';
 import { encodeHoldCheckpoint, type HoldCheckpoint, PARTS, partOfHolds, summaryOf } from '../chain/checkpoint-parts.ts';
-import { EntryKind } from '../chain/entry-head.ts';
+import { type EntryHeader, EntryKind } from '../chain/entry-head.ts';
 import { holdStateOf, type ShardHolds } from '../chain/hold-state.ts';
 import type { WholeEntry } from '../chain/record-entry.ts';
 import { armFailpoints, failpointHandler } from '../core/failpoint.ts';
@@ -78,16 +78,33 @@ async function prove(store: OpenedStore, owner: ChainWriter, tell: (line: string
   }
 }
 
+/** Bodies up to the second checkpoint are not here: its parts are taken in their place. */
+async function joinByParts(store: OpenedStore, owner: ChainWriter, tell: (line: string) => void): Promise<void> {
+  const asOfSeq = 5;
+  const isLeftOut = ({ kind, seq }: EntryHeader): boolean =>
+    (kind === EntryKind.add || kind === EntryKind.release) && seq <= asOfSeq;
+  const entries = owner.entries.map(({ head, body }) => ({ head, body: isLeftOut(head.header) ? undefined : body }));
+  await store.chains.take(keysOf(owner), entries);
+  const { parts } = store.chains;
+  const { seq, lacking } = await parts.wanted(owner.agent, CHECKPOINT_SHARD);
+  if (seq === 0) return;
+  const made = partsOf(holdsAsOf(owner.entries, asOfSeq));
+  for (const byte of lacking) await parts.take(owner.agent, CHECKPOINT_SHARD, seq, byte, made[byte]!);
+  await parts.join(owner.agent, CHECKPOINT_SHARD, seq);
+  tell('joined');
+}
+
 if (import.meta.main) {
   const [path, mode, setting] = process.argv.slice(2);
   const tell = (line: string): void => void writeSync(1, `${line}\n`);
   const kill = (): void => {
     process.kill(process.pid, 'SIGKILL');
   };
-  const store = await openCheckpointStore(path!);
   armFailpoints(failpointHandler(setting, kill, setting === undefined ? (name) => tell(`hit ${name}`) : undefined)!);
+  const store = await openCheckpointStore(path!);
   const owner = checkpointOwner();
   if (mode === 'prove') await prove(store, owner, tell);
+  if (mode === 'join') await joinByParts(store, owner, tell);
   store.close();
   tell('done');
 }

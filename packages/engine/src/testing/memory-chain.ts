@@ -179,6 +179,17 @@ function makeChain(
           return one === undefined ? undefined : { seq: one.addedSeq, state: 'satisfied' as const };
         });
       },
+      parts: {
+        newest: () => undefined,
+        wanted: async () => ({ seq: 0, lacking: [], judged: undefined }),
+        bytesOf: () => 0,
+        take: async () => {},
+        join: async () => {},
+        read: async () => undefined,
+        base: () => undefined,
+        endedDisputes: () => [],
+        forgetDisputes: () => {},
+      },
       branchEntries: async function* () {},
       branches: () => [],
       problems: () => [],

@@ -24,5 +24,7 @@ CREATE TABLE disputed (
   chain INTEGER NOT NULL,
   shard INTEGER NOT NULL,
   id BLOB NOT NULL,
+  -- 1: a checkpoint was proved that lacks it. It is not kept any more, and its frame is noted as released with the next collection.
+  is_ended INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (key48, chain, shard, id)
 ) STRICT, WITHOUT ROWID;

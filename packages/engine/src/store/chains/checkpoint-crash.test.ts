@@ -12,7 +12,8 @@ import {
 } from '../../testing/checkpoint-workload.ts';
 import { temporaryFolder } from '../../testing/store-fixture.ts';
 
-const PROVING = FAILPOINT_NAMES.filter((name) => /^(parts\.|checkpoint\.judged)/.test(name));
+const PROVING = FAILPOINT_NAMES.filter((name) => /^(parts\.(?!taken)|checkpoint\.judged)/.test(name));
+const JOINING = FAILPOINT_NAMES.filter((name) => /^(parts\.(part-written|taken)|join\.)/.test(name));
 const program = join(import.meta.dirname, '../../testing/checkpoint-workload.ts');
 
 let folder: ReturnType<typeof temporaryFolder>;
@@ -61,3 +62,32 @@ test.each(PROVING)('killed at %s while checkpoints are proved: the next start pr
     await check(path);
   }
 });
+
+test.each(JOINING)('killed at %s while a shard is joined by parts: the next start or try goes on', async (name) => {
+  const path = join(folder.path, `join ${name}`);
+  const whole = run(path, 'join');
+  const hits = whole.lines.filter((line) => line === `hit ${name}`).length;
+  expect(whole.lines).toContain('joined');
+  expect(hits).toBeGreaterThan(0);
+  for (const nth of new Set([1, Math.ceil(hits / 2), hits])) {
+    rmSync(path, { recursive: true });
+    expect(run(path, 'join', `${name}:${nth}`).killed).toBe(true);
+    expect(run(path, 'join').lines).toContain('done');
+    await check(path);
+  }
+});
+
+test.each(FAILPOINT_NAMES.filter((name) => name.startsWith('join.')))(
+  'killed at %s of a rebuild: the next start goes on',
+  async (name) => {
+    const path = join(folder.path, `rebuild ${name}`);
+    expect(run(path, 'join').lines).toContain('joined');
+    for (const nth of [1, 2]) {
+      rmSync(join(path, 'index.sqlite'));
+      // The shard is switched once.
+      const killed = run(path, 'open', `${name}:${name === 'join.switched' ? 1 : nth}`).killed;
+      expect(killed).toBe(true);
+      await check(path);
+    }
+  },
+);

@@ -27,8 +27,11 @@ export function checkpointOf(row: EntryRow, deps: Deps): HoldCheckpoint | undefi
 
 /** The newest checkpoint of a shard that can be read here. */
 export function newestCheckpoint(chain: number, shard: number, deps: Deps): CheckpointEntry | undefined {
-  const [newest] = checkpointsOf(chain, shard, CHECKPOINTS_LOOKED_AT, deps);
-  return newest;
+  for (const row of deps.index.chainTable.checkpoints(chain, shard, CHECKPOINTS_LOOKED_AT)) {
+    const checkpoint = checkpointOf(row, deps);
+    if (checkpoint !== undefined) return { row, checkpoint };
+  }
+  return undefined;
 }
 
 /** Checkpoints that are looked at, the newest first: older ones have no parts here. */

@@ -46,9 +46,17 @@ function isDue(chain: ChainRow, shard: number, bytesMin: number, isAsked: boolea
   // Of a shard whose bodies no store had at a takeover there is no checkpoint (9.1). A damaged chain is mended first.
   if (chainTable.waiting(number, shard, 1).length > 0 || chainTable.damage(number).length > 0) return false;
   const last = newestCheckpoint(number, shard, deps);
-  if (isAsked || lacksCheckpoint(chain, shard, deps)) return true;
+  if (isAsked || lacksCheckpoint(chain, shard, deps) || isRefused(number, shard, deps)) return true;
   const since = chainTable.bodyBytes(number, shard, last?.checkpoint.asOfSeq ?? 0, position!.seq);
   return since > Math.max(bytesMin, last === undefined ? 0 : partsBytes(last.checkpoint));
+}
+
+/** A holder called the newest one false: another one is written, once (8.3). Where that is refused too, the next one comes at its time. */
+function isRefused(chain: number, shard: number, { index }: ChainsDeps): boolean {
+  const checked = index.checked.get(chain, shard);
+  const [newest, before] = index.chainTable.checkpoints(chain, shard, 2);
+  if (checked?.verdict !== 'false' || checked.seq !== newest?.seq) return false;
+  return before === undefined || index.chainTable.bodyBytes(chain, shard, before.seq, newest.seq) > 0;
 }
 
 /** After a takeover each shard has a checkpoint before its first release (9.1). */
@@ -69,7 +77,8 @@ async function makeCheckpoint(
   const row = chain.row!;
   const asOfSeq = row.position!.seq;
   const last = newestCheckpoint(row.chain, shard, deps)?.checkpoint;
-  let made = last === undefined ? undefined : await madeFrom(last);
+  const isFirstAsked = last === undefined || isRefused(row.chain, shard, deps);
+  let made = isFirstAsked ? undefined : await madeFrom(last);
   let difference = made === undefined ? undefined : await differenceOfParts(row, shard, made, deps, signal);
   if (made === undefined || difference !== undefined) {
     // From the first entry on: the fault may be in the parts of the last checkpoint.

@@ -107,6 +107,11 @@ export async function removeParts(folder: string, shard: number, kept: ReadonlyS
   await syncFolder(folder);
 }
 
+/** Part files, whatever they have in them. */
+export async function partsIn(folder: string): Promise<(PartsName & { readonly byte: number })[]> {
+  return (await readFolder(folder)).flatMap((name) => parsePartName(name) ?? []);
+}
+
 async function readExactly(path: string, bytes: number): Promise<Uint8Array> {
   let file: FileHandle;
   try {

@@ -72,6 +72,8 @@ async function judge(
   const message = difference ?? '';
   // Before the verdict, because nobody looks again after it.
   await removeOldParts(row, shard, difference === undefined ? asOfSeq : (earlier?.asOfSeq ?? 0), deps);
+  // Parts made here prove it also where they rest on parts that were taken (8.3).
+  if (verdict === 'proved') holds.endDisputes(row.chain, shard);
   checked.set({ chain: row.chain, shard, seq: entry.seq, verdict, message, notedNs: deps.clock.nowNs() });
   failpoint('checkpoint.judged');
   return verdict;
