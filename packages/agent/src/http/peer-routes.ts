@@ -19,12 +19,9 @@ import {
   encodeEntries,
   encodeSeqs,
   encodeState,
-  encodeWanted,
-  encodeWantedParts,
   PAGE_BYTES,
   QUESTION_BYTES_MAX,
   SEQS_MAX,
-  WANTED_ENTRIES_MAX,
   writePosition,
 } from './chain-wire.ts';
 import { decodeFrameStream, encodeFrameEnd, encodeFrameItem, type FrameItem } from './frame-stream.ts';
@@ -40,6 +37,7 @@ import {
   SLOTS_BYTES_MAX,
 } from './peer-wire.ts';
 import { sendBytes, sendStream } from './respond.ts';
+import { encodeWanted, encodeWantedParts, WANTED_ENTRIES_MAX } from './wanted-wire.ts';
 
 /** `anyone` has shown a key that no card names (yet); `reader` is a member or a machine under recovery; `member` has a card. */
 export type Access = 'anyone' | 'reader' | 'member';

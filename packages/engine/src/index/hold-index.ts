@@ -2,19 +2,19 @@
  * Which forms are held, by which shard of which chain, and which ids a good frame of this store satisfies (docs/chain.md 1.6, 3.4). A row names the place
  * of its form: ids and digests are read from the bodies of the chain files.
  */
-import { FORM_BYTES, type Form, formAt, isDelta, isSameForm, LISTED_FORMS_MAX, readForm } from '../chain/forms.ts';
+import { type Form, isDelta, isSameForm, LISTED_FORMS_MAX } from '../chain/forms.ts';
 import type { UnsatisfiedReason } from '../chain/statement.ts';
-import { asBuffer, bytesEqual } from '../core/bytes.ts';
-import { EdgeError } from '../core/errors.ts';
+import { bytesEqual } from '../core/bytes.ts';
 import type { ChunkId } from '../core/ids.ts';
 import type { FrameLoss, FrameWatcher, GainedFrame } from '../core/ports/frame-watcher.ts';
 import type { StoreName } from '../core/ports/index.ts';
 import type { BodyBytes, ChainTable, HeldForm, HoldPlace, HoldTable } from '../ports/chain-index.ts';
 import type { Db } from './database.ts';
 import type { FrameTable } from './frame-table.ts';
+import { type Held, holdForms, NONE, type RawHold } from './hold-forms.ts';
 import { holdLookup } from './hold-lookup.ts';
 import { key48 } from './key48.ts';
-import { PART_POSITIONS, partHolds } from './part-holds.ts';
+import { partHolds } from './part-holds.ts';
 import { type ShardCounts, type StateCode, shardTable } from './shard-table.ts';
 
 /** Beyond the port: it hears of frames, within the transactions that change them. */
@@ -38,19 +38,6 @@ const STATE_AFTER: Readonly<Record<FrameLoss, UnsatisfiedReason>> = {
   unreadable: 'unreadable',
   dropped: 'wanted',
 };
-
-interface RawHold {
-  readonly shard_ref: number;
-  readonly seq: number;
-  readonly position: number;
-  readonly state: StateCode;
-}
-
-/** Rows of one id, with their forms where those can be read. */
-interface Held {
-  readonly rows: RawHold[];
-  readonly forms: (Form | undefined)[];
-}
 
 export function holdIndex(db: Db, deps: HoldIndexDeps): HoldIndexTable {
   const { chains, frames } = deps;
@@ -87,52 +74,7 @@ export function holdIndex(db: Db, deps: HoldIndexDeps): HoldIndexTable {
   const others = holdLookup(db);
   const transaction = <T>(work: () => T): T => (db.inTransaction ? work() : db.transaction(work).immediate());
 
-  const formOfPart = (chain: number, { shard_ref, position }: RawHold, asOfSeq: number): Form | undefined => {
-    const { agent } = chains.row(chain);
-    const shard = Math.abs(shards.numberOf(shard_ref));
-    const place = {
-      agent,
-      shard,
-      asOfSeq,
-      byte: Math.floor(position / PART_POSITIONS),
-      row: position % PART_POSITIONS,
-    };
-    try {
-      const { addedSeq: _, ...form } = readForm(deps.bodies.readPart(place), 0, 'part of a hold checkpoint');
-      return form;
-    } catch (error) {
-      if (error instanceof EdgeError && ['E_FORMAT', 'E_INTEGRITY'].includes(error.code)) return undefined;
-      throw error;
-    }
-  };
-  /** Undefined where the body cannot be read now: damage there is found by whoever reads the chain. */
-  const formOf = (chain: number, row: RawHold): Form | undefined => {
-    const asOfSeq = shards.baseOf(row.shard_ref);
-    if (row.seq <= asOfSeq) return formOfPart(chain, row, asOfSeq);
-    const entry = chains.entry(chain, row.seq);
-    const place = entry === undefined ? undefined : chains.placeOf(entry);
-    if (place === undefined || (row.position + 1) * FORM_BYTES > place.bytes) return undefined;
-    try {
-      return formAt(deps.bodies.read(place, row.position * FORM_BYTES, FORM_BYTES), 0);
-    } catch (error) {
-      if (error instanceof EdgeError && ['E_FORMAT', 'E_INTEGRITY'].includes(error.code)) return undefined;
-      throw error;
-    }
-  };
-  /**
-   * The rows of exactly this id. Where a form cannot be read, its row counts as the id's: two ids with one key are rare, and a hold that is taken for
-   * another one's is worse.
-   */
-  const heldOf = (chain: number, rows: readonly RawHold[], id: ChunkId): Held => {
-    const held: Held = { rows: [], forms: [] };
-    for (const row of rows) {
-      const form = formOf(chain, row);
-      if (form !== undefined && !asBuffer(form.id).equals(id)) continue;
-      held.rows.push(row);
-      held.forms.push(form);
-    }
-    return held;
-  };
+  const { formOf, heldOf } = holdForms(chains, shards, deps.bodies);
   const isSatisfied = (id: ChunkId, forms: readonly (Form | undefined)[]): boolean =>
     frames.hasIdentified(id) || frames.goodCopies(id).some((copy) => forms.some((form) => isOf(copy, form)));
   const change = (key: number, row: RawHold, state: StateCode, counts: ShardCounts): void => {
@@ -322,8 +264,6 @@ const COLUMNS = 5;
 function insertOf(rows: number): string {
   return `INSERT INTO holds (key48, shard_ref, seq, position, state) VALUES ${Array(rows).fill('(?, ?, ?, ?, ?)').join(', ')}`;
 }
-
-const NONE: Held = { rows: [], forms: [] };
 
 function isOf(frame: { readonly sealedSha256: Uint8Array }, form: Form | undefined): boolean {
   return form !== undefined && bytesEqual(frame.sealedSha256, form.sealedSha256);

@@ -8,8 +8,8 @@ import { FORM_BYTES } from '../../chain/forms.ts';
 import type { UnsatisfiedReason } from '../../chain/statement.ts';
 import { EdgeError, isEdgeError } from '../../core/errors.ts';
 import { failpoint } from '../../core/failpoint.ts';
-import { MIB } from '../../core/limits.ts';
 import type { AgentId } from '../../core/ids.ts';
+import { MIB } from '../../core/limits.ts';
 import type { ChainRow, EntryRow } from '../../ports/chain-index.ts';
 import type { WantedParts } from '../../ports/checkpoints.ts';
 import { syncFolder } from '../durable-write.ts';
@@ -80,7 +80,13 @@ export function takePart(
 }
 
 /** A checkpoint that names parts of no meaning is false: bodies are taken in their place. */
-function requireRows(part: Uint8Array, byte: number, entry: CheckpointEntry, chain: FollowedChain, shard: number): void {
+function requireRows(
+  part: Uint8Array,
+  byte: number,
+  entry: CheckpointEntry,
+  chain: FollowedChain,
+  shard: number,
+): void {
   try {
     decodePart(part, byte, entry.checkpoint.asOfSeq);
   } catch (error) {
