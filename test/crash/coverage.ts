@@ -27,6 +27,7 @@ export const FAILPOINTS_OF = {
     'pack.synced',
     'pack.tail-written',
   ],
+  checkpoint: ['checkpoint.appended', 'parts.old-removed', 'parts.part-written', 'parts.synced'],
   merge: ['compact.copied', 'compact.unlinked', 'index.packs-swapped', 'index.packs-swapping'],
   interrupted: ['capture.unfinished-chunks-durable', 'capture.unfinished-recorded'],
   demote: ['bucket.pack-put', 'demote.dropped', 'demote.pack-indexed', 'demote.pack-verified', 'demote.verified'],
@@ -85,7 +86,7 @@ export const FAILPOINTS_OF = {
 
 /**
  * Points that no command of today passes in a scene: `store/crash.test.ts` of the engine kills its workload at each. Takeovers at a holder, late bodies, releases,
- * tails that are missing, and files that a failed append leaves.
+ * tails that are missing, and files that a failed append leaves. Checkpoints at a store that follows: `store/chains/checkpoint-crash.test.ts`.
  */
 export const KILLED_IN_ENGINE = [
   'branch.applied-again',
@@ -99,6 +100,10 @@ export const KILLED_IN_ENGINE = [
   'chain.renamed',
   'chain.replaced',
   'chain.rewritten',
+  'checkpoint.judged',
+  'join.part-applied',
+  'join.switched',
+  'parts.taken',
   'release.marked',
   'store-identity.epoch-raised',
   'store-identity.epoch-written',

@@ -18,6 +18,7 @@ import { createAgentEvents } from './work/agent-events.ts';
 import { startCaptureWorker } from './work/capture-worker.ts';
 import { collectReleases } from './work/collect-releases.ts';
 import { createJobBoard } from './work/job-board.ts';
+import { keepCheckpoints } from './work/keep-checkpoints.ts';
 import { startReplicationWorker } from './work/replication-worker.ts';
 import type { RunningAgent } from './work/running-agent.ts';
 import { type BackgroundWorker, startWorker } from './work/worker.ts';
@@ -44,6 +45,8 @@ const INTRODUCE_MS = 5 * 60_000;
 const COLLECT_MS = 3_600_000;
 const TIER_MS = 3_600_000;
 const MERGE_MS = 15 * 60_000;
+/** Between two looks at hold checkpoints. A look that finds nothing due is a few look-ups in the index. */
+const CHECKPOINTS_MS_MIN = 10_000;
 
 export async function startAgent(
   home: AgentHome,
@@ -66,6 +69,7 @@ export async function startAgent(
   };
   let capture: ReturnType<typeof startCaptureWorker> | undefined;
   let merge: BackgroundWorker | undefined;
+  let checkpoints: BackgroundWorker | undefined;
   let replicationWorker: BackgroundWorker | undefined;
   let introductions: BackgroundWorker | undefined;
   let isFirstTierLook = true;
@@ -93,7 +97,10 @@ export async function startAgent(
       jobs,
       workers: () => workers.map((worker) => worker.status()),
       watching: () => capture?.watching() ?? [],
-      noteNewWork: () => replication.worker.wake(),
+      noteNewWork: () => {
+        replication.worker.wake();
+        checkpoints?.wake();
+      },
       // The answer of the operation that asks for it has to leave first.
       stop: () => void setTimeout(requestStop, 50),
     };
@@ -132,7 +139,10 @@ export async function startAgent(
   async function listenToPeers(): Promise<PeerServer | undefined> {
     if (config.agent.listen === undefined) return undefined;
     const { service } = serveHome(home, {
-      onHeld: () => merge?.wake(),
+      onHeld: () => {
+        merge?.wake();
+        checkpoints?.wake();
+      },
       onMembers: () => {
         replicationWorker?.wake();
         introductions?.wake();
@@ -212,7 +222,20 @@ export async function startAgent(
         return COLLECT_MS;
       },
     });
-    const upkeep = [introductions, tiers, merge, collect];
+    checkpoints = startWorker({
+      name: 'checkpoints',
+      clock,
+      onError,
+      work: async (signal) => {
+        const { made, proved } = await keepCheckpoints(home, signal);
+        for (const one of made) log.info(one, 'hold checkpoint');
+        for (const one of proved)
+          log[one.verdict === 'false' ? 'warn' : 'info'](one, 'hold checkpoint of another agent');
+        await clock.sleep(CHECKPOINTS_MS_MIN, signal).catch(() => {});
+        return undefined;
+      },
+    });
+    const upkeep = [introductions, tiers, merge, collect, checkpoints];
     started.push({ stop: async () => void (await Promise.all(upkeep.map((worker) => worker.stop()))) });
     return upkeep;
   }

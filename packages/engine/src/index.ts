@@ -12,8 +12,9 @@ export { whereIs } from './browse/where-is.ts';
 export { capture } from './capture/capture.ts';
 export type { CaptureReport, MaxDelete } from './capture/capture-types.ts';
 export { decodeChainSegment } from './chain/chain-segment.ts';
+export { PARTS } from './chain/checkpoint-parts.ts';
 export { decodeHead, ENTRY_BODY_BYTES_MAX, EntryKind, HEAD_BYTES, isHoldKind } from './chain/entry-head.ts';
-export { FORMS_MAX, type Form } from './chain/forms.ts';
+export { FORM_BYTES, FORMS_MAX, type Form, readForm, writeForm } from './chain/forms.ts';
 export type { Position } from './chain/position.ts';
 export type { Backing } from './chain/statement.ts';
 export { loadSodium, type Sodium } from './codec/sodium.ts';
@@ -46,6 +47,7 @@ export type {
   EntryBody,
   Member,
   OutgoingFrame,
+  PartOfCheckpoint,
   PeerDirectory,
   PeerLink,
   PeerState,
@@ -162,6 +164,7 @@ export {
   parseSize,
 } from './policy/units.ts';
 export type { Branch, ChainEntry, Chains, FormsOfEntry, OwnChain, OwnerKeys } from './ports/chains.ts';
+export type { CheckpointPolicy, MadeCheckpoint, WantedParts } from './ports/checkpoints.ts';
 export type { PutBack } from './ports/put-back.ts';
 export type { Witnesses } from './ports/witnesses.ts';
 export { abandonRecover, applyRecover, beginRecover, RECOVERY_SPOOL } from './recover/apply-recover.ts';
@@ -202,6 +205,7 @@ export { knownStoreId, requireKnownStore } from './store/bucket/store-id.ts';
 export { beginChain } from './store/chains/begin-chain.ts';
 export { type EntrySpool, openEntrySpool } from './store/chains/entry-spool.ts';
 export { type ChainInspection, inspectChains } from './store/chains/inspect-chains.ts';
+export { type ProvedCheckpoint, proveCheckpoints } from './store/chains/prove-checkpoints.ts';
 export { remakeHolds } from './store/chains/remake-holds.ts';
 export { damagedRanges, verifyFiles } from './store/chains/verify-files.ts';
 export { createDataDir, type DataDir, dataDirAt, dataDirExists, readFolder, requireDataDir } from './store/data-dir.ts';

@@ -99,6 +99,8 @@ export interface LimitsConfig {
   /** How hard new chunks are compressed: zstd 1, 3 or 9. */
   readonly compression: 'fast' | 'default' | 'high';
   readonly recallBytesPerDay: number | undefined;
+  /** Bytes of hold entries from which on a hold checkpoint is made; undefined for the default. */
+  readonly checkpointBytes: number | undefined;
 }
 
 export interface RetentionConfig {

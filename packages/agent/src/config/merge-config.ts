@@ -150,6 +150,7 @@ export function mergeConfig(files: readonly ConfigFile[]): Config {
       memoryBytes: limits.memory,
       compression: limits.compression ?? 'default',
       recallBytesPerDay: limits.recall_per_day,
+      checkpointBytes: limits.checkpoint,
     },
     retention: {
       keepLast: retention.keep_last,

@@ -104,6 +104,7 @@ const limits = z.strictObject({
   memory: sizeInBytes.optional(),
   compression: z.enum(['fast', 'default', 'high']).optional(),
   recall_per_day: sizeInBytes.optional(),
+  checkpoint: sizeInBytes.optional(),
 });
 
 const retention = z.strictObject({

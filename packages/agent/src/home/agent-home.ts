@@ -52,6 +52,7 @@ import { createTurns, type Turns } from '../work/turns.ts';
 import { advertisedAddresses } from './advertised-addresses.ts';
 import { backingOf } from './backing.ts';
 import { coldStoresOf, ownerPolicy } from './effective-policy.ts';
+import { noteFalseCheckpoint } from './note-false-checkpoint.ts';
 import { type OpenStore, openStores } from './open-stores.ts';
 import { relearnStores } from './relearn-stores.ts';
 import { requireOwnLog } from './require-own-log.ts';
@@ -258,6 +259,7 @@ async function assembleHome(
         warn,
       };
     },
+    onFalseCheckpoint: ({ shard, seq, by }) => noteFalseCheckpoint(engine, shard, seq, by),
     onPassed: ({ target }) => {
       noteRelearned(index.kv, target);
       endRelearningOf();

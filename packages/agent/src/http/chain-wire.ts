@@ -7,8 +7,6 @@ import {
   decodeHead,
   ENTRY_BODY_BYTES_MAX,
   type EntryBody,
-  FORMS_MAX,
-  type FormsOfEntry,
   formatError,
   fromHex,
   HEAD_BYTES,
@@ -33,10 +31,6 @@ export const ANSWER_BYTES_MAX = 64 * 1024 * 1024;
 /** Seqs in one answer about bodies that are missing. */
 export const SEQS_MAX = 4096;
 export const SEQS_BYTES_MAX = 4 + SEQS_MAX * 8;
-const BITMAP_BYTES_MAX = FORMS_MAX / 8;
-/** Entries in one page of wanted forms. */
-export const WANTED_ENTRIES_MAX = 256;
-export const WANTED_BYTES_MAX = 4 + WANTED_ENTRIES_MAX * (8 + 2 + BITMAP_BYTES_MAX);
 export const POSITION_BYTES = 44;
 export const STATE_BYTES_MAX = 4 * 1024 * 1024;
 
@@ -106,36 +100,6 @@ export function decodeSeqs(bytes: Uint8Array): number[] {
   }
   reader.end();
   return seqs;
-}
-
-/** u32 count, then for each entry u64 seq ‖ u16 bytes of the bitmap ‖ bitmap: bit i of byte b stands for position 8b + i */
-export function encodeWanted(wanted: readonly FormsOfEntry[]): Uint8Array {
-  const writer = new ByteWriter().u32(wanted.length);
-  for (const { seq, positions } of wanted) {
-    const bitmap = new Uint8Array(((positions.at(-1) ?? 0) >> 3) + 1);
-    for (const position of positions) bitmap[position >> 3]! |= 1 << (position & 7);
-    writer.u64(seq).u16(bitmap.length).bytes(bitmap);
-  }
-  return writer.finish();
-}
-
-export function decodeWanted(bytes: Uint8Array): FormsOfEntry[] {
-  const reader = new ByteReader(bytes, 'wanted forms');
-  const count = reader.u32();
-  if (count > WANTED_ENTRIES_MAX) throw formatError('wanted forms', `${count} entries`);
-  const out: FormsOfEntry[] = [];
-  for (let i = 0; i < count; i++) {
-    const seq = reader.u64();
-    if (seq <= (out.at(-1)?.seq ?? 0)) throw formatError('wanted forms', 'entries are not ascending');
-    const length = reader.u16();
-    if (length > BITMAP_BYTES_MAX) throw formatError('wanted forms', `a bitmap of ${length} bytes`);
-    const positions: number[] = [];
-    for (const [b, byte] of reader.bytes(length).entries())
-      for (let bit = 0; bit < 8; bit++) if ((byte & (1 << bit)) !== 0) positions.push(8 * b + bit);
-    out.push({ seq, positions });
-  }
-  reader.end();
-  return out;
 }
 
 /** nonce 32 ‖ u8 flags (1: with lists) ‖ u32 length ‖ the newest statement that the asker has, or nothing */

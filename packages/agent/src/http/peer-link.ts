@@ -1,9 +1,7 @@
 /** The peer protocol as flows call it: `PeerLink` over HTTPS. */
 import {
   ByteReader,
-  CHUNK_SEALED_BYTES_MAX,
   type ChainEntry,
-  type ChunkId,
   EdgeError,
   type EntryBodies,
   HEAD_BYTES,
@@ -13,13 +11,7 @@ import {
   type PeerLink,
   type Position,
   type RateLimiter,
-  type SealedAddress,
-  type SealedFrame,
-  type SealedMiss,
-  type SealedSource,
-  toHex,
 } from '@edgestore/engine';
-import { withIdleDeadline } from './bounded-body.ts';
 import {
   ANSWER_BYTES_MAX,
   decodeAnswer,
@@ -27,7 +19,6 @@ import {
   decodePosition,
   decodeSeqs,
   decodeState,
-  decodeWanted,
   ENTRIES_BYTES_MAX,
   encodeBodies,
   encodeEntries,
@@ -36,15 +27,14 @@ import {
   pagesOf,
   SEQS_BYTES_MAX,
   STATE_BYTES_MAX,
-  WANTED_BYTES_MAX,
 } from './chain-wire.ts';
-import { decodeFrameStream, encodeFrameEnd, encodeFrameItem } from './frame-stream.ts';
-import { encodeIds, IDS_MAX } from './id-list.ts';
+import { encodeFrameEnd, encodeFrameItem } from './frame-stream.ts';
+import { IDS_MAX } from './id-list.ts';
 import type { PeerConnection } from './peer-connection.ts';
-import { decodeLocations, decodeVerifyReply, encodeParts, encodeVerifyRequest } from './peer-wire.ts';
+import { createPeerSource } from './peer-source.ts';
+import { decodeVerifyReply, encodeParts, encodeVerifyRequest } from './peer-wire.ts';
+import { decodeWanted, decodeWantedParts, WANTED_BYTES_MAX, WANTED_PARTS_BYTES } from './wanted-wire.ts';
 
-/** Frames of one fetch, in bytes: a request that is broken off loses no more than this. */
-const FETCH_BYTES_MAX = 64 * 1024 * 1024;
 /** Fsync and identification on a slow disk may take a while before the answer comes. */
 const STORED_IDLE_MS = 10 * 60_000;
 
@@ -126,6 +116,34 @@ export function createPeerLink(deps: PeerLinkDeps): PeerLink {
         ),
       ),
 
+    wantedParts: async (owner, shard, signal) =>
+      decodeWantedParts(
+        await call('GET', `/peer/1/parts?owner=${owner}&shard=${shard}`, WANTED_PARTS_BYTES, undefined, signal),
+      ),
+
+    sendPart: async (owner, { shard, seq, byte }, bytes, signal) =>
+      void (await call(
+        'POST',
+        `/peer/1/parts?owner=${owner}&shard=${shard}&seq=${seq}&part=${byte}`,
+        16,
+        bytes,
+        signal,
+      )),
+
+    joinByParts: async (owner, shard, seq, signal) => {
+      // A large shard is put into the index before the answer comes.
+      await greeted(signal, () =>
+        connection.bytes({
+          method: 'POST',
+          path: `/peer/1/joined?owner=${owner}&shard=${shard}&seq=${seq}`,
+          limit: 16,
+          body: new Uint8Array(0),
+          idleMs: STORED_IDLE_MS,
+          signal,
+        }),
+      );
+    },
+
     sendBodies: async (owner, bodies, signal) => {
       for (const page of pagesOf(bodies, ({ body }) => 8 + body.length))
         await call('POST', `/peer/1/bodies?owner=${owner}`, 16, encodeBodies(page), signal);
@@ -200,76 +218,6 @@ export async function* fetchEntries(
   }
 }
 
-type Greeted = <T>(signal: AbortSignal | undefined, run: () => Promise<T>) => Promise<T>;
-
-/** Sealed chunks of a peer, asked by id. What it sends is checked by the reader, who has the key; here only that it was asked for. */
-export function createPeerSource(connection: PeerConnection, greeted: Greeted, download?: RateLimiter): SealedSource {
-  return {
-    kind: 'peers',
-    get label() {
-      return connection.label;
-    },
-
-    async locate(ids, signal) {
-      const out: (SealedAddress | undefined)[] = [];
-      for (let at = 0; at < ids.length; at += IDS_MAX) {
-        const part = ids.slice(at, at + IDS_MAX);
-        const body = await greeted(signal, () =>
-          connection.bytes({
-            method: 'POST',
-            path: '/peer/1/locate',
-            body: encodeIds(part),
-            limit: part.length * 8,
-            signal,
-          }),
-        );
-        for (const [i, found] of decodeLocations(body, part.length).entries())
-          out.push(found === undefined ? undefined : { id: part[i]!, ...found });
-      }
-      return out;
-    },
-
-    async *fetch(addresses, signal) {
-      for (const part of groupAddresses(addresses)) yield* fetchPart(part, signal);
-    },
-  };
-
-  async function* fetchPart(
-    part: readonly SealedAddress[],
-    signal: AbortSignal | undefined,
-  ): AsyncGenerator<SealedFrame | SealedMiss> {
-    const waiting = new Map(part.map((address) => [toHex(address.id), address]));
-    const response = await greeted(signal, () =>
-      connection.stream({ method: 'POST', path: '/peer/1/fetch', body: encodeIds(part.map((a) => a.id)), signal }),
-    );
-    const items = decodeFrameStream(withIdleDeadline(response), part.length);
-    let isWhole = false;
-    try {
-      for (let next = await items.next(); next.done !== true; next = await items.next()) {
-        const item = next.value;
-        const id: ChunkId = item.type === 'frame' ? item.header.id : item.id;
-        const address = waiting.get(toHex(id));
-        if (address === undefined)
-          throw new EdgeError('E_FORMAT', `${connection.label} sent a chunk that was not asked for`);
-        waiting.delete(toHex(id));
-        if (item.type === 'miss') {
-          yield { address, reason: item.reason, detail: `${connection.label} does not have it` };
-        } else {
-          const { keyId, sealedBytes } = item.header;
-          await download?.take(sealedBytes, signal);
-          yield { address: { id: address.id, keyId, sealedBytes }, sealed: item.sealed };
-        }
-      }
-      isWhole = true;
-    } finally {
-      // A reader that has what it wanted stops here. What is left is the end of the stream; otherwise the connection is given up, not held for ever.
-      if (!isWhole) await (waiting.size === 0 ? items.next().catch(() => response.destroy()) : response.destroy());
-    }
-    for (const address of waiting.values())
-      yield { address, reason: 'absent', detail: `${connection.label} left it out` };
-  }
-}
-
 async function* piecesOf(
   frames: AsyncIterable<OutgoingFrame>,
   upload: RateLimiter | undefined,
@@ -280,20 +228,4 @@ async function* piecesOf(
     yield encodeFrameItem({ type: 'frame', header: { id, keyId, packClass, sealedBytes: sealed.length }, sealed });
   }
   yield [encodeFrameEnd()];
-}
-
-function* groupAddresses(addresses: readonly SealedAddress[]): Generator<SealedAddress[]> {
-  let group: SealedAddress[] = [];
-  let bytes = 0;
-  for (const address of addresses) {
-    const size = address.sealedBytes || CHUNK_SEALED_BYTES_MAX;
-    if (group.length === IDS_MAX || (group.length > 0 && bytes + size > FETCH_BYTES_MAX)) {
-      yield group;
-      group = [];
-      bytes = 0;
-    }
-    group.push(address);
-    bytes += size;
-  }
-  if (group.length > 0) yield group;
 }

@@ -1,6 +1,14 @@
 /** The endpoints of the peer protocol: who may call each, how long a body may be, and what answers. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { type AgentId, ByteWriter, EdgeError, type EntryBodies, type Member, PEER_ITEMS_MAX } from '@edgestore/engine';
+import {
+  type AgentId,
+  ByteWriter,
+  EdgeError,
+  type EntryBodies,
+  type Member,
+  PARTS,
+  PEER_ITEMS_MAX,
+} from '@edgestore/engine';
 import { readBody, readJson, withIdleDeadline } from './bounded-body.ts';
 import {
   decodeBodies,
@@ -11,11 +19,9 @@ import {
   encodeEntries,
   encodeSeqs,
   encodeState,
-  encodeWanted,
   PAGE_BYTES,
   QUESTION_BYTES_MAX,
   SEQS_MAX,
-  WANTED_ENTRIES_MAX,
   writePosition,
 } from './chain-wire.ts';
 import { decodeFrameStream, encodeFrameEnd, encodeFrameItem, type FrameItem } from './frame-stream.ts';
@@ -31,6 +37,7 @@ import {
   SLOTS_BYTES_MAX,
 } from './peer-wire.ts';
 import { sendBytes, sendStream } from './respond.ts';
+import { encodeWanted, encodeWantedParts, WANTED_ENTRIES_MAX } from './wanted-wire.ts';
 
 /** `anyone` has shown a key that no card names (yet); `reader` is a member or a machine under recovery; `member` has a card. */
 export type Access = 'anyone' | 'reader' | 'member';
@@ -79,6 +86,9 @@ export const PEER_ROUTES: ReadonlyMap<string, PeerRoute> = new Map<string, PeerR
   ['POST /peer/1/entries', { access: 'member', run: takeEntries }],
   ['GET /peer/1/bodies', { access: 'member', run: missingBodies }],
   ['POST /peer/1/bodies', { access: 'member', run: takeBodies }],
+  ['GET /peer/1/parts', { access: 'member', run: wantedParts }],
+  ['POST /peer/1/parts', { access: 'member', run: takePart }],
+  ['POST /peer/1/joined', { access: 'member', run: joinByParts }],
   ['GET /peer/1/wanted', { access: 'member', run: wanted }],
   ['POST /peer/1/frames', { access: 'member', run: frames }],
   [
@@ -159,6 +169,25 @@ async function missingBodies({ response, query }: PeerRequest, service: PeerServ
 
 async function takeBodies({ message, response, member, query }: PeerRequest, service: PeerService): Promise<void> {
   await service.takeBodies(member!, ownerOf(query), decodeBodies(await readBody(message, ENTRIES_BYTES_MAX)));
+  sendBytes(response, new Uint8Array(0));
+}
+
+async function wantedParts({ response, query }: PeerRequest, service: PeerService): Promise<void> {
+  sendBytes(response, encodeWantedParts(await service.wantedParts(ownerOf(query), wholeNumber(query, 'shard'))));
+}
+
+/** The checkpoint that is here says how long the part is: no more than that is read. */
+async function takePart({ message, response, member, query }: PeerRequest, service: PeerService): Promise<void> {
+  const byte = wholeNumber(query, 'part');
+  if (byte >= PARTS) throw new EdgeError('E_USAGE', `there is no part ${byte}`);
+  const part = { shard: wholeNumber(query, 'shard'), seq: wholeNumber(query, 'seq'), byte };
+  const bytes = await readBody(message, service.partBytes(member!, ownerOf(query), part));
+  await service.takePart(member!, ownerOf(query), part, bytes);
+  sendBytes(response, new Uint8Array(0));
+}
+
+async function joinByParts({ response, member, query }: PeerRequest, service: PeerService): Promise<void> {
+  await service.joinByParts(member!, ownerOf(query), wholeNumber(query, 'shard'), wholeNumber(query, 'seq'));
   sendBytes(response, new Uint8Array(0));
 }
 

@@ -7,11 +7,13 @@ import type {
   EntryBody,
   FormsOfEntry,
   Member,
+  PartOfCheckpoint,
   PeerState,
   Position,
   StatementAnswer,
   StatementQuestion,
   VerifiedBytes,
+  WantedParts,
 } from '@edgestore/engine';
 import type { FrameItem } from './frame-stream.ts';
 import type { Hello } from './hello.ts';
@@ -30,6 +32,12 @@ export interface PeerService {
   takeEntries(caller: Member, owner: AgentId, entries: readonly ChainEntry[]): Promise<Position>;
   takeBodies(caller: Member, owner: AgentId, bodies: readonly EntryBody[]): Promise<void>;
   missingBodies(owner: AgentId, shard: number, limit: number): Promise<readonly number[]>;
+  /** See `Holder.wantedParts`. */
+  wantedParts(owner: AgentId, shard: number): Promise<WantedParts>;
+  /** Bytes of a part of a checkpoint that is here; nothing longer is read. */
+  partBytes(caller: Member, owner: AgentId, part: PartOfCheckpoint): number;
+  takePart(caller: Member, owner: AgentId, part: PartOfCheckpoint, bytes: Uint8Array): Promise<void>;
+  joinByParts(caller: Member, owner: AgentId, shard: number, seq: number): Promise<void>;
   wanted(owner: AgentId, page: WantedPage): Promise<readonly FormsOfEntry[]>;
   /** Answers how many frames were stored. */
   receive(caller: Member, owner: AgentId, frames: AsyncIterable<FrameItem>, signal: AbortSignal): Promise<number>;

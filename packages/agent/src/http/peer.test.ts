@@ -44,6 +44,14 @@ function memberOf(identity: TlsIdentity, agent: string): Member {
   };
 }
 
+const FORM = {
+  id: new Uint8Array(32).fill(1),
+  sealedSha256: new Uint8Array(32).fill(2),
+  sealedBytes: 100,
+  keyId: 2,
+  formClass: 'data' as const,
+};
+
 /** A service that keeps frames in memory. */
 function memoryService(chunks = new Map<string, Uint8Array>()): PeerService & { chunks: Map<string, Uint8Array> } {
   const never = (): never => {
@@ -62,7 +70,22 @@ function memoryService(chunks = new Map<string, Uint8Array>()): PeerService & { 
     takeEntries: never,
     takeBodies: never,
     missingBodies: async (_, shard, limit) => [shard, shard + 1, shard + 2].slice(0, limit),
-    wanted: async (_, { afterSeq }) => [
+    wantedParts: async (_, shard) => ({
+      seq: shard === 0 ? 0 : 9,
+      lacking: shard === 0 ? [] : [0, 7, 255],
+      judged: shard === 1 ? { seq: 5, verdict: 'false' } : undefined,
+    }),
+    partBytes: (_caller, _owner, { byte }) => 80 * byte,
+    takePart: async (_caller, _owner, { shard, seq, byte }, bytes) =>
+      void chunks.set(`${shard}/${seq}/${byte}`, new Uint8Array(bytes)),
+    joinByParts: async (_caller, _owner, shard, seq) => void chunks.set(`${shard}/${seq}`, new Uint8Array()),
+    wanted: async (_, { afterSeq, shard }) => [
+      ...(shard === 2
+        ? [
+            { seq: afterSeq - 2, positions: [], forms: [FORM] },
+            { seq: afterSeq - 1, positions: [], forms: [FORM, { ...FORM, keyId: 3 }] },
+          ]
+        : []),
       { seq: afterSeq + 1, positions: [0, 3, 4095] },
       { seq: afterSeq + 7, positions: [8] },
     ],
@@ -175,6 +198,28 @@ describe('the peer protocol over real TLS', () => {
       { seq: 47, positions: [8] },
     ]);
     expect(await link.missingBodies(OWNER, 3, 2)).toEqual([3, 4]);
+  });
+
+  it('names forms where there are no positions, and carries parts no longer than the checkpoint says', async () => {
+    const service = memoryService();
+    const { port } = await startServer(service);
+    const link = linkTo(port);
+    expect(await link.wanted(OWNER, { shard: 2, afterSeq: 40, entriesMax: 16 })).toEqual([
+      { seq: 38, positions: [], forms: [FORM] },
+      { seq: 39, positions: [], forms: [FORM, { ...FORM, keyId: 3 }] },
+      { seq: 41, positions: [0, 3, 4095] },
+      { seq: 47, positions: [8] },
+    ]);
+    expect(await link.wantedParts(OWNER, 0)).toEqual({ seq: 0, lacking: [], judged: undefined });
+    const judged = { seq: 5, verdict: 'false' };
+    expect(await link.wantedParts(OWNER, 1)).toEqual({ seq: 9, lacking: [0, 7, 255], judged });
+    const part = new Uint8Array(160).fill(4);
+    await link.sendPart(OWNER, { shard: 1, seq: 9, byte: 2 }, part);
+    expect(service.chunks.get('1/9/2')).toEqual(part);
+    expect((await errorOf(linkTo(port).sendPart(OWNER, { shard: 1, seq: 9, byte: 1 }, part))).code).toBe('E_LIMIT');
+    expect((await errorOf(linkTo(port).sendPart(OWNER, { shard: 1, seq: 9, byte: 256 }, part))).code).toBe('E_USAGE');
+    await linkTo(port).joinByParts(OWNER, 1, 9);
+    expect(service.chunks.has('1/9')).toBe(true);
   });
 
   it('knows caller and owner apart', async () => {

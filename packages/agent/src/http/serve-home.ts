@@ -82,6 +82,20 @@ export function serveHome(
       onHeld();
     },
     missingBodies: async (owner, shard, limit) => holder.missingBodies(owner, shard, limit),
+    wantedParts: (owner, shard) => holder.wantedParts(owner, shard),
+    partBytes: (caller, owner, part) => {
+      requireOwner(caller, owner);
+      return holder.partBytes(owner, part);
+    },
+    takePart: async (caller, owner, part, bytes) => {
+      requireOwner(caller, owner);
+      await holder.takePart(owner, part, bytes);
+    },
+    joinByParts: async (caller, owner, shard, seq) => {
+      requireOwner(caller, owner);
+      await holder.joinByParts(owner, shard, seq);
+      onHeld();
+    },
     wanted: (owner, page) => holder.wanted(owner, page),
     receive: async (caller, owner, frames, signal) => {
       requireOwner(caller, owner);

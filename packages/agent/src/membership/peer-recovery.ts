@@ -17,7 +17,8 @@ import {
 } from '@edgestore/engine';
 import { decodeState, ENTRIES_BYTES_MAX, STATE_BYTES_MAX } from '../http/chain-wire.ts';
 import { openPeerConnection, type PeerConnection, parseAddress } from '../http/peer-connection.ts';
-import { createPeerSource, fetchEntries } from '../http/peer-link.ts';
+import { fetchEntries } from '../http/peer-link.ts';
+import { createPeerSource } from '../http/peer-source.ts';
 import { decodeParts, decodeSlots } from '../http/peer-wire.ts';
 import { TLS_OPTIONS } from '../http/pinned-connection.ts';
 import { peerPin } from '../http/spki-pin.ts';

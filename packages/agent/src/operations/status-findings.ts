@@ -1,5 +1,13 @@
 /** What in a status needs somebody's attention. */
-import type { StatusData, StatusHolds, StatusLacks, StatusLoss, StatusRoot, StatusTarget } from './status.ts';
+import type {
+  StatusCheckpoint,
+  StatusData,
+  StatusHolds,
+  StatusLacks,
+  StatusLoss,
+  StatusRoot,
+  StatusTarget,
+} from './status.ts';
 
 export interface StatusFinding {
   readonly code: string;
@@ -42,6 +50,7 @@ export function findingsOf(status: Omit<StatusData, 'findings'>, nowNs: bigint):
     add('damaged_chain', `the chain of ${name} here: ${message}`, {
       next: 'edgestore scrub --repair; a copy of another agent is mended when its owner sends again',
     });
+  findings.push(...status.checkpoints.map(problemOfCheckpoint));
   for (const target of status.targets.filter((one) => one.kind === 'bucket' && one.scope === 'meta')) {
     add(
       'bucket_incomplete',
@@ -150,6 +159,24 @@ function problemOfHolds(holds: StatusHolds): StatusFinding {
     message: `of the chunks that ${holds.name} holds here, ${textOf(holds)}`,
     since,
     next: `${holds.name} is told, and sends them again with its next pass`,
+  };
+}
+
+function problemOfCheckpoint({ name, own, shard, verdict, message, since }: StatusCheckpoint): StatusFinding {
+  if (verdict === 'unmade')
+    return {
+      code: 'checkpoint_unmade',
+      message: `shard ${shard} of this agent got no hold checkpoint, because chain files and index differ: ${message}`,
+      since,
+      next: 'edgestore scrub --all --repair makes the index again from the files; the next sync makes the checkpoint',
+    };
+  return {
+    code: 'checkpoint_false',
+    message: `a hold checkpoint of ${own ? 'this agent' : name} (shard ${shard}) is false: ${message}`,
+    since,
+    next: own
+      ? 'edgestore scrub --all --repair here; another checkpoint is written'
+      : `nothing here follows it; ${name} is told, and writes another one`,
   };
 }
 

@@ -89,6 +89,16 @@ export interface StatusHolds extends StatusLacks {
   readonly finding: boolean;
 }
 
+export interface StatusCheckpoint {
+  readonly agent: string;
+  readonly name: string;
+  readonly own: boolean;
+  readonly shard: number;
+  readonly verdict: 'false' | 'unmade';
+  readonly message: string;
+  readonly since: string;
+}
+
 export interface StatusData {
   readonly agent: {
     readonly id: string;
@@ -116,6 +126,8 @@ export interface StatusData {
   readonly holds: readonly StatusHolds[];
   /** Damage of chains here, this agent's and others'. */
   readonly chain_problems: readonly { readonly agent: string; readonly name: string; readonly message: string }[];
+  /** Hold checkpoints that contradict the entries before them, and own ones that were not made because files and index differ. */
+  readonly checkpoints: readonly StatusCheckpoint[];
   /** This machine was put back to an older state, or copied: nothing is sent until it is recovered. */
   readonly put_back: { readonly since: string; readonly shown_by: string } | null;
   readonly peers: readonly { readonly name: string; readonly site: string; readonly role: string }[];
@@ -185,6 +197,12 @@ export const status = defineOperation<Input, StatusData>({
         finding: isFinding,
       })),
       chain_problems: chains.problems().map(({ agent, message }) => ({ agent, name: nameOf(agent), message })),
+      checkpoints: index.checked.all().flatMap(({ chain, shard, verdict, message, notedNs }) => {
+        if (verdict !== 'false' && verdict !== 'unmade') return [];
+        const { agent } = index.chainTable.row(chain);
+        const own = agent === identity.agentId;
+        return [{ agent, name: nameOf(agent), own, shard, verdict, message, since: formatTimeNs(notedNs) }];
+      }),
       put_back: proof === undefined ? null : { since: formatTimeNs(proof.sinceNs), shown_by: proof.shownBy },
       peers: members.map(({ name, site, role }) => ({ name, site, role })),
       relearning_since: relearningSince(index.kv) ?? null,

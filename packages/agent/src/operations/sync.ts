@@ -16,6 +16,7 @@ import { z } from 'zod';
 import type { RootConfig } from '../config/config.ts';
 import { captureChunks } from '../home/capture-chunks.ts';
 import { PROGRAM } from '../program.ts';
+import { makeOwnCheckpoints } from '../work/keep-checkpoints.ts';
 import { openedOf } from './opened.ts';
 import { defineOperation, type OperationContext, type OperationOutcome } from './operation.ts';
 import { parseMaxDelete } from './parse-max-delete.ts';
@@ -110,6 +111,7 @@ async function syncRoots(given: SyncInput, context: OperationContext): Promise<O
   const data: SyncRootData[] = [];
   for (const { root, report } of captured) data.push(await rootData(root, report, level, context));
   if (given.wait.kind !== 'local' && !given.dryRun) await withdrawSlots(context);
+  if (!given.dryRun) await makeCheckpoints(context);
   return { data: { roots: data, dry_run: given.dryRun }, exitCode: exitCodeOf(captured, waited.exitCode) };
 }
 
@@ -140,6 +142,21 @@ async function mergeSmallPacks({ home, signal, warn }: OperationContext): Promis
     const known = toEdgeError(error, 'merging small packs');
     if (signal.aborted) throw known;
     warn({ code: 'W_MERGE_FAILED', message: `${known.message}; nothing was lost, the next sync tries again` });
+  }
+}
+
+/** What was captured is safe without them: they are for stores that join later. */
+async function makeCheckpoints({ home, signal, warn }: OperationContext): Promise<void> {
+  try {
+    const made = await makeOwnCheckpoints(home, signal);
+    for (const { shard, difference } of made)
+      if (difference !== undefined)
+        warn({ code: 'W_CHECKPOINT', message: `shard ${shard} got no hold checkpoint: ${difference}` });
+    if (made.length > 0) home.running?.noteNewWork();
+  } catch (error) {
+    const known = toEdgeError(error, 'making a hold checkpoint');
+    if (signal.aborted) throw known;
+    warn({ code: 'W_CHECKPOINT', message: `${known.message}; nothing was lost, the next sync tries again` });
   }
 }
 

@@ -17,6 +17,8 @@ export interface NoteDeps {
   readonly isHeld: (id: ChunkId) => boolean;
 }
 
+const DISPUTES_AT_ONCE = 4096;
+
 const progressKey = (owner: AgentId): string => `collect.${owner}`;
 
 /**
@@ -32,6 +34,7 @@ export async function noteReleases(
   const { chains, index } = deps;
   const position = chains.position(owner);
   if (position === undefined) return;
+  noteDisputes(owner, at, deps);
   // No further than every shard is applied: an entry whose body is not here may add what a later one seems to release.
   const untilSeq = Math.min(position.seq, ...chains.shards(owner).map(({ applied }) => applied));
   const afterSeq = lookedAt(owner, deps);
@@ -44,6 +47,16 @@ export async function noteReleases(
   }
   const end = chains.positionAt(owner, untilSeq);
   if (end !== undefined) index.kv.set(progressKey(owner), `${end.seq}/${end.link}`);
+}
+
+/** What a checkpoint lacks that was proved by now is a release at this moment (8.2). */
+function noteDisputes(owner: AgentId, at: GraceClock, deps: NoteDeps): void {
+  for (;;) {
+    const ids = deps.chains.parts.endedDisputes(owner, DISPUTES_AT_ONCE);
+    if (ids.length === 0) return;
+    noteFrames(owner, ids, at, deps);
+    deps.chains.parts.forgetDisputes(owner, ids);
+  }
 }
 
 function noteFrames(owner: AgentId, ids: readonly ChunkId[], at: GraceClock, { index, isHeld }: NoteDeps): void {

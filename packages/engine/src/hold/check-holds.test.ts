@@ -139,6 +139,7 @@ test('entries that come while the holds are compared are no difference', async (
   let turns = 0;
   const moving: CheckHoldsDeps['chains'] = {
     shards: (agent) => chains.shards(agent),
+    parts: chains.parts,
     heldAs: (agent, shard, ids) => chains.heldAs(agent, shard, ids),
     entries: async function* (agent, options) {
       yield* chains.entries(agent, options);

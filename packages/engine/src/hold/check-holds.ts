@@ -3,7 +3,7 @@
  * from the bodies, part by part of the ids. Each id needs a row with its added seq, and a good frame exactly when that row says so.
  */
 import { EntryKind } from '../chain/entry-head.ts';
-import { decodeAdd, decodeRelease, type Form } from '../chain/forms.ts';
+import { decodeAdd, decodeRelease, type Form, type HeldForm } from '../chain/forms.ts';
 import { type HeldId, withForm } from '../chain/hold-state.ts';
 import { bytesEqual } from '../core/bytes.ts';
 import { isEdgeError } from '../core/errors.ts';
@@ -12,7 +12,7 @@ import type { ChunkIndex } from '../core/ports/index.ts';
 import type { ChainEntry, Chains, ShardState } from '../ports/chains.ts';
 
 export interface CheckHoldsDeps {
-  readonly chains: Pick<Chains, 'entries' | 'heldAs' | 'shards'>;
+  readonly chains: Pick<Chains, 'entries' | 'heldAs' | 'parts' | 'shards'>;
   readonly chunks: Pick<ChunkIndex, 'locate'>;
 }
 
@@ -71,6 +71,17 @@ async function checkShard(
     const state: State = new Map();
     const isOfPart = (id: ChunkId): boolean => (id[0]! * parts) >> 8 === part;
     let seq = 0;
+    const base = deps.chains.parts.base(owner, shard);
+    if (base !== undefined) {
+      try {
+        for await (const forms of base.forms()) for (const form of forms) if (isOfPart(form.id)) list(state, form);
+      } catch (error) {
+        if (!isEdgeError(error, 'E_INTEGRITY')) throw error;
+        // Its rows lie in parts that are gone or damaged: nothing of the shard can be believed.
+        return { shard, held: begun.held, lacking: 0, wrong: Math.max(1, begun.held), named: [], isMiscounted: true };
+      }
+      seq = base.asOfSeq;
+    }
     /** Entries may come at any time. What is looked up after this is of one moment, up to the next pause. */
     const catchUp = async (): Promise<void> => {
       for (;;) {
@@ -108,6 +119,14 @@ async function checkShard(
   const ended = shardOf(owner, shard, deps);
   const isMiscounted = ended !== undefined && isSame(begun, ended) && !agrees(ended, held, unsatisfied);
   return { shard, held, lacking, wrong, named, isMiscounted };
+}
+
+function list(state: State, { addedSeq, ...form }: HeldForm): void {
+  const held = state.get(keyOf(form.id));
+  state.set(
+    keyOf(form.id),
+    held === undefined ? { addedSeq, forms: [form] } : { ...held, forms: [...held.forms, form] },
+  );
 }
 
 function apply(state: State, { head, body }: ChainEntry, isOfPart: (id: ChunkId) => boolean): void {

@@ -15,11 +15,13 @@ import type { ChunkIndex } from '../core/ports/index.ts';
 import type {
   EntryBody,
   OutgoingFrame,
+  PartOfCheckpoint,
   StatementAnswer,
   StatementQuestion,
   VerifiedBytes,
 } from '../core/ports/peer.ts';
 import type { ChainEntry, Chains, FormsOfEntry, OwnerKeys } from '../ports/chains.ts';
+import type { WantedParts } from '../ports/checkpoints.ts';
 import type { StoreIdentity } from '../ports/store-identity.ts';
 import type { HashPlaintexts } from './hash-plaintexts.ts';
 import { identifyWanted } from './identify-wanted.ts';
@@ -34,6 +36,11 @@ export interface Holder {
   takeEntries(owner: OwnerKeys, entries: readonly ChainEntry[]): Promise<Position>;
   takeBodies(owner: AgentId, bodies: readonly EntryBody[]): Promise<void>;
   missingBodies(owner: AgentId, shard: number, limit: number): readonly number[];
+  /** Parts of the newest checkpoint of a shard that are taken here in the place of bodies (docs/chain.md 8.1). */
+  wantedParts(owner: AgentId, shard: number): Promise<WantedParts>;
+  partBytes(owner: AgentId, part: PartOfCheckpoint): number;
+  takePart(owner: AgentId, part: PartOfCheckpoint, bytes: Uint8Array): Promise<void>;
+  joinByParts(owner: AgentId, shard: number, seq: number): Promise<void>;
   /** Forms that are not satisfied. Copies of other owners, and those that a rebuild found, are opened first where the key is. */
   wanted(
     owner: AgentId,
@@ -106,6 +113,11 @@ export function createHolder(deps: HolderDeps): Holder {
       }),
     takeBodies: (owner, bodies) => inTurn(owner, () => chains.takeBodies(owner, bodies)),
     missingBodies: (owner, shard, limit) => chains.missingBodies(owner, shard, limit),
+    wantedParts: (owner, shard) => chains.parts.wanted(owner, shard),
+    partBytes: (owner, { shard, seq, byte }) => chains.parts.bytesOf(owner, shard, seq, byte),
+    takePart: (owner, { shard, seq, byte }, bytes) =>
+      inTurn(owner, () => chains.parts.take(owner, shard, seq, byte, bytes)),
+    joinByParts: (owner, shard, seq) => inTurn(owner, () => chains.parts.join(owner, shard, seq)),
     wanted: async (owner, { shard, afterSeq, entriesMax }) => {
       const page = (): readonly FormsOfEntry[] =>
         chains.unsatisfied(owner, shard, afterSeq, Math.min(entriesMax, WANTED_ENTRIES_MAX));

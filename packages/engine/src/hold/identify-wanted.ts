@@ -25,8 +25,8 @@ export async function identifyWanted(
   if (deps.identify === undefined) return false;
   const good: { id: ChunkId; pack: PackName }[] = [];
   const bad: CopyMark[] = [];
-  for (const { seq, positions } of wanted) {
-    const ids = deps.chains.forms(owner, seq, positions).map((form) => form.id);
+  for (const { seq, positions, forms } of wanted) {
+    const ids = (forms ?? deps.chains.forms(owner, seq, positions)).map((form) => form.id);
     for (const copies of deps.index.chunks.locate(ids)) {
       for (const copy of copies.filter(({ store, identified }) => store === '' && !identified)) {
         const isGood = await isIdentified(copy, deps, deps.identify);

@@ -42,7 +42,17 @@ const ENTRY =
  */
 const BEHIND = '(incarnation, seq) > (?, ?)';
 /** Tables whose rows belong to a chain. */
-const TABLES_OF_CHAIN = ['entries', 'chain_damage', 'shards', 'snapshots', 'pins', 'forgotten', 'settings'];
+const TABLES_OF_CHAIN = [
+  'entries',
+  'chain_damage',
+  'shards',
+  'snapshots',
+  'pins',
+  'forgotten',
+  'settings',
+  'checked_checkpoints',
+  'disputed',
+];
 
 export function chainTable(db: Db): ChainTable {
   const all = db.prepare<[], RawChain>('SELECT * FROM chains ORDER BY chain');
@@ -83,6 +93,19 @@ export function chainTable(db: Db): ChainTable {
   const damage = db.prepare<[number], RawDamage>(
     'SELECT chain, first_seq, last_seq, message, CAST(noted_ns AS TEXT) AS noted_ns FROM chain_damage WHERE chain = ? ORDER BY first_seq',
   );
+  const checkpoints = db.prepare<[number, number, number], RawEntry>(
+    `SELECT ${ENTRY} FROM entries WHERE chain = ? AND shard = ? AND kind = 5 ORDER BY seq DESC LIMIT ?`,
+  );
+  const bodyBytes = db
+    .prepare<[number, number, number, number], number>(
+      'SELECT COALESCE(SUM(body_bytes), 0) FROM entries WHERE chain = ? AND shard = ? AND seq > ? AND seq <= ? AND kind IN (2, 3)',
+    )
+    .pluck();
+  const missingBodyBytes = db
+    .prepare<[number, number, number], number>(
+      'SELECT COALESCE(SUM(body_bytes), 0) FROM entries WHERE chain = ? AND shard = ? AND waits = 1 AND body_at IS NULL AND seq <= ?',
+    )
+    .pluck();
   const transaction = <T>(work: () => T): T => (db.inTransaction ? work() : db.transaction(work).immediate());
 
   const placeOf = (chain: number, seq: number): [number, number] => [entryOf(chain, seq)?.incarnation ?? 0, seq];
@@ -183,9 +206,11 @@ export function chainTable(db: Db): ChainTable {
           chain,
           ...placeOf(chain, baseSeq),
         );
-        for (const table of ['shards', 'pins', 'forgotten', 'settings'])
+        for (const table of ['shards', 'pins', 'forgotten', 'settings', 'disputed'])
           db.prepare(`UPDATE ${table} SET chain = ? WHERE chain = ?`).run(number, chain);
         db.prepare('UPDATE chain_damage SET chain = ? WHERE chain = ? AND first_seq > ?').run(number, chain, baseSeq);
+        // Looked at again, as of what the trail has now.
+        db.prepare('DELETE FROM checked_checkpoints WHERE chain = ?').run(chain);
         placePosition(chain, baseSeq === 0 ? undefined : entryOf(chain, baseSeq));
         return rowOf(number);
       }),
@@ -206,6 +231,22 @@ export function chainTable(db: Db): ChainTable {
       void noteDamage.run(row.chain, row.firstSeq, row.lastSeq, row.message.slice(0, 500), row.notedNs),
     clearDamage: (chain, firstSeq, lastSeq) => void clearDamage.run(chain, firstSeq, lastSeq),
     damage: (chain) => damage.all(chain).map(toDamage),
+    checkpoints: (chain, shard, limit) => checkpoints.all(chain, shard, limit).map(toEntry),
+    missingBodyBytes: (chain, shard, untilSeq) => missingBodyBytes.get(chain, shard, untilSeq)!,
+    passOver: (chain, shard, untilSeq) =>
+      transaction(() => {
+        db.prepare('UPDATE entries SET waits = 0 WHERE chain = ? AND shard = ? AND waits = 1 AND seq <= ?').run(
+          chain,
+          shard,
+          untilSeq,
+        );
+        db.prepare('UPDATE entries SET waits = 1 WHERE chain = ? AND shard = ? AND kind IN (2, 3, 5) AND seq > ?').run(
+          chain,
+          shard,
+          untilSeq,
+        );
+      }),
+    bodyBytes: (chain, shard, afterSeq, untilSeq) => bodyBytes.get(chain, shard, afterSeq, untilSeq)!,
   };
 }
 

@@ -2,18 +2,19 @@
  * Which forms are held, by which shard of which chain, and which ids a good frame of this store satisfies (docs/chain.md 1.6, 3.4). A row names the place
  * of its form: ids and digests are read from the bodies of the chain files.
  */
-import { FORM_BYTES, type Form, formAt, isDelta, isSameForm, LISTED_FORMS_MAX } from '../chain/forms.ts';
+import { type Form, isDelta, isSameForm, LISTED_FORMS_MAX } from '../chain/forms.ts';
 import type { UnsatisfiedReason } from '../chain/statement.ts';
-import { asBuffer, bytesEqual } from '../core/bytes.ts';
-import { EdgeError } from '../core/errors.ts';
+import { bytesEqual } from '../core/bytes.ts';
 import type { ChunkId } from '../core/ids.ts';
 import type { FrameLoss, FrameWatcher, GainedFrame } from '../core/ports/frame-watcher.ts';
 import type { StoreName } from '../core/ports/index.ts';
-import type { BodyBytes, ChainTable, HeldForm, HoldTable } from '../ports/chain-index.ts';
+import type { BodyBytes, ChainTable, HeldForm, HoldPlace, HoldTable } from '../ports/chain-index.ts';
 import type { Db } from './database.ts';
 import type { FrameTable } from './frame-table.ts';
+import { type Held, holdForms, NONE, type RawHold } from './hold-forms.ts';
 import { holdLookup } from './hold-lookup.ts';
 import { key48 } from './key48.ts';
+import { partHolds } from './part-holds.ts';
 import { type ShardCounts, type StateCode, shardTable } from './shard-table.ts';
 
 /** Beyond the port: it hears of frames, within the transactions that change them. */
@@ -37,19 +38,6 @@ const STATE_AFTER: Readonly<Record<FrameLoss, UnsatisfiedReason>> = {
   unreadable: 'unreadable',
   dropped: 'wanted',
 };
-
-interface RawHold {
-  readonly shard_ref: number;
-  readonly seq: number;
-  readonly position: number;
-  readonly state: StateCode;
-}
-
-/** Rows of one id, with their forms where those can be read. */
-interface Held {
-  readonly rows: RawHold[];
-  readonly forms: (Form | undefined)[];
-}
 
 export function holdIndex(db: Db, deps: HoldIndexDeps): HoldIndexTable {
   const { chains, frames } = deps;
@@ -79,35 +67,14 @@ export function holdIndex(db: Db, deps: HoldIndexDeps): HoldIndexTable {
   const unsatisfiedOf = db.prepare<[number, number], RawHold>(
     'SELECT shard_ref, seq, position, state FROM holds WHERE shard_ref = ? AND state <> 0 AND seq = ?',
   );
+  const ofByte = db.prepare<[number, number, number], HoldPlace>(
+    'SELECT key48, seq, position FROM holds WHERE shard_ref = ? AND key48 >= ? AND key48 < ? ORDER BY key48, seq, position',
+  );
+  const undispute = db.prepare('DELETE FROM disputed WHERE key48 = ? AND chain = ? AND shard = ? AND id = ?');
   const others = holdLookup(db);
   const transaction = <T>(work: () => T): T => (db.inTransaction ? work() : db.transaction(work).immediate());
 
-  /** Undefined where the body cannot be read now: damage there is found by whoever reads the chain. */
-  const formOf = (chain: number, row: RawHold): Form | undefined => {
-    const entry = chains.entry(chain, row.seq);
-    const place = entry === undefined ? undefined : chains.placeOf(entry);
-    if (place === undefined || (row.position + 1) * FORM_BYTES > place.bytes) return undefined;
-    try {
-      return formAt(deps.bodies.read(place, row.position * FORM_BYTES, FORM_BYTES), 0);
-    } catch (error) {
-      if (error instanceof EdgeError && ['E_FORMAT', 'E_INTEGRITY'].includes(error.code)) return undefined;
-      throw error;
-    }
-  };
-  /**
-   * The rows of exactly this id. Where a form cannot be read, its row counts as the id's: two ids with one key are rare, and a hold that is taken for
-   * another one's is worse.
-   */
-  const heldOf = (chain: number, rows: readonly RawHold[], id: ChunkId): Held => {
-    const held: Held = { rows: [], forms: [] };
-    for (const row of rows) {
-      const form = formOf(chain, row);
-      if (form !== undefined && !asBuffer(form.id).equals(id)) continue;
-      held.rows.push(row);
-      held.forms.push(form);
-    }
-    return held;
-  };
+  const { formOf, heldOf } = holdForms(chains, shards, deps.bodies);
   const isSatisfied = (id: ChunkId, forms: readonly (Form | undefined)[]): boolean =>
     frames.hasIdentified(id) || frames.goodCopies(id).some((copy) => forms.some((form) => isOf(copy, form)));
   const change = (key: number, row: RawHold, state: StateCode, counts: ShardCounts): void => {
@@ -153,6 +120,20 @@ export function holdIndex(db: Db, deps: HoldIndexDeps): HoldIndexTable {
     });
 
   return {
+    ...partHolds(db, {
+      shards,
+      isSatisfied,
+      idOf: (chain, row) => formOf(chain, { ...row, state: SATISFIED })?.id,
+      stateOf: (chain, shard, id) => {
+        const ref = shards.find(chain, shard);
+        return ref === undefined ? undefined : heldOf(chain, ofShard.all(key48(id), ref), id).rows[0]?.state;
+      },
+      transaction,
+    }),
+    formAt: (chain, shard, seq, position) => {
+      const ref = shards.find(chain, shard);
+      return ref === undefined ? undefined : formOf(chain, { shard_ref: ref, seq, position, state: SATISFIED });
+    },
     shards: (chain) => shards.of(chain),
     noteShard: (chain, shard) => void shards.refOf(chain, shard),
     applyAdd,
@@ -164,6 +145,7 @@ export function holdIndex(db: Db, deps: HoldIndexDeps): HoldIndexTable {
         for (const id of ids) {
           const key = key48(id);
           const rows = ofShard.all(key, ref);
+          undispute.run(key, chain, shard, id);
           const held = rows.length === 0 ? NONE : heldOf(chain, rows, id);
           if (held.rows.length === 0) continue;
           for (const row of held.rows) remove.run(key, ref, row.seq, row.position);
@@ -216,6 +198,14 @@ export function holdIndex(db: Db, deps: HoldIndexDeps): HoldIndexTable {
       return out;
     },
     isHeldByOthers: others.isHeld,
+    baseOf: (chain, shard) => {
+      const ref = shards.find(chain, shard);
+      return ref === undefined ? 0 : shards.baseOf(ref);
+    },
+    rowsOfByte: (chain, shard, byte) => {
+      const ref = shards.find(chain, shard);
+      return ref === undefined ? [] : ofByte.all(ref, byte * 2 ** 40, (byte + 1) * 2 ** 40);
+    },
     clear: (chain, shard) => transaction(() => shards.clear(chain, shard)),
 
     gained: (gained: Iterable<GainedFrame>) => {
@@ -274,8 +264,6 @@ const COLUMNS = 5;
 function insertOf(rows: number): string {
   return `INSERT INTO holds (key48, shard_ref, seq, position, state) VALUES ${Array(rows).fill('(?, ?, ?, ?, ?)').join(', ')}`;
 }
-
-const NONE: Held = { rows: [], forms: [] };
 
 function isOf(frame: { readonly sealedSha256: Uint8Array }, form: Form | undefined): boolean {
   return form !== undefined && bytesEqual(frame.sealedSha256, form.sealedSha256);

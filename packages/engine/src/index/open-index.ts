@@ -9,12 +9,13 @@ import type { FrameWatcher } from '../core/ports/frame-watcher.ts';
 import type { FolderCache, KeyValue } from '../core/ports/index.ts';
 import type { MarkNotes } from '../core/ports/mark-notes.ts';
 import type { BeliefIndex, OwedIndex } from '../ports/beliefs.ts';
-import type { BodyBytes, ChainTable, ReleaseTurn } from '../ports/chain-index.ts';
+import type { BodyBytes, ChainTable, CheckedCheckpoints, ReleaseTurn } from '../ports/chain-index.ts';
 import type { ReleasedIndex } from '../ports/released.ts';
 import { beliefIndex } from './belief-index.ts';
 import { watchBeliefs } from './belief-loss.ts';
 import { type BucketIndexTable, bucketIndex, ownPlaces } from './bucket-index.ts';
 import { chainTable } from './chain-table.ts';
+import { checkedCheckpoints } from './checked-checkpoints.ts';
 import { type ChunkIndexTable, chunkIndex } from './chunk-index.ts';
 import { markOpen, openDatabase } from './database.ts';
 import { folderCache } from './folder-cache.ts';
@@ -38,6 +39,7 @@ export interface Index {
   readonly released: ReleasedIndex;
   readonly holds: HoldIndexTable;
   readonly releases: ReleaseTurn;
+  readonly checked: CheckedCheckpoints;
   readonly kv: KeyValue;
   readonly path: string;
   /** Where an index that could not be used was moved to when this one was opened, and why. */
@@ -106,6 +108,7 @@ export function openIndex(path: string, deps: IndexDeps): Index {
     released: withSqliteErrors(releasedIndex(db), path),
     holds: withSqliteErrors(holds, path),
     releases: withSqliteErrors(releases, path),
+    checked: withSqliteErrors(checkedCheckpoints(db), path),
     kv,
     path,
     quarantined,
@@ -113,11 +116,10 @@ export function openIndex(path: string, deps: IndexDeps): Index {
   };
 }
 
-const NO_BODIES: BodyBytes = {
-  read: () => {
-    throw new EdgeError('E_FAILED', 'this index was opened without the chain files');
-  },
+const noBodies = (): never => {
+  throw new EdgeError('E_FAILED', 'this index was opened without the chain files');
 };
+const NO_BODIES: BodyBytes = { read: noBodies, readPart: noBodies };
 
 function bothWatchers(first: FrameWatcher, second: FrameWatcher): FrameWatcher {
   return {

@@ -18,6 +18,12 @@ export interface ShardTable {
   /** The number of the shard, which is made where it is not known. */
   refOf(chain: number, shard: number): number;
   chainOf(ref: number): number;
+  /** The as-of seq of the parts that rows of the shard lie in; 0 for none. */
+  baseOf(ref: number): number;
+  setBase(ref: number, asOfSeq: number): void;
+  /** The shard's number, below 0 while its rows are being joined. */
+  numberOf(ref: number): number;
+  rename(ref: number, shard: number): void;
   counts(ref: number): ShardCounts;
   of(chain: number): ShardRow[];
   /** Forgets one shard of the chain, or all. */
@@ -30,11 +36,15 @@ export function shardTable(db: Db): ShardTable {
     .pluck();
   const insert = db.prepare('INSERT INTO shards (chain, shard) VALUES (?, ?)');
   const chainOf = db.prepare<[number], number>('SELECT chain FROM shards WHERE shard_ref = ?').pluck();
+  const baseOf = db.prepare<[number], number>('SELECT base_seq FROM shards WHERE shard_ref = ?').pluck();
+  const setBase = db.prepare('UPDATE shards SET base_seq = ? WHERE shard_ref = ?');
+  const numberOf = db.prepare<[number], number>('SELECT shard FROM shards WHERE shard_ref = ?').pluck();
+  const rename = db.prepare('UPDATE shards SET shard = ? WHERE shard_ref = ?');
   const add = db.prepare(
     'UPDATE shards SET held = held + ?, wanted = wanted + ?, lost = lost + ?, unreadable = unreadable + ? WHERE shard_ref = ?',
   );
   const of = db.prepare<[number], ShardRow>(
-    'SELECT chain, shard, held, wanted, lost, unreadable FROM shards WHERE chain = ? ORDER BY shard',
+    'SELECT chain, shard, held, wanted, lost, unreadable FROM shards WHERE chain = ? AND shard > 0 ORDER BY shard',
   );
   const removeHolds = db.prepare('DELETE FROM holds WHERE shard_ref = ?');
   const remove = db.prepare('DELETE FROM shards WHERE shard_ref = ?');
@@ -45,6 +55,10 @@ export function shardTable(db: Db): ShardTable {
     find: (chain, shard) => find.get(chain, shard),
     refOf: (chain, shard) => find.get(chain, shard) ?? Number(insert.run(chain, shard).lastInsertRowid),
     chainOf: (ref) => chainOf.get(ref)!,
+    baseOf: (ref) => baseOf.get(ref)!,
+    setBase: (ref, asOfSeq) => void setBase.run(asOfSeq, ref),
+    numberOf: (ref) => numberOf.get(ref)!,
+    rename: (ref, shard) => void rename.run(shard, ref),
     counts: (ref) => {
       /** By state; all held ids are the sum. */
       const delta = [0, 0, 0, 0];

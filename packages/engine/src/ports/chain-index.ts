@@ -3,7 +3,7 @@
  * truth: these rows can be made again from them.
  */
 import type { EntryKind } from '../chain/entry-head.ts';
-import type { Form } from '../chain/forms.ts';
+import type { HeldForm as CheckpointForm, Form } from '../chain/forms.ts';
 import type { Link, Position } from '../chain/position.ts';
 import type { UnsatisfiedReason } from '../chain/statement.ts';
 import type { AgentId, ChunkId } from '../core/ids.ts';
@@ -57,6 +57,18 @@ export interface BodyPlace {
 /** Reads bytes of chain files without waiting, for look-ups inside a transaction. E_IO, E_INTEGRITY for a file that is too short. */
 export interface BodyBytes {
   read(place: BodyPlace, from: number, bytes: number): Uint8Array;
+  /** The 80 bytes of a form in a part of a hold checkpoint. */
+  readPart(place: PartPlace): Uint8Array;
+}
+
+/** A row in a part of a hold checkpoint. */
+export interface PartPlace {
+  readonly agent: AgentId;
+  readonly shard: number;
+  readonly asOfSeq: number;
+  /** The first byte of the ids in the part. */
+  readonly byte: number;
+  readonly row: number;
 }
 
 export interface DamageRow {
@@ -108,6 +120,41 @@ export interface ChainTable {
   /** The range was mended, or read well. */
   clearDamage(chain: number, firstSeq: number, lastSeq: number): void;
   damage(chain: number): readonly DamageRow[];
+  /** Hold checkpoints of a shard, the newest first. */
+  checkpoints(chain: number, shard: number, limit: number): readonly EntryRow[];
+  /** Bytes of the bodies of a shard's adds and releases after a seq and up to another one, here or not. */
+  /** Of bodies that are not here and are waited for, up to a seq. */
+  missingBodyBytes(chain: number, shard: number, untilSeq: number): number;
+  /** The shard's state is that after the seq: entries up to it wait for nothing, later ones are applied again. */
+  passOver(chain: number, shard: number, untilSeq: number): void;
+  bodyBytes(chain: number, shard: number, afterSeq: number, untilSeq: number): number;
+}
+
+/** What was found of a hold checkpoint here: `unmade` is one that its owner did not write, because its parts and its index differ. */
+export type CheckpointVerdict = 'proved' | 'false' | 'taken' | 'unmade';
+
+export interface CheckedCheckpoint {
+  readonly chain: number;
+  readonly shard: number;
+  /** Of its entry; of one that was not made its as-of seq. */
+  readonly seq: number;
+  readonly verdict: CheckpointVerdict;
+  readonly message: string;
+  readonly notedNs: bigint;
+}
+
+/** One row a shard: of the newest checkpoint that was looked at. */
+export interface CheckedCheckpoints {
+  get(chain: number, shard: number): CheckedCheckpoint | undefined;
+  set(checked: CheckedCheckpoint): void;
+  all(): readonly CheckedCheckpoint[];
+}
+
+/** Where the index has a listed form: enough to compare it with parts. */
+export interface HoldPlace {
+  readonly key48: number;
+  readonly seq: number;
+  readonly position: number;
 }
 
 /** The row of a listed form, with the form. */
@@ -131,7 +178,30 @@ export interface ShardRow {
   readonly unreadable: number;
 }
 
-export interface HoldTable {
+/** Rows of a shard that come from the parts of a hold checkpoint (8.1, 8.3). */
+export interface PartHolds {
+  /** Begins to put rows of parts beside the shard's state. What an earlier try left goes. */
+  beginJoining(chain: number, shard: number, asOfSeq: number): void;
+  /** Rows of one part, sorted. `missing`: the state of an id that is new to the shard and that no good frame satisfies. */
+  applyPart(
+    chain: number,
+    shard: number,
+    byte: number,
+    forms: readonly CheckpointForm[],
+    missing: UnsatisfiedReason,
+  ): void;
+  /** The rows of parts take the place of the shard's state. What was held and satisfied, and is not in them, is disputed from now on. */
+  switchToJoined(chain: number, shard: number): void;
+  /** A checkpoint was proved: what it lacks is disputed no longer. */
+  endDisputes(chain: number, shard: number): void;
+  /** Ids whose dispute ended and whose frames nobody has looked at since. */
+  endedDisputes(chain: number, limit: number): readonly ChunkId[];
+  forgetDisputes(chain: number, ids: readonly ChunkId[]): void;
+}
+
+export interface HoldTable extends PartHolds {
+  /** The form of a row; undefined where it cannot be read now. */
+  formAt(chain: number, shard: number, seq: number, position: number): Form | undefined;
   shards(chain: number): readonly ShardRow[];
   /** An entry names the shard: from now on it is among the chain's shards. */
   noteShard(chain: number, shard: number): void;
@@ -155,6 +225,10 @@ export interface HoldTable {
   ): readonly { readonly seq: number; readonly position: number; readonly reason: UnsatisfiedReason }[];
   /** Whether a shard of another chain, or a branch, has a hold with this key: then the last copy stays. A chance collision keeps a copy longer. */
   isHeldByOthers(id: ChunkId): boolean;
+  /** The as-of seq of the parts that rows of the shard lie in; 0 where all lie in bodies. */
+  baseOf(chain: number, shard: number): number;
+  /** Rows of the shard whose ids begin with the byte, sorted by key, seq and position. */
+  rowsOfByte(chain: number, shard: number, byte: number): readonly HoldPlace[];
   /** Forgets the holds of one shard. */
   clear(chain: number, shard?: number): void;
 }
@@ -191,6 +265,7 @@ export interface ChainIndex {
   readonly chainTable: ChainTable;
   readonly holds: HoldTable;
   readonly log: RecordTable;
+  readonly checked: CheckedCheckpoints;
   /** Makes several calls one transaction; within another one it is a part of that. */
   transaction<T>(work: () => T): T;
 }

@@ -10,6 +10,7 @@ import type { EdgeError } from '../core/errors.ts';
 import type { AgentId, ChunkId } from '../core/ids.ts';
 import type { RecordBody } from '../log/record-body.ts';
 import type { HoldState } from './chain-index.ts';
+import type { ChainParts, CheckpointPolicy, MadeCheckpoint } from './checkpoints.ts';
 
 /** One entry. `body` is undefined where only the header is here (kinds 2, 3 and 5). */
 export interface ChainEntry {
@@ -52,9 +53,12 @@ export interface Branch {
 export interface FormsOfEntry {
   readonly seq: number;
   readonly positions: readonly number[];
+  /** In the place of positions, where the store has no body of the entry but parts of a hold checkpoint. */
+  readonly forms?: readonly Form[];
 }
 
 export interface Chains {
+  readonly parts: ChainParts;
   agents(): readonly AgentId[];
   /** The end of the chain that is followed here. It is durable. */
   position(agent: AgentId): Position | undefined;
@@ -134,6 +138,8 @@ export interface OwnChain {
   append(body: RecordBody, shard?: number): Promise<Position>;
   /** One turn of 2.9: marks, appends and applies. Ids that are claimed or were added after the walk are skipped. Answers how many were released. */
   release(shard: number, ids: AsyncIterable<ChunkId> | Iterable<ChunkId>, walkedSeq: number): Promise<number>;
+  /** Makes a hold checkpoint of each shard that is due (1.7, 2.12). What was captured meanwhile stands behind it. E_BUSY, E_NO_SPACE, E_IO. */
+  makeCheckpoints(policy?: CheckpointPolicy, signal?: AbortSignal): Promise<readonly MadeCheckpoint[]>;
   /** Appends in the clear: takeover, drop branch. */
   appendClear(kind: number, body: Uint8Array, shard?: number): Promise<Position>;
   link(seq: number): Link | undefined;

@@ -45,6 +45,8 @@ export interface ReplicateDeps {
      */
     mayReplace?(kind: VaultFileKind, stored: Uint8Array, where: string): Promise<boolean>;
   };
+  /** A holder that has the bodies made other parts than those of an own checkpoint. */
+  readonly onFalseCheckpoint?: (found: { readonly shard: number; readonly seq: number; readonly by: string }) => void;
   readonly progress?: ReportProgress;
 }
 

@@ -12,6 +12,7 @@ import { questionHolder } from './question-holder.ts';
 import type { ReplicateDeps, ReplicateReport } from './replicate-deps.ts';
 import { sendBodies, sendEntries } from './send-chain.ts';
 import { type SentFrames, sendFrames } from './send-frames.ts';
+import { sendParts, shardsToConfirm } from './send-parts.ts';
 
 /**
  * E_ROLLBACK when this machine was put back to an older state; E_INTEGRITY when a chunk cannot be read anywhere, or the peer states what it cannot show;
@@ -34,7 +35,11 @@ export async function replicateToPeer(
     entries += sentChain.entries;
     failpoint('replicate.entries-sent');
     const open = shardsToFill(asked.statement, sentChain.entries > 0, deps);
-    for (const shard of new Set([...open.bodies, ...sentChain.shards])) await sendBodies(link, shard, deps, signal);
+    const lacking = new Set([...open.bodies, ...sentChain.shards]);
+    for (const shard of new Set([...lacking, ...shardsToConfirm(member.agent, deps)])) {
+      await sendParts(link, shard, deps, signal);
+      if (lacking.has(shard)) await sendBodies(link, shard, deps, signal);
+    }
     sent = summed(sent, await sendFrames(link, open.frames, deps, signal));
     failpoint('replicate.frames-sent');
     if (entries > 0 || sent.chunks > 0) asked = await questionHolder(member, link, deps, signal);

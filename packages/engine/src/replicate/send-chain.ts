@@ -1,5 +1,5 @@
 /** Brings a holder's copy of the own chain up to date: headers and records first, then the bodies of hold entries that were left out. */
-import { HEAD_BYTES, isHoldKind } from '../chain/entry-head.ts';
+import { EntryKind, HEAD_BYTES, isHoldKind } from '../chain/entry-head.ts';
 import type { Position } from '../chain/position.ts';
 import { EdgeError } from '../core/errors.ts';
 import { MIB } from '../core/limits.ts';
@@ -32,6 +32,10 @@ export async function sendEntries(
   signal?: AbortSignal,
 ): Promise<SentChain> {
   const shards = new Set<number>();
+  /** A holder that lacks bodies before a checkpoint may take its parts in their place. */
+  const asOfSeqs = new Map(
+    chains.shards(self.agentId).map(({ shard }) => [shard, chains.parts.newest(self.agentId, shard)?.asOfSeq ?? 0]),
+  );
   let entries = 0;
   let along = 0;
   let last: Position | undefined;
@@ -45,8 +49,10 @@ export async function sendEntries(
     bytes = 0;
   };
   for await (const entry of chains.entries(self.agentId, { afterSeq: fromSeq, untilSeq: end.seq })) {
-    const { kind, shard, bodyBytes } = entry.head.header;
-    const isLeftOut = isHoldKind(kind) && (entry.body === undefined || along + bodyBytes > BODIES_ALONG_BYTES);
+    const { kind, shard, bodyBytes, seq } = entry.head.header;
+    const isBefore = kind !== EntryKind.holdCheckpoint && seq <= (asOfSeqs.get(shard) ?? 0);
+    const isLeftOut =
+      isHoldKind(kind) && (entry.body === undefined || isBefore || along + bodyBytes > BODIES_ALONG_BYTES);
     if (isLeftOut) shards.add(shard);
     else if (isHoldKind(kind)) along += bodyBytes;
     const size = HEAD_BYTES + (isLeftOut ? 0 : bodyBytes);

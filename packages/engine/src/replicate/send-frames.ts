@@ -2,7 +2,7 @@
  * Sends a holder the frames that it asks for, by its own pages of wanted forms: shards in turn, in each by added seq. Reading, sending and the holder's fsync
  * overlap, because one group is on its way while the next is read.
  */
-import type { Form } from '../chain/forms.ts';
+import { type Form, isSameForm } from '../chain/forms.ts';
 import { EdgeError, isEdgeError } from '../core/errors.ts';
 import { MIB, PEER_ITEMS_MAX } from '../core/limits.ts';
 import type { OutgoingFrame, PeerLink } from '../core/ports/peer.ts';
@@ -91,9 +91,9 @@ async function* wantedForms(
     for (const { shard, afterSeq } of turns) {
       const page = await ask(shard, afterSeq);
       if (page.length === 0) continue;
-      for (const { seq, positions } of page) {
+      for (const { seq, positions, forms } of page) {
         if (seq <= afterSeq) throw new EdgeError('E_FORMAT', `${link.label} asks for the same forms again`);
-        yield* formsAt(link, seq, positions, deps);
+        yield* forms === undefined ? formsAt(link, seq, positions, deps) : listedForms(forms, deps);
       }
       next.push({ shard, afterSeq: page.at(-1)!.seq });
     }
@@ -117,6 +117,15 @@ function formsAt(
   }
   if (forms.length !== positions.length) throw refused();
   return forms;
+}
+
+/** A holder that joined by parts names forms. What is not listed any more is not sent: the entry that released it is on its way. */
+function listedForms(named: readonly Form[], { chains, self }: FrameDeps): Form[] {
+  const held = chains.heldForms(
+    self.agentId,
+    named.map(({ id }) => id),
+  );
+  return named.flatMap((form, i) => held[i]!.find((one) => isSameForm(one, form)) ?? []);
 }
 
 async function* groupsOf(forms: AsyncIterable<Form>): AsyncGenerator<Form[]> {

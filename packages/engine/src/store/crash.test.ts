@@ -18,10 +18,10 @@ import { FIXTURE_SELF, type OpenedStore, readable, temporaryFolder } from '../te
 import { verifyPack } from './chunk-store/verify-pack.ts';
 
 const ROUNDS = 10;
-const OURS = /^(branch|chain|compact|durable|index|pack|rebuild|release|store-identity|tail)\./;
+const OURS = /^(branch|chain|checkpoint|compact|durable|index|pack|parts|rebuild|release|store-identity|tail)\./;
 /** Reached only where there is damage or an older schema; the tests below make that. */
 const SPECIAL =
-  /^(branch\.|chain\.(torn-|replaced|rewritten|renamed)|durable\.|index\.set-aside$|rebuild\.|store-identity\.epoch-raised$|tail\.)/;
+  /^(branch\.|chain\.(torn-|replaced|rewritten|renamed)|checkpoint\.judged$|parts\.taken$|durable\.|index\.set-aside$|rebuild\.|store-identity\.epoch-raised$|tail\.)/;
 const program = join(import.meta.dirname, '../testing/crash-workload.ts');
 
 interface Run {

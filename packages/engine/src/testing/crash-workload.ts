@@ -107,6 +107,10 @@ async function run(path: string, first: number, end: number, tell: (line: string
       tell(`dropped ${round - 3}`);
     }
     if (round % 3 === 2) await store.chunks.mergeSmallPacks();
+    if (round % 4 === 3) {
+      const made = await store.chain.makeCheckpoints({ shards: [OWN_SHARD] });
+      if (made.some(({ difference }) => difference !== undefined)) throw new Error(JSON.stringify(made));
+    }
   }
   store.close();
 }

@@ -14,7 +14,7 @@ import { FIXTURE_VAULT, fixtureKeys, type OpenedStore, openStore, type StoreOpti
 
 const sodium = await loadSodium();
 
-export type LinkStep = 'statement' | 'entries' | 'bodies' | 'wanted' | 'frames' | 'verify';
+export type LinkStep = 'statement' | 'entries' | 'bodies' | 'parts' | 'wanted' | 'frames' | 'verify';
 
 export interface HolderFixture {
   readonly store: OpenedStore;
@@ -87,6 +87,9 @@ export async function openHolderFixture(path: string, options: HolderOptions): P
       }
     },
     missingBodies: async (owner, shard, limit) => holder.missingBodies(owner, shard, limit),
+    wantedParts: (owner, shard) => around('parts', () => holder.wantedParts(owner, shard)),
+    sendPart: (owner, part, bytes) => around('parts', () => holder.takePart(owner, part, bytes)),
+    joinByParts: (owner, shard, seq) => around('parts', () => holder.joinByParts(owner, shard, seq)),
     sendBodies: (owner, bodies) => around('bodies', () => holder.takeBodies(owner, bodies)),
     wanted: (owner, page) => around('wanted', () => holder.wanted(owner, page)),
     sendFrames: (owner, frames) => around('frames', () => holder.receive(owner, counted(frames))),

@@ -138,6 +138,7 @@ function makeChain(
         return all.length;
       },
       appendClear: async (kind, body, shard) => chain.appendClear(kind as EntryHeader['kind'], body, shard),
+      makeCheckpoints: async () => [],
     } as OwnChain,
     chains: {
       agents: () => [agentId],
@@ -178,6 +179,17 @@ function makeChain(
           const one = held?.get(toHex(id));
           return one === undefined ? undefined : { seq: one.addedSeq, state: 'satisfied' as const };
         });
+      },
+      parts: {
+        newest: () => undefined,
+        wanted: async () => ({ seq: 0, lacking: [], judged: undefined }),
+        bytesOf: () => 0,
+        take: async () => {},
+        join: async () => {},
+        read: async () => undefined,
+        base: () => undefined,
+        endedDisputes: () => [],
+        forgetDisputes: () => {},
       },
       branchEntries: async function* () {},
       branches: () => [],

@@ -5,6 +5,7 @@
 
 import type { Position } from '../../chain/position.ts';
 import type { Branch, ChainEntry, FormsOfEntry } from '../../ports/chains.ts';
+import type { WantedParts } from '../../ports/checkpoints.ts';
 import type { AgentId, ChunkId, HexId } from '../ids.ts';
 import type { SealedSource } from './sealed-source.ts';
 
@@ -32,6 +33,12 @@ export interface PeerLink {
   ): AsyncIterable<ChainEntry>;
   /** Seqs of the shard's hold entries whose bodies the peer lacks, ascending. */
   missingBodies(owner: AgentId, shard: number, limit: number, signal?: AbortSignal): Promise<readonly number[]>;
+  /** What the peer says of the newest hold checkpoint of a shard, and which of its parts it takes in the place of bodies. */
+  wantedParts(owner: AgentId, shard: number, signal?: AbortSignal): Promise<WantedParts>;
+  /** Hands over a part. Durable there when it resolves. E_INTEGRITY where it is not the one that the checkpoint names; E_NO_SPACE. */
+  sendPart(owner: AgentId, part: PartOfCheckpoint, bytes: Uint8Array, signal?: AbortSignal): Promise<void>;
+  /** All parts are there: the shard goes on from them. */
+  joinByParts(owner: AgentId, shard: number, seq: number, signal?: AbortSignal): Promise<void>;
   /** Hands over bodies of hold entries whose headers are there. E_NO_SPACE when the peer keeps its reserve. */
   sendBodies(owner: AgentId, bodies: readonly EntryBody[], signal?: AbortSignal): Promise<void>;
   /** Forms that the peer asks for, by their places in the owner's add entries: at most `entriesMax` entries after a seq, ascending. */
@@ -80,6 +87,14 @@ export interface StatementAnswer {
 
 /** `all` bodies; only those of records, takeovers and their like (`records`); or `none`. */
 export type EntryBodies = 'all' | 'records' | 'none';
+
+/** A part of the hold checkpoint whose entry has the seq. */
+export interface PartOfCheckpoint {
+  readonly shard: number;
+  readonly seq: number;
+  /** First byte of its ids. */
+  readonly byte: number;
+}
 
 export interface EntryBody {
   readonly seq: number;

@@ -17,6 +17,7 @@ import { applyBody, applyRecordsAgain, applyWaiting } from './apply-entries.ts';
 import { copyRange, type FileEnd, type PlacedEntry, rewriteFile } from './chain-file.ts';
 import { bodiesFile, chainFile, chainFilesIn, chainFolder, type FileName } from './chain-paths.ts';
 import type { ChainsDeps } from './chains-deps.ts';
+import { joinBranch, joinFromFiles } from './join-shard.ts';
 import { learnLateBodies } from './learn-late-bodies.ts';
 import { readBody, readHead, readRecord } from './read-entry.ts';
 import { scanChainFile } from './scan-chain-file.ts';
@@ -68,15 +69,18 @@ export async function openBranches(agent: AgentId, missing: UnsatisfiedReason, d
 }
 
 /** The state of a branch's shards, from the chain's first entry to its tip. */
-export function applyBranch(branch: ChainRow, missing: UnsatisfiedReason, deps: ChainsDeps): void {
+export async function applyBranch(branch: ChainRow, missing: UnsatisfiedReason, deps: ChainsDeps): Promise<void> {
   const { index } = deps;
   index.holds.clear(branch.chain);
+  /** As-of seqs of parts that stand for bodies which are not here, by shard. */
+  const joined = new Map<number, number>();
   for (let seq = 1; seq <= branch.position!.seq; seq++) {
     const row = index.chainTable.entry(branch.chain, seq);
-    if (row === undefined || !isHoldKind(row.kind)) continue;
+    if (row === undefined || !isHoldKind(row.kind) || seq <= (joined.get(row.shard) ?? 0)) continue;
     try {
       const body = readBody(row, readHead(row, deps), deps);
       if (body !== undefined) applyBody({ ...row, chain: branch.chain }, body, missing, deps);
+      else joined.set(row.shard, await joinBranch(branch, row, missing, deps));
     } catch (error) {
       if (!isEdgeError(error, 'E_INTEGRITY')) throw error;
       deps.onProblem(error);
@@ -132,7 +136,10 @@ async function cutAndSplit(chain: ChainRow, first: EntryRow, deps: ChainsDeps): 
     applyRecordsAgain(chain.chain, (row) => readRecord(row, deps), deps);
   });
   failpoint('branch.split');
-  for (const shard of index.chainTable.waitingShards(chain.chain)) applyWaiting(chain.chain, shard, 'wanted', deps);
+  for (const shard of index.chainTable.waitingShards(chain.chain)) {
+    applyWaiting(chain.chain, shard, 'wanted', deps);
+    await joinFromFiles(index.chainTable.row(chain.chain), shard, 'wanted', deps);
+  }
   failpoint('branch.applied-again');
   const last = index.chainTable.lastEntry(chain.chain);
   return last === undefined ? undefined : { ...last, end: last.itemEnd };
@@ -192,7 +199,7 @@ async function openBranch(
   }
   if (branch === undefined) return true;
   await learnLateBodies(branch.chain, folder, deps);
-  applyBranch(chainTable.row(branch.chain), missing, deps);
+  await applyBranch(chainTable.row(branch.chain), missing, deps);
   return true;
 }
 

@@ -7,23 +7,29 @@ import { EdgeError, isEdgeError } from '../../core/errors.ts';
 import type { AgentId, ChunkId } from '../../core/ids.ts';
 import type { ChainRow, EntryRow, HoldState } from '../../ports/chain-index.ts';
 import type { Branch, ChainEntry, Chains, FormsOfEntry, ShardState } from '../../ports/chains.ts';
+import type { ChainParts } from '../../ports/checkpoints.ts';
 import { applyWaiting } from './apply-entries.ts';
+import { addBodiesFit } from './bodies-fit.ts';
+import { chainParts } from './chain-parts.ts';
 import { bodiesFile } from './chain-paths.ts';
 import type { ChainsDeps } from './chains-deps.ts';
 import { FollowedChain } from './followed-chain.ts';
+import { isContradicted } from './join-shard.ts';
 import { appendBodies, type LateBody, type PlacedBody } from './late-bodies.ts';
 import { readBody, readEntry, readHead } from './read-entry.ts';
-import { addBodiesFit, takeEntries } from './take-entries.ts';
+import { takeEntries } from './take-entries.ts';
 
 const ROWS_AT_ONCE = 128;
 
 export class ChainStore implements Chains {
+  readonly parts: ChainParts;
   readonly #deps: ChainsDeps;
   readonly #chains: Map<AgentId, FollowedChain>;
 
   constructor(deps: ChainsDeps, chains: Map<AgentId, FollowedChain>) {
     this.#deps = deps;
     this.#chains = chains;
+    this.parts = chainParts((agent) => this.followed(agent));
   }
 
   /** The chain with its files, for its single writer. */
@@ -113,12 +119,17 @@ export class ChainStore implements Chains {
   unsatisfied(agent: AgentId, shard: number, afterSeq: number, entriesMax: number): readonly FormsOfEntry[] {
     const chain = this.#table.followed(agent);
     if (chain === undefined) return [];
+    const { holds } = this.#deps.index;
     const byEntry: { seq: number; positions: number[] }[] = [];
-    for (const { seq, position } of this.#deps.index.holds.unsatisfied(chain.chain, shard, afterSeq, entriesMax)) {
+    for (const { seq, position } of holds.unsatisfied(chain.chain, shard, afterSeq, entriesMax)) {
       if (byEntry.at(-1)?.seq === seq) byEntry.at(-1)!.positions.push(position);
       else byEntry.push({ seq, positions: [position] });
     }
-    return byEntry;
+    // Rows of parts have no place in a body: their forms are named.
+    const asOfSeq = holds.baseOf(chain.chain, shard);
+    return byEntry.map(({ seq, positions }) =>
+      seq > asOfSeq ? { seq, positions } : { seq, positions: [], forms: this.#rowForms(chain, shard, seq, positions) },
+    );
   }
 
   unsatisfiedList(
@@ -138,11 +149,9 @@ export class ChainStore implements Chains {
       let to = from;
       while (to < rows.length && rows[to]!.seq === seq) to++;
       const group = rows.slice(from, to);
-      const forms = this.forms(
-        agent,
-        seq,
-        group.map(({ position }) => position),
-      );
+      const positions = group.map(({ position }) => position);
+      const isOfParts = seq <= this.#deps.index.holds.baseOf(chain.chain, shard);
+      const forms = isOfParts ? this.#rowForms(chain, shard, seq, positions) : this.forms(agent, seq, positions);
       for (const [i, form] of forms.entries()) list.push({ id: form.id, reason: group[i]!.reason });
       from = to;
     }
@@ -254,7 +263,18 @@ export class ChainStore implements Chains {
     return chain === undefined ? undefined : this.#table.entry(chain.chain, seq);
   }
 
+  #rowForms({ chain, agent }: ChainRow, shard: number, seq: number, positions: readonly number[]): Form[] {
+    return positions.map((position) => {
+      const form = this.#deps.index.holds.formAt(chain, shard, seq, position);
+      if (form !== undefined) return form;
+      throw new EdgeError('E_INTEGRITY', `a part of a hold checkpoint of agent ${agent.slice(0, 8)} cannot be read`, {
+        hint: 'Mend it with `edgestore scrub --all --repair`: the owner sends the part again.',
+      });
+    });
+  }
+
   #applied(chain: ChainRow, shard: number): number {
+    if (isContradicted(chain.chain, shard, this.#deps)) return 0;
     const [waiting] = this.#table.waiting(chain.chain, shard, 1);
     const untilSeq = waiting === undefined ? (chain.position?.seq ?? 0) : waiting.seq - 1;
     // The index still has rows of a damaged range, but nobody gets these entries from here. Of a hole nobody knows the shard.

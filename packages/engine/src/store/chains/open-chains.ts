@@ -16,6 +16,7 @@ import { copyRange, type FileEnd } from './chain-file.ts';
 import { chainFile, chainFilesIn, chainFolder } from './chain-paths.ts';
 import type { ChainsDeps } from './chains-deps.ts';
 import { FollowedChain } from './followed-chain.ts';
+import { joinFromFiles } from './join-shard.ts';
 import { learnLateBodies } from './learn-late-bodies.ts';
 import { DAMAGE_HINT, lookInFile, readChainEnd } from './read-chain-end.ts';
 import { writeAgain } from './write-again.ts';
@@ -151,8 +152,10 @@ class Opening {
     const row = index.chainTable.followed(this.#agent);
     if (row === undefined) return;
     await learnLateBodies(row.chain, folder, this.#deps);
-    for (const shard of index.chainTable.waitingShards(row.chain))
+    for (const shard of index.chainTable.waitingShards(row.chain)) {
       applyWaiting(row.chain, shard, this.#missing, this.#deps);
+      await joinFromFiles(row, shard, this.#missing, this.#deps);
+    }
   }
 
   async #cut(

@@ -15,9 +15,11 @@ import type { VaultKeys } from '../../keys/vault-keys.ts';
 import type { RecordBody } from '../../log/record-body.ts';
 import type { ReleaseTurn } from '../../ports/chain-index.ts';
 import type { ChainEntry, OwnChain } from '../../ports/chains.ts';
+import type { CheckpointPolicy, MadeCheckpoint } from '../../ports/checkpoints.ts';
 import type { ChainsDeps } from './chains-deps.ts';
 import type { FollowedChain, MissingTail } from './followed-chain.ts';
 import { takeTail } from './missing-tail.ts';
+import { lacksCheckpoint, makeCheckpoints } from './own-checkpoints.ts';
 
 /** Entries that are written and wait for the fsync of a record: bounds the forms that are kept in memory until they are applied. */
 const UNAPPLIED_ENTRIES_MAX = 8;
@@ -38,6 +40,7 @@ export class OwnChainWriter implements OwnChain {
   readonly #waiting = new Map<number, Form[]>();
   /** Forms on their way, by shard and id, until the index has them. */
   #onTheWay = new Map<string, Form[]>();
+  #making: Promise<unknown> = Promise.resolve();
 
   constructor(chain: FollowedChain, deps: OwnChainDeps) {
     this.#chain = chain;
@@ -144,6 +147,14 @@ export class OwnChainWriter implements OwnChain {
     });
   }
 
+  /** One making at a time. Captures go on meanwhile. */
+  makeCheckpoints(policy: CheckpointPolicy = {}, signal?: AbortSignal): Promise<readonly MadeCheckpoint[]> {
+    const append = (kind: EntryKind, body: Uint8Array, shard: number) => this.appendClear(kind, body, shard);
+    const making = this.#making.then(() => makeCheckpoints(this.#chain, append, policy, signal));
+    this.#making = making.catch(() => {});
+    return making;
+  }
+
   /** Entries of the missing tail that another store has, in order. Appending goes on when the last one is there. */
   fillTail(entries: readonly ChainEntry[]): Promise<void> {
     return this.#chain.turn(() => takeTail(this.#chain, entries));
@@ -180,6 +191,11 @@ export class OwnChainWriter implements OwnChain {
     await this.#settle();
     const row = this.#chain.row;
     if (row === undefined) return 0;
+    if (lacksCheckpoint(row, shard, this.#deps))
+      throw new EdgeError('E_BUSY', `shard ${shard} has no hold checkpoint since this agent was recovered`, {
+        hint: 'The next sync makes it. Until then nothing of the shard is released.',
+        retryable: true,
+      });
     const { releases } = this.#deps;
     const marked = releases.mark(row.chain, shard, ids, walkedSeq);
     try {

@@ -6,6 +6,7 @@ import { EdgeError } from '../../core/errors.ts';
 import type { ChainRow } from '../../ports/chain-index.ts';
 import type { ChainEntry, OwnerKeys } from '../../ports/chains.ts';
 import { makeFolderDurably, writeFileDurably } from '../durable-write.ts';
+import { addBodiesFit } from './bodies-fit.ts';
 import { freezeBranch } from './branches.ts';
 import { itemOf } from './chain-file.ts';
 import type { CardOfTakeover } from './chains-deps.ts';
@@ -28,13 +29,6 @@ export async function takeEntries(
   if (position === undefined)
     throw new EdgeError('E_FAILED', `no entry of agent ${owner.agent.slice(0, 8)} was given, and none is here`);
   return position;
-}
-
-/** What is taken at a holder whose disk is nearly full (docs/chain.md 3.3). */
-export async function addBodiesFit(chain: FollowedChain): Promise<boolean> {
-  const space = await chain.deps.freeSpace?.();
-  // Bodies may use half of the reserve. Headers, records and releases may use all of it.
-  return space === undefined || space.freeBytes >= space.floorBytes / 2;
 }
 
 class Taking {
