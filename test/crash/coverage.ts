@@ -60,6 +60,7 @@ export const FAILPOINTS_OF = {
     'log-repair.staged',
   ],
   'log repair, whole': ['mend.replaced', 'mend.rewound', 'mend.written'],
+  'missing tail': ['tail.cut', 'tail.filled', 'tail.rewound'],
   restore: [
     'restore.content-synced',
     'restore.marked-renaming',
@@ -85,7 +86,7 @@ export const FAILPOINTS_OF = {
 
 /**
  * Points that no command of today passes in a scene: `store/crash.test.ts` of the engine kills its workload at each. Takeovers at a holder, late bodies, releases,
- * tails that are missing, and files that a failed append leaves.
+ * and files that a failed append leaves.
  */
 export const KILLED_IN_ENGINE = [
   'branch.applied-again',
@@ -103,9 +104,6 @@ export const KILLED_IN_ENGINE = [
   'store-identity.epoch-raised',
   'store-identity.epoch-written',
   'store-identity.id-written',
-  'tail.cut',
-  'tail.filled',
-  'tail.rewound',
 ] as const satisfies readonly FailpointName[];
 
 export type SceneName = keyof typeof FAILPOINTS_OF;

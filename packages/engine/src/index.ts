@@ -137,6 +137,7 @@ export {
 export { numberRoots } from './log/number-roots.ts';
 export type { ChainRepair } from './log-repair/chain-repair-types.ts';
 export { type CheckedChain, mendOtherChains } from './log-repair/mend-other-chains.ts';
+export { type MendedTail, mendTail } from './log-repair/mend-tail.ts';
 export { type ChainSource, repairOwnChain } from './log-repair/repair-own-chain.ts';
 export { decodeFrameHeader, encodeFrameHeader, type FrameHeader } from './pack/frame-header.ts';
 export { FRAME_HEADER_BYTES } from './pack/layout.ts';

@@ -46,7 +46,7 @@ export async function repairOwnLog({
     adminSeed: await home.adminSeed(),
     random: engine.random,
     chains,
-    giveUpTail: () => engine.chain.giveUpTail(),
+    giveUpTail: (entryOf) => engine.chain.giveUpTail(entryOf),
     index,
     sources: chainSources(home),
     signPublicKey: (agent, incarnation) => peers.cards.signPublicKey(agent, incarnation),

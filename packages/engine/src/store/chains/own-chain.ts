@@ -17,7 +17,7 @@ import type { ReleaseTurn } from '../../ports/chain-index.ts';
 import type { ChainEntry, OwnChain } from '../../ports/chains.ts';
 import type { ChainsDeps } from './chains-deps.ts';
 import type { FollowedChain, MissingTail } from './followed-chain.ts';
-import { takeTail } from './missing-tail.ts';
+import { type TailEntryOf, takeTail } from './missing-tail.ts';
 
 /** Entries that are written and wait for the fsync of a record: bounds the forms that are kept in memory until they are applied. */
 const UNAPPLIED_ENTRIES_MAX = 8;
@@ -145,14 +145,14 @@ export class OwnChainWriter implements OwnChain {
     });
   }
 
-  /** Entries of the missing tail that another store has, in order. Appending goes on when the last one is there. */
-  fillTail(entries: readonly ChainEntry[]): Promise<void> {
-    return this.#chain.turn(() => takeTail(this.#chain, entries));
+  /** The missing tail comes from other stores. Appending goes on when its last entry is there (2.5). */
+  fillTail(entryOf: TailEntryOf): Promise<void> {
+    return this.#chain.turn(() => takeTail(this.#chain, entryOf, { mayEndEarlier: false }));
   }
 
-  /** Every store was asked and none has the tail: the index goes back to the file (2.5). */
-  giveUpTail(): Promise<void> {
-    return this.#chain.turn(() => takeTail(this.#chain, undefined));
+  /** Every store was asked: what some store has comes from there, and behind that the index goes back to the file (2.5). */
+  giveUpTail(entryOf: TailEntryOf): Promise<void> {
+    return this.#chain.turn(() => takeTail(this.#chain, entryOf, { mayEndEarlier: true }));
   }
 
   #turn<T>(work: () => Promise<T>): Promise<T> {
