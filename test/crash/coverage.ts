@@ -60,6 +60,7 @@ export const FAILPOINTS_OF = {
     'log-repair.staged',
   ],
   'log repair, whole': ['mend.replaced', 'mend.rewound', 'mend.written'],
+  'give up': ['give-up.applied', 'give-up.marked', 'give-up.recorded', 'give-up.written'],
   'missing tail': ['tail.cut', 'tail.filled', 'tail.rewound'],
   restore: [
     'restore.content-synced',

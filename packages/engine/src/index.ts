@@ -78,6 +78,9 @@ export {
 } from './demote/tier-status.ts';
 export { type Engine, type EngineOptions, openEngine } from './engine.ts';
 export { makeFolders } from './files/make-folders.ts';
+export { fetchFound } from './give-up/fetch-found.ts';
+export { findReach } from './give-up/find-reach.ts';
+export { forgetCopies, type GivenUp, giveUp } from './give-up/give-up.ts';
 export { type CheckedHolds, checkHolds } from './hold/check-holds.ts';
 export { createHeard, type Heard } from './hold/heard.ts';
 export { type HoldFinding, holdFindings } from './hold/hold-findings.ts';
@@ -191,7 +194,7 @@ export { restoreExitCode } from './restore/failure-list.ts';
 export { planRestore } from './restore/plan-restore.ts';
 export type { RestoreDeps, RestoreInput, RestorePlan, RestoreReport } from './restore/restore-types.ts';
 export { scrub } from './scrub/scrub.ts';
-export type { ScrubPlace, ScrubPlaces } from './scrub/scrub-types.ts';
+export type { ScrubPlace, ScrubPlaces, ScrubReport } from './scrub/scrub-types.ts';
 export { type BucketPacks, openBucketPacks } from './store/bucket/bucket-packs.ts';
 export { createBucketSource } from './store/bucket/bucket-source.ts';
 export { type BucketVault, openBucketVault } from './store/bucket/bucket-vault.ts';

@@ -26,6 +26,8 @@ export interface SnapshotData {
   readonly forgotten: boolean;
   /** Of an older life of the agent, beyond what its successor took over. */
   readonly branch: boolean;
+  /** Something that it reaches is in no store any more: it is restorable by file, and is whole nowhere. */
+  readonly damaged: boolean;
   readonly program: string;
 }
 
@@ -76,6 +78,7 @@ export function snapshotData(row: SnapshotRow, nameOf: (agent: string) => string
     unfinished: body.unfinished === true,
     forgotten: row.forgotten,
     branch: row.branch,
+    damaged: row.damaged,
     program: body.program,
   };
 }

@@ -67,6 +67,12 @@ function problemsOf(root: StatusRoot): [string, string][] {
       `${root.last_snapshot.failed} items of root ${root.name} could not be read at its last capture`,
     ]);
   }
+  if (root.last_snapshot?.damaged === true) {
+    problems.push([
+      'damaged_snapshot',
+      `the last snapshot of root ${root.name} needs chunks that no store has: it restores by file, and the next sync makes one that counts`,
+    ]);
+  }
   const { copies, sites } = root;
   if (copies !== null && sites !== null && (copies.have < copies.want || sites.have < sites.want)) {
     problems.push([

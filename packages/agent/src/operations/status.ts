@@ -27,6 +27,8 @@ export interface StatusRoot {
     readonly files: number;
     readonly bytes: number;
     readonly failed: number;
+    /** Chunks of it are in no store: it counts for no level. */
+    readonly damaged: boolean;
   } | null;
   /** Besides this agent's own store, by the newest answers of targets; null without a snapshot. */
   readonly copies: { readonly have: number; readonly want: number } | null;
@@ -110,6 +112,8 @@ export interface StatusData {
     readonly held_for_others: number;
   };
   readonly roots: readonly StatusRoot[];
+  /** Live snapshots of this agent that need chunks which no store has. */
+  readonly damaged_snapshots: number;
   readonly targets: readonly StatusTarget[];
   readonly holds: readonly StatusHolds[];
   /** Damage of chains here, this agent's and others'. */
@@ -171,6 +175,7 @@ export const status = defineOperation<Input, StatusData>({
         held_for_others: others.flatMap((agent) => chains.shards(agent)).reduce((sum, { held }) => sum + held, 0),
       },
       roots,
+      damaged_snapshots: index.log.summaries({ agent: identity.agentId }).filter(({ damaged }) => damaged).length,
       targets: replicator.status().map((target) => statusOfTarget(target, notAsked)),
       holds: holdsHere(context).map(({ owner, wanted, lost, unreadable, sinceNs, isFinding }) => ({
         agent: owner,
@@ -289,6 +294,7 @@ async function statusOfRoot(
             files: row.body.stats.files,
             bytes: row.body.stats.bytes,
             failed: row.body.failed,
+            damaged: row.damaged,
           },
     copies: have === undefined ? null : { have: have.copies, want: policy?.copies ?? 0 },
     sites: have === undefined ? null : { have: have.sites, want: policy?.sites ?? 0 },

@@ -68,6 +68,7 @@ function notesOf(s: SnapshotData): string {
   if (s.unfinished) notes.push('unfinished');
   if (s.failed > 0) notes.push(`${s.failed} failed`);
   if (s.branch) notes.push('branch');
+  if (s.damaged) notes.push('damaged');
   if (s.forgotten) notes.push('forgotten');
   return notes.join(', ');
 }

@@ -62,8 +62,7 @@ function source(given: readonly ChainEntry[], label = 'peer'): ChainSource {
   return {
     label,
     async *entries(_, { afterSeq, untilSeq }) {
-      for (const entry of given)
-        if (entry.head.header.seq > afterSeq && entry.head.header.seq <= untilSeq) yield entry;
+      for (const entry of given) if (entry.head.header.seq > afterSeq && entry.head.header.seq <= untilSeq) yield entry;
     },
   };
 }

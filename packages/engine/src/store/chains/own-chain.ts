@@ -14,12 +14,13 @@ import type { AgentIdentity } from '../../keys/identity.ts';
 import type { VaultKeys } from '../../keys/vault-keys.ts';
 import type { RecordBody } from '../../log/record-body.ts';
 import type { ReleaseTurn } from '../../ports/chain-index.ts';
-import type { ChainEntry, OwnChain } from '../../ports/chains.ts';
+import type { ChainEntry, GaveUp, GiveUp, OwnChain } from '../../ports/chains.ts';
 import type { ChainsDeps } from './chains-deps.ts';
 import type { FollowedChain, MissingTail } from './followed-chain.ts';
+import { giveUpTurn } from './give-up-turn.ts';
 import { type TailEntryOf, takeTail } from './missing-tail.ts';
 
-/** Entries that are written and wait for the fsync of a record: bounds the forms that are kept in memory until they are applied. */
+/** Entries that wait for the fsync of a record: bounds the forms that are kept in memory until they are applied. */
 const UNAPPLIED_ENTRIES_MAX = 8;
 
 export interface OwnChainDeps extends ChainsDeps {
@@ -52,7 +53,6 @@ export class OwnChainWriter implements OwnChain {
     return this.#chain.missingTail;
   }
 
-  /** Why nothing can be appended; undefined when it can. */
   get blocked(): EdgeError | undefined {
     return this.#chain.blocked;
   }
@@ -67,9 +67,7 @@ export class OwnChainWriter implements OwnChain {
     return entry === undefined ? undefined : { incarnation: entry.incarnation, seq, link: entry.link };
   }
 
-  link(seq: number): Link | undefined {
-    return this.positionAt(seq)?.link;
-  }
+  link = (seq: number): Link | undefined => this.positionAt(seq)?.link;
 
   shardOf(root: string): number | undefined {
     return this.#deps.shardOf(root);
@@ -99,27 +97,29 @@ export class OwnChainWriter implements OwnChain {
     });
   }
 
-  sync(): Promise<void> {
+  holds(shard: number, ids: readonly ChunkId[]): Promise<Uint8Array> {
     return this.#turn(async () => {
-      await this.#writeAllWaiting();
-      await this.#settle();
+      const { row } = this.#chain;
+      const none = new Uint8Array(ids.length);
+      const held = row === undefined ? none : this.#deps.index.holds.isHeld(row.chain, shard, ids);
+      for (const [i, id] of ids.entries()) if (this.#onTheWay.has(keyOf(shard, id))) held[i] = 1;
+      return held;
     });
   }
 
+  sync(): Promise<void> {
+    return this.#turn(() => this.#settleAll());
+  }
+
   append(body: RecordBody, shard = 0): Promise<Position> {
-    return this.#appending(() => {
-      const { sodium, keys, identity, random } = this.#deps;
-      const place = this.#place(EntryKind.record, shard, keys.currentKeyId);
-      const { signSeed } = identity;
-      return encodeRecordEntry(sodium, { ...place, body, keys, signSeed, random24: random(24) });
-    });
+    return this.#appending(() => this.#record(body, shard));
   }
 
   appendClear(kind: number, body: Uint8Array, shard = 0): Promise<Position> {
     return this.#appending(() => this.#clear(kind as EntryKind, shard, body));
   }
 
-  /** An entry that was sealed and signed already, such as a part of a record checkpoint; `make` gets the position that it stands behind. */
+  /** An entry that was sealed and signed already; `make` gets the position that it stands behind. */
   appendMade(make: (before: Position | undefined) => ChainEntry): Promise<Position> {
     return this.#appending(() => make(this.#chain.tail));
   }
@@ -142,6 +142,24 @@ export class OwnChainWriter implements OwnChain {
       }
       if (page.length > 0) await give();
       return released;
+    });
+  }
+
+  giveUp(input: GiveUp): Promise<GaveUp> {
+    return this.#turn(async () => {
+      await this.#settleAll();
+      const { row } = this.#chain;
+      if (row?.position === undefined) return { hasMoved: true, chunks: [], snapshots: [] };
+      return await giveUpTurn(input, {
+        releases: this.#deps.releases,
+        chain: row.chain,
+        position: row.position,
+        make: {
+          clear: (kind, shard, body) => this.#chain.write([this.#clear(kind, shard, body)]),
+          record: (body) => this.#chain.write([this.#record(body, 0)]),
+        },
+        settle: () => this.#settle(),
+      });
     });
   }
 
@@ -177,8 +195,7 @@ export class OwnChainWriter implements OwnChain {
   }
 
   async #releasePage(shard: number, ids: readonly ChunkId[], walkedSeq: number): Promise<number> {
-    await this.#writeAllWaiting();
-    await this.#settle();
+    await this.#settleAll();
     const row = this.#chain.row;
     if (row === undefined) return 0;
     const { releases } = this.#deps;
@@ -192,6 +209,11 @@ export class OwnChainWriter implements OwnChain {
     } finally {
       releases.clear();
     }
+  }
+
+  async #settleAll(): Promise<void> {
+    await this.#writeAllWaiting();
+    await this.#settle();
   }
 
   async #settle(): Promise<void> {
@@ -236,6 +258,12 @@ export class OwnChainWriter implements OwnChain {
 
   #isListed(chain: number, shard: number, form: Form): boolean {
     return this.#deps.index.holds.formsOf(chain, shard, form.id).some((one) => isSameForm(one.form, form));
+  }
+
+  #record(body: RecordBody, shard: number): ChainEntry {
+    const { sodium, keys, identity, random } = this.#deps;
+    const place = this.#place(EntryKind.record, shard, keys.currentKeyId);
+    return encodeRecordEntry(sodium, { ...place, body, keys, signSeed: identity.signSeed, random24: random(24) });
   }
 
   #clear(kind: EntryKind, shard: number, body: Uint8Array): ChainEntry {
