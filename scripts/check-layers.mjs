@@ -13,6 +13,7 @@ const FLOWS = [
   'capture',
   'collect',
   'demote',
+  'give-up',
   'hold',
   'log-repair',
   'rebuild',

@@ -1,5 +1,14 @@
 /** Damaged files of a data dir: which command says what, and that what was acknowledged comes back wherever its bytes are still there. */
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { chainFilesBelow, damageEntry, entriesIn } from '../support/chain-files.ts';
@@ -206,16 +215,61 @@ describe('scrub --repair of a damaged chain', () => {
     },
   );
 
-  test('without any other copy, the end cut off: what verifies stays, what is lost is named, and the vault works on', async () => {
+  test('without any other copy, the end cut off: the next sync goes on behind what verifies, and names what is lost', async () => {
     const { dataDir, ids } = await withMore();
     const chain = chainOf(dataDir);
     truncateSync(chain, entriesIn(chain).at(-1)!.at + 100);
-    expect((await site.json(dataDir, ['sync', site.tree], 9)).error.hint).toContain('scrub --repair');
-    const { log } = (await site.json(dataDir, ['scrub', '--repair'], 7)).data;
-    expect(log).toMatchObject({ repaired: 'whole', from: [], behind: [] });
-    expect(idsOf(log.lost)).toEqual(ids.slice(-1));
-    expect(idsOf(log.snapshots)).toEqual(ids.slice(0, -1).sort());
-    expect((await snapshotsOf(dataDir)).sort()).toEqual(ids.slice(0, -1).sort());
+    const { data, warnings } = await site.json(dataDir, ['sync', site.tree]);
+    expect(data.roots[0].snapshot).not.toBeNull();
+    const told = warnings.find(({ code }: { code: string }) => code === 'W_TAIL_LOST');
+    expect(told.message).toMatch(/Every store was asked, and none has the rest/);
+    expect(told.message).toContain(`Lost snapshots: ${ids.at(-1)!.slice(0, 8)} of other-root`);
+    const now = await snapshotsOf(dataDir);
+    expect(ids.filter((id) => !now.includes(id))).toEqual(ids.slice(-1));
+    const { warnings: later } = await site.json(dataDir, ['sync']);
+    expect(later).toEqual([]);
+    await site.restores(dataDir);
+  });
+
+  test('the end cut off while the bucket is unplugged: 9 and nothing changes, until it is there again and has the end', async () => {
+    const { dataDir } = await withMore();
+    const bucket = site.at('bucket-of-the-end');
+    mkdirSync(bucket);
+    const config = site.at('bucket-of-the-end.toml');
+    writeFileSync(
+      config,
+      `[stores.offsite]\nurl = "file://${bucket}"\n[replication.default]\ncopies = 1\nsites = 1\nstore = "offsite"\n`,
+    );
+    await site.json(dataDir, ['sync', '--wait', 's3', '-c', config]);
+    const ids = await snapshotsOf(dataDir);
+    const chain = chainOf(dataDir);
+    const whole = readFileSync(chain);
+    truncateSync(chain, entriesIn(chain).at(-1)!.at + 100);
+    const cut = readFileSync(chain);
+    renameSync(bucket, `${bucket}.unplugged`);
+    const refusal = { exit: 9, code: 'E_ROLLBACK', hint: /Nothing was changed.*scrub --repair/ } as const;
+    const unasked = /could not be asked for the rest/;
+    await site.refuses(dataDir, ['sync', '-c', config], { ...refusal, message: unasked });
+    // Another folder in its place has no word in it.
+    mkdirSync(bucket);
+    await site.refuses(dataDir, ['sync', '-c', config], { ...refusal, message: unasked });
+    expect(readFileSync(chain)).toEqual(cut);
+    rmSync(bucket, { recursive: true });
+    renameSync(`${bucket}.unplugged`, bucket);
+    const { warnings } = await site.json(dataDir, ['sync', '-c', config]);
+    expect(warnings.map(({ code }: { code: string }) => code)).toContain('W_TAIL_FETCHED');
+    expect(readFileSync(chain).subarray(0, whole.length)).toEqual(whole);
+    expect(await snapshotsOf(dataDir)).toEqual(expect.arrayContaining(ids));
+    await site.json(dataDir, ['sync', '--wait', 's3', '-c', config]);
+  });
+
+  test('without any other copy, the chain file gone: every snapshot stays, and the vault works on in a new incarnation', async () => {
+    const { dataDir, ids } = await withMore();
+    rmSync(chainOf(dataDir));
+    const { log } = (await site.json(dataDir, ['scrub', '--repair'], 20)).data;
+    expect(log).toMatchObject({ repaired: 'cut', from: [], lost: [] });
+    expect(idsOf(log.behind)).toEqual([...ids].sort());
+    await site.restores(dataDir, { warned: /index .* built again/ });
     await site.json(dataDir, ['sync']);
     await site.restores(dataDir);
   });

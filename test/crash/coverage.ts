@@ -61,6 +61,8 @@ export const FAILPOINTS_OF = {
     'log-repair.staged',
   ],
   'log repair, whole': ['mend.replaced', 'mend.rewound', 'mend.written'],
+  'give up': ['give-up.applied', 'give-up.marked', 'give-up.recorded', 'give-up.written'],
+  'missing tail': ['tail.cut', 'tail.filled', 'tail.rewound'],
   restore: [
     'restore.content-synced',
     'restore.marked-renaming',
@@ -86,7 +88,7 @@ export const FAILPOINTS_OF = {
 
 /**
  * Points that no command of today passes in a scene: `store/crash.test.ts` of the engine kills its workload at each. Takeovers at a holder, late bodies, releases,
- * tails that are missing, and files that a failed append leaves. Checkpoints at a store that follows: `store/chains/checkpoint-crash.test.ts`.
+ * and files that a failed append leaves. Checkpoints at a store that follows: `store/chains/checkpoint-crash.test.ts`.
  */
 export const KILLED_IN_ENGINE = [
   'branch.applied-again',
@@ -108,9 +110,6 @@ export const KILLED_IN_ENGINE = [
   'store-identity.epoch-raised',
   'store-identity.epoch-written',
   'store-identity.id-written',
-  'tail.cut',
-  'tail.filled',
-  'tail.rewound',
 ] as const satisfies readonly FailpointName[];
 
 export type SceneName = keyof typeof FAILPOINTS_OF;

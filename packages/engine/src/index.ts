@@ -80,6 +80,9 @@ export {
 } from './demote/tier-status.ts';
 export { type Engine, type EngineOptions, openEngine } from './engine.ts';
 export { makeFolders } from './files/make-folders.ts';
+export { fetchFound } from './give-up/fetch-found.ts';
+export { findReach } from './give-up/find-reach.ts';
+export { forgetCopies, type GivenUp, giveUp } from './give-up/give-up.ts';
 export { type CheckedHolds, checkHolds } from './hold/check-holds.ts';
 export { createHeard, type Heard } from './hold/heard.ts';
 export { type HoldFinding, holdFindings } from './hold/hold-findings.ts';
@@ -139,6 +142,7 @@ export {
 export { numberRoots } from './log/number-roots.ts';
 export type { ChainRepair } from './log-repair/chain-repair-types.ts';
 export { type CheckedChain, mendOtherChains } from './log-repair/mend-other-chains.ts';
+export { type MendedTail, mendTail } from './log-repair/mend-tail.ts';
 export { type ChainSource, repairOwnChain } from './log-repair/repair-own-chain.ts';
 export { decodeFrameHeader, encodeFrameHeader, type FrameHeader } from './pack/frame-header.ts';
 export { FRAME_HEADER_BYTES } from './pack/layout.ts';
@@ -193,7 +197,7 @@ export { restoreExitCode } from './restore/failure-list.ts';
 export { planRestore } from './restore/plan-restore.ts';
 export type { RestoreDeps, RestoreInput, RestorePlan, RestoreReport } from './restore/restore-types.ts';
 export { scrub } from './scrub/scrub.ts';
-export type { ScrubPlace, ScrubPlaces } from './scrub/scrub-types.ts';
+export type { ScrubPlace, ScrubPlaces, ScrubReport } from './scrub/scrub-types.ts';
 export { type BucketPacks, openBucketPacks } from './store/bucket/bucket-packs.ts';
 export { createBucketSource } from './store/bucket/bucket-source.ts';
 export { type BucketVault, openBucketVault } from './store/bucket/bucket-vault.ts';

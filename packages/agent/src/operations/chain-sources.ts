@@ -1,12 +1,12 @@
 /** Peers and buckets as places that entries of a chain can be had from. */
-import { type ChainSource, decodeChainSegment } from '@edgestore/engine';
+import { type ChainSource, decodeChainSegment, EdgeError } from '@edgestore/engine';
 import type { AgentHome } from '../home/agent-home.ts';
 
 /** Everyone that may have entries of any chain of the vault. */
 export function chainSources({ peers, stores }: Pick<AgentHome, 'peers' | 'stores'>): ChainSource[] {
   const members = peers.members().flatMap((member): ChainSource[] => {
     const link = peers.link(member.agent);
-    if (link === undefined) return [];
+    if (link === undefined) return member.role === 'holder' ? [unreachable(member.name)] : [];
     return [
       {
         label: link.label,
@@ -32,4 +32,14 @@ export function chainSources({ peers, stores }: Pick<AgentHome, 'peers' | 'store
     }),
   );
   return [...members, ...buckets];
+}
+
+/** A holder that cannot be asked may have what nobody else has. */
+function unreachable(label: string): ChainSource {
+  return {
+    label,
+    entries() {
+      throw new EdgeError('E_STORE', 'no address of it is known', { retryable: true });
+    },
+  };
 }

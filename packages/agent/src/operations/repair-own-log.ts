@@ -3,6 +3,7 @@ import { type ChainRepair, EdgeError, formatTimeNs, repairOwnChain } from '@edge
 import { chainSources } from './chain-sources.ts';
 import type { OperationContext, OperationOutcome } from './operation.ts';
 import type { ScrubData } from './scrub.ts';
+import { NOTHING_GIVEN_UP } from './scrub-give-up.ts';
 
 export interface ScrubbedLogSnapshot {
   readonly id: string;
@@ -46,7 +47,7 @@ export async function repairOwnLog({
     adminSeed: await home.adminSeed(),
     random: engine.random,
     chains,
-    giveUpTail: () => engine.chain.giveUpTail(),
+    giveUpTail: (entryOf) => engine.chain.giveUpTail(entryOf),
     index,
     sources: chainSources(home),
     signPublicKey: (agent, incarnation) => peers.cards.signPublicKey(agent, incarnation),
@@ -88,6 +89,7 @@ const NOTHING_READ: ScrubData = {
   files: [],
   files_omitted: 0,
   lost: { chunks: 0, complete: true },
+  given_up: NOTHING_GIVEN_UP,
   unknown: { chunks: 0, unread: 0, places: [] },
   unread: [],
   repaired: 0,

@@ -37,6 +37,7 @@ export async function scrubPlaces(
     isOwn,
     isWholeElsewhere: async (snapshot) =>
       isOwn(snapshot) && !snapshot.branch && (await replicator.durability(snapshot)).peers > 0,
+    isHeld: (shard, id) => engine.chains.isHeld(identity.agentId, shard, [id])[0] === 1,
     isPlaced: (id) => replicator.placed.targetsOf([id])[0]!.length > 0,
     others: [...peers, ...stores],
   };

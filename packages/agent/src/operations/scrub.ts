@@ -6,6 +6,7 @@ import { defineOperation } from './operation.ts';
 import { readerDeps } from './reader-deps.ts';
 import { repairOwnLog, type ScrubbedLog } from './repair-own-log.ts';
 import { listStores, scrubChains } from './scrub-chains.ts';
+import { giveUpLost, NOTHING_GIVEN_UP, type ScrubGivenUp } from './scrub-give-up.ts';
 import { scrubHolds } from './scrub-holds.ts';
 import { scrubPlaces } from './scrub-places.ts';
 
@@ -57,6 +58,8 @@ export interface ScrubData {
   readonly files_omitted: number;
   /** With `--all`: chunks that live snapshots need and no place has; `complete` is false when the search ended at very many. */
   readonly lost: { readonly chunks: number; readonly complete: boolean };
+  /** With `--all --repair`: what became of chunks that no place has. */
+  readonly given_up: ScrubGivenUp;
   /** Chunks (and listings that could not be looked into) which `places`, not reachable now, may have. */
   readonly unknown: { readonly chunks: number; readonly unread: number; readonly places: readonly string[] };
   /** Stores that could not be read. */
@@ -105,6 +108,11 @@ export const scrub = defineOperation<Input, ScrubData>({
       ? await scrubChains({ repair: given.repair && !given.dryRun, notes: !given.dryRun }, context)
       : [];
     if (given.all && !given.dryRun) await listStores(context);
+    const reader = openTreeReader({
+      ...readerDeps(opened, context),
+      // What the reader meets is noted like the scrub's own findings, or not.
+      ...(given.dryRun ? { onBadCopy: undefined } : {}),
+    });
     const report = await runScrub(
       { mode: given.all ? 'all' : { sample: given.sample }, repair: given.repair, dryRun: given.dryRun },
       {
@@ -119,11 +127,7 @@ export const scrub = defineOperation<Input, ScrubData>({
           readRange: (pack, range, signal) => store.packs.readRange(pack, range, signal),
         })),
         pool: engine.pool,
-        reader: openTreeReader({
-          ...readerDeps(opened, context),
-          // What the reader meets is noted like the scrub's own findings, or not.
-          ...(given.dryRun ? { onBadCopy: undefined } : {}),
-        }),
+        reader,
         random: engine.random,
         warn: context.warn,
         progress: context.progress,
@@ -132,6 +136,8 @@ export const scrub = defineOperation<Input, ScrubData>({
         monotonicMs: () => engine.clock.monotonicMs(),
       },
     );
+    const isRepair = given.all && given.repair && !given.dryRun;
+    const givenUp = isRepair ? await giveUpLost(report, reader, context) : NOTHING_GIVEN_UP;
     const holds = given.all ? await scrubHolds({ repair: given.repair && !given.dryRun }, context) : [];
     const data: ScrubData = {
       packs: report.packs,
@@ -149,6 +155,7 @@ export const scrub = defineOperation<Input, ScrubData>({
       files: report.files.map(({ state, snapshot, root, path }) => ({ state, snapshot, root, ...jsonPath(path) })),
       files_omitted: report.filesOmitted,
       lost: { chunks: report.lost.chunks, complete: report.lost.isComplete },
+      given_up: givenUp,
       unknown: report.unknown,
       unread: report.unread.map(({ label, code, message }) => ({ store: label, code, message })),
       repaired: report.repaired,
@@ -162,8 +169,8 @@ export const scrub = defineOperation<Input, ScrubData>({
 });
 
 /** 7: a whole part of what was acknowledged is in no place. 20: damage. 3: not everything could be looked at. */
-function exitCodeOf({ findings, lost, unknown, unread, chains, holds }: ScrubData): number {
-  if (lost.chunks > 0) return 7;
+function exitCodeOf({ findings, lost, given_up, unknown, unread, chains, holds }: ScrubData): number {
+  if (lost.chunks + given_up.chunks > 0) return 7;
   if (!findings.every((finding) => finding.repaired) || chains.some(({ damaged }) => damaged > 0)) return 20;
   if (holds.some((one) => !one.repaired || one.lost + one.unreadable > 0)) return 20;
   return unread.length + unknown.chunks + unknown.unread > 0 ? 3 : 0;

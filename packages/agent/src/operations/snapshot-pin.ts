@@ -1,6 +1,7 @@
 /** `snapshot pin` and `snapshot unpin`: a record each. */
 import { EdgeError } from '@edgestore/engine';
 import { z } from 'zod';
+import { mendOwnTail } from './mend-own-tail.ts';
 import { openedOf } from './opened.ts';
 import { defineOperation, type OperationContext } from './operation.ts';
 import type { PinData } from './snapshot-data.ts';
@@ -35,6 +36,7 @@ async function setPin(
   reason: string | undefined,
   context: OperationContext,
 ): Promise<PinData> {
+  if (!input.dryRun) await mendOwnTail(context.home, context);
   const opened = openedOf(context);
   const { engine } = opened;
   const row = findSnapshot(input, opened);

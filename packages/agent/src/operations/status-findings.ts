@@ -40,9 +40,7 @@ export function findingsOf(status: Omit<StatusData, 'findings'>, nowNs: bigint):
     add(
       'damaged_snapshot',
       `the last snapshot of root ${name} is damaged and counts at no level: ${last_snapshot!.id}`,
-      {
-        next: 'edgestore sync makes one that counts; what of this one is left can be restored',
-      },
+      { next: 'edgestore sync makes one that counts; what of this one is left is restored by file' },
     );
   for (const target of status.targets) findings.push(...problemsOfTarget(target, nowNs));
   for (const holds of status.holds.filter((one) => one.finding)) findings.push(problemOfHolds(holds));

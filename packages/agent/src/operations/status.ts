@@ -122,6 +122,8 @@ export interface StatusData {
     readonly held_for_others: number;
   };
   readonly roots: readonly StatusRoot[];
+  /** Live snapshots of this agent that need chunks which no store has. */
+  readonly damaged_snapshots: number;
   readonly targets: readonly StatusTarget[];
   readonly holds: readonly StatusHolds[];
   /** Damage of chains here, this agent's and others'. */
@@ -185,6 +187,7 @@ export const status = defineOperation<Input, StatusData>({
         held_for_others: others.flatMap((agent) => chains.shards(agent)).reduce((sum, { held }) => sum + held, 0),
       },
       roots,
+      damaged_snapshots: index.log.countSnapshots({ agent: identity.agentId, damaged: true }),
       targets: replicator.status().map((target) => statusOfTarget(target, notAsked)),
       holds: holdsHere(context).map(({ owner, wanted, lost, unreadable, sinceNs, isFinding }) => ({
         agent: owner,

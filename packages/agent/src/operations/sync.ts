@@ -17,6 +17,7 @@ import type { RootConfig } from '../config/config.ts';
 import { captureChunks } from '../home/capture-chunks.ts';
 import { PROGRAM } from '../program.ts';
 import { makeOwnCheckpoints } from '../work/keep-checkpoints.ts';
+import { mendOwnTail } from './mend-own-tail.ts';
 import { openedOf } from './opened.ts';
 import { defineOperation, type OperationContext, type OperationOutcome } from './operation.ts';
 import { parseMaxDelete } from './parse-max-delete.ts';
@@ -97,6 +98,7 @@ export const sync = defineOperation<SyncInput, SyncData>({
 });
 
 async function syncRoots(given: SyncInput, context: OperationContext): Promise<OperationOutcome<SyncData>> {
+  if (!given.dryRun) await mendOwnTail(context.home, context);
   const roots = await rootsToSync(given.paths, given.dryRun, context);
   if (!given.dryRun) await recordSettings(context.home);
   const captured: { root: RootConfig; report: CaptureReport | EdgeError }[] = [];

@@ -39,6 +39,8 @@ export interface WhereData {
   readonly path?: string;
   readonly path_b64?: string;
   readonly snapshot?: string;
+  /** The snapshot has lost chunks that no store has: it is whole nowhere. */
+  readonly damaged?: boolean;
   readonly chunk?: string;
   /** Distinct chunks. */
   readonly chunks: number;
@@ -89,6 +91,7 @@ async function wherePath(
   return {
     ...jsonPath(resolvedPath.path),
     snapshot: row.id,
+    damaged: row.damaged,
     chunks: report.chunks,
     unplaced: report.unplaced,
     copies: report.copies.map((copy) => ({

@@ -3,6 +3,7 @@ import { type CaptureReport, capture, unescapeName } from '@edgestore/engine';
 import type { RootConfig } from '../config/config.ts';
 import type { AgentHome } from '../home/agent-home.ts';
 import { captureChunks } from '../home/capture-chunks.ts';
+import { mendOwnTail } from '../operations/mend-own-tail.ts';
 import { recordSettings } from '../operations/record-settings.ts';
 import { PROGRAM } from '../program.ts';
 
@@ -16,6 +17,7 @@ export function captureRoot(root: RootConfig, why: 'watch' | 'rescan', deps: Cap
   const { home } = deps;
   const { engine, replicator } = home;
   return home.turns.run(`capture:${root.name}`, async () => {
+    await mendOwnTail(home, deps);
     // Whoever recovers from this snapshot gets the roots as they were then. A reload that could not record them is made good here.
     await recordSettings(home);
     const report = await capture(

@@ -33,7 +33,8 @@ export function renderScrub(data: ScrubData, { colours, verbose }: TextContext):
     for (const message of chain.messages) lines.push(`  ${printable(message)}`);
   }
   for (const holds of data.holds) lines.push(...renderHolds(holds, colours));
-  if (data.findings.length + lost.chunks + data.chains.length + data.holds.length === 0) {
+  const { given_up } = data;
+  if (data.findings.length + lost.chunks + data.chains.length + data.holds.length + given_up.chunks === 0) {
     if (unknown.chunks + unknown.unread > 0) return lines;
     return [...lines, colours.green('No damage found.')];
   }
@@ -50,9 +51,10 @@ export function renderScrub(data: ScrubData, { colours, verbose }: TextContext):
   }
   if (lost.chunks > 0) {
     lines.push(
-      `${colours.red('lost')}  ${lost.complete ? '' : 'more than '}${formatCount(lost.chunks)} chunks that snapshots need are in no place. What still stands in the roots is stored again by the next sync.`,
+      `${colours.red('lost')}  ${lost.complete ? '' : 'more than '}${formatCount(lost.chunks)} chunks that snapshots need are in no place.${data.given_up.chunks + data.given_up.stored_again > 0 ? '' : ' What still stands in the roots is stored again by the next sync; --all --repair gives up the rest.'}`,
     );
   }
+  lines.push(...renderGivenUp(given_up, colours));
   if (data.dry_run) {
     const own = data.findings.filter((finding) => finding.store === 'local').length;
     lines.push(`Nothing was changed (dry run); --repair would look for good copies of ${formatCount(own)} elsewhere.`);
@@ -63,6 +65,27 @@ export function renderScrub(data: ScrubData, { colours, verbose }: TextContext):
     lines.push(`  ${file.state}  ${shortId(file.snapshot)} ${file.root}: ${shownPath(file) || '/'}`);
   const more = data.files.length - shown.length + data.files_omitted;
   if (more > 0) lines.push(`  … and ${formatCount(more)} more${verbose ? '' : ' (-v shows more)'}`);
+  return lines;
+}
+
+function renderGivenUp(given: ScrubData['given_up'], colours: TextContext['colours']): string[] {
+  const lines: string[] = [];
+  if (given.stored_again > 0)
+    lines.push(
+      `${colours.yellow('mended')}  ${formatCount(given.stored_again)} of them were found again, or stored from files`,
+    );
+  if (given.chunks > 0) {
+    lines.push(
+      `${colours.red('given up')}  ${formatCount(given.chunks)} chunks that no store has. These snapshots are damaged: they restore by file, and never count as safe.`,
+    );
+    for (const one of given.snapshots) lines.push(`  ${shortId(one.id)} ${printable(one.root)} ${one.time}`);
+  }
+  if (given.waits_for.length > 0) {
+    lines.push(
+      `${colours.yellow('kept')}  Nothing was given up, because not every place could say that it has nothing:`,
+    );
+    for (const reason of given.waits_for) lines.push(`  ${printable(reason)}`);
+  }
   return lines;
 }
 

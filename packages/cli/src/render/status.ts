@@ -22,6 +22,12 @@ export function renderStatus(data: StatusData, { colours }: TextContext): string
         'store',
         `${formatCount(store.packs)} packs, ${formatCount(store.chunks)} chunks, ${formatBytes(store.bytes)}; ${formatBytes(store.free_bytes)} free`,
       ],
+      [
+        'damaged',
+        data.damaged_snapshots === 0
+          ? undefined
+          : `${formatCount(data.damaged_snapshots)} snapshots are damaged and count at no level; what of them is left is restored by file (edgestore snapshot list)`,
+      ],
       ['held', store.held_for_others === 0 ? undefined : `${formatCount(store.held_for_others)} chunks for others`],
     ]),
   ];

@@ -19,6 +19,9 @@ export function renderWhere(data: WhereData, { colours }: TextContext): string[]
     copy.asked === null ? '-' : shownTime(copy.asked),
   ]);
   return [
+    ...(data.damaged === true
+      ? [colours.yellow('The snapshot is damaged: chunks that it needs are in no store. It is whole nowhere.')]
+      : []),
     `${colours.bold(what)}: ${formatCount(data.chunks)} chunks`,
     ...table(['AGENT', 'SITE', 'TIER', 'CHUNKS', 'ASKED'], rows),
     ...(data.unplaced > 0 ? [colours.red(`${formatCount(data.unplaced)} chunks are in no place that is known.`)] : []),

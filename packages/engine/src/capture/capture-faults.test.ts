@@ -408,6 +408,7 @@ describe('stopping', () => {
     const { chain: own } = fixture.deps;
     const chain: CaptureDeps['chain'] = {
       add: (shard, forms) => own.add(shard, forms),
+      holds: (shard, ids) => own.holds(shard, ids),
       sync: () => own.sync(),
       shardOf: (name) => own.shardOf(name),
       blocked: undefined,

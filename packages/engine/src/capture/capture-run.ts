@@ -152,7 +152,13 @@ export class CaptureRun {
   /** Makes everything durable that was stored, and has it held. */
   async store(): Promise<void> {
     await this.writer.flush();
+    await this.requireHeld();
+  }
+
+  /** Everything that was stored is in durable packs. */
+  async requireHeld(): Promise<void> {
     await this.held.added();
+    for (const ids of this.intake.storedSince()) await this.held.requireHeld(ids);
   }
 
   async abandon(): Promise<void> {

@@ -54,7 +54,7 @@ export interface CaptureDeps {
   };
   readonly chunks: Pick<ChunkStore, 'fetch' | 'freeSpace' | 'locate' | 'openWriter'>;
   /** This agent's chain: what a snapshot reaches is held in the root's shard before its record is appended (docs/chain.md 2.2). */
-  readonly chain: Pick<OwnChain, 'add' | 'append' | 'blocked' | 'shardOf' | 'sync'>;
+  readonly chain: Pick<OwnChain, 'add' | 'append' | 'blocked' | 'holds' | 'shardOf' | 'sync'>;
   readonly chains: Pick<Chains, 'isHeld'>;
   /** Which targets have a chunk that is not here: it is away, and need not be read again. Without it nothing is away. */
   readonly placed?: Pick<Placed, 'targetsOf'>;

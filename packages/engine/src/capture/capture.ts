@@ -45,7 +45,7 @@ export async function capture(input: CaptureInput, deps: CaptureDeps): Promise<C
       return run.report(undefined, treeUnchanged, seconds());
     }
     await run.writer.close();
-    await run.held.added();
+    await run.requireHeld();
     failpoint('capture.chunks-durable');
     const isKept = treeUnchanged && input.skipUnchanged === true && before.body.unfinished !== true;
     if (isKept) await deps.chain.sync();

@@ -17,11 +17,14 @@ export interface ChunkIntakeDeps {
 
 /** Ids remembered of chunks that are on their way into packs; beyond, `trim` waits until the index knows them. */
 const REMEMBERED_MAX = 400_000;
+const PAGE_IDS = 4096;
 
 export class ChunkIntake {
   readonly #deps: ChunkIntakeDeps;
   /** Chunks that this run stores: the index does not know them before their pack is durable. */
   readonly #stored = new ChunkIdSet();
+  /** So many of the stored ids were asked about by `storedSince`. */
+  #asked = 0;
   readonly #buffers: SharedArrayBuffer[] = [];
   readonly counts = { new: 0, reused: 0, newBytes: 0, storedBytes: 0 };
 
@@ -97,6 +100,15 @@ export class ChunkIntake {
     this.#buffers.push(into);
   }
 
+  /** Pages of ids that this run stored, and that nobody asked about before. They are in durable packs when the writer was flushed. */
+  *storedSince(): Generator<ChunkId[]> {
+    while (this.#asked < this.#stored.size) {
+      const page = this.#stored.slice(this.#asked, PAGE_IDS);
+      yield page;
+      this.#asked += page.length;
+    }
+  }
+
   /** True when `trim` should be called as soon as no chunk is between `needed` and `store`. */
   get isFull(): boolean {
     return this.#stored.size > REMEMBERED_MAX;
@@ -106,6 +118,7 @@ export class ChunkIntake {
   async trim(): Promise<void> {
     await this.#deps.writer.flush();
     this.#stored.clear();
+    this.#asked = 0;
   }
 }
 

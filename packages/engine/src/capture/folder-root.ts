@@ -159,8 +159,8 @@ class FolderRoot {
     if (!isDue && !intake.isFull) return;
     await this.#quiesce();
     if (intake.isFull) {
-      await intake.trim();
       await this.#run.store();
+      await intake.trim();
     }
     if (isDue) await this.#storeUnfinished();
     this.#large.resume();

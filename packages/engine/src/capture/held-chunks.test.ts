@@ -2,7 +2,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { toHex } from '../core/ids.ts';
+import type { Form } from '../chain/forms.ts';
+import { type ChunkId, toHex } from '../core/ids.ts';
 import { type CaptureFixture, openCaptureFixture } from '../testing/capture-fixture.ts';
 import { FIXTURE_SELF, temporaryFolder } from '../testing/store-fixture.ts';
 
@@ -73,6 +74,7 @@ test('what an earlier run stored but never held is added again, not stored again
   const lost = {
     ...chain,
     add: async () => {},
+    holds: async (_shard: number, ids: readonly ChunkId[]) => new Uint8Array(ids.length).fill(1),
     sync: () => chain.sync(),
     shardOf: (name: string) => chain.shardOf(name),
   };
@@ -81,6 +83,36 @@ test('what an earlier run stored but never held is added again, not stored again
   expect(fixture.store.chain.position()).toBeUndefined();
   const report = await fixture.capture(root());
   expect(report.chunks.new).toBe(0);
+  await expectHeld(report.snapshot!);
+});
+
+test('a snapshot of which a chunk is not held is not recorded: a fault of this program', async () => {
+  write('root/a', 'stored, and never added');
+  write('root/b', 'added');
+  const { chain } = fixture.deps;
+  let isFirst = true;
+  const forgetful = {
+    ...chain,
+    // The first page of forms gets lost on the way to the chain.
+    add: async (shard: number, forms: readonly Form[]) => {
+      if (!isFirst) await chain.add(shard, forms);
+      isFirst = false;
+    },
+    holds: (shard: number, ids: readonly ChunkId[]) => chain.holds(shard, ids),
+    append: (...given: Parameters<typeof chain.append>) => chain.append(...given),
+    sync: () => chain.sync(),
+    shardOf: (name: string) => chain.shardOf(name),
+  };
+  await expect(fixture.capture(root(), { chain: forgetful })).rejects.toMatchObject({
+    code: 'E_FAILED',
+    message: expect.stringMatching(/not held in shard .*nothing was recorded/),
+  });
+  expect(fixture.store.index.log.summaries()).toEqual([]);
+  // Looked up, and stored before: the same for a form that does not reach the chain.
+  isFirst = true;
+  await expect(fixture.capture(root(), { chain: forgetful })).rejects.toMatchObject({ code: 'E_FAILED' });
+  expect(fixture.store.index.log.summaries()).toEqual([]);
+  const report = await fixture.capture(root());
   await expectHeld(report.snapshot!);
 });
 

@@ -3,8 +3,8 @@
  * before are added when no entry holds them there (docs/chain.md 2.1, 2.2).
  */
 import type { Form } from '../chain/forms.ts';
-import { type EdgeError, toEdgeError } from '../core/errors.ts';
-import type { AgentId, ChunkId, PackClass } from '../core/ids.ts';
+import { EdgeError, toEdgeError } from '../core/errors.ts';
+import { type AgentId, type ChunkId, type PackClass, toHex } from '../core/ids.ts';
 import type { ChunkIndex, FrameRow } from '../core/ports/index.ts';
 import type { Chains, OwnChain } from '../ports/chains.ts';
 import type { Placed } from '../ports/placed.ts';
@@ -13,7 +13,7 @@ export interface HeldChunksDeps {
   readonly self: AgentId;
   readonly shard: number;
   readonly session: number;
-  readonly chain: Pick<OwnChain, 'add'>;
+  readonly chain: Pick<OwnChain, 'add' | 'holds'>;
   readonly chains: Pick<Chains, 'isHeld'>;
   readonly index: Pick<ChunkIndex, 'claim' | 'locate'>;
   readonly placed: Pick<Placed, 'targetsOf'> | undefined;
@@ -53,7 +53,11 @@ export class HeldChunks {
     if (loose.length === 0) return;
     const forms = index.locate(loose).flatMap(([copy]) => (copy === undefined ? [] : [formOf(copy, copy.packClass)]));
     this.#adding = this.#adding
-      .then(() => (this.#failure === undefined ? chain.add(shard, forms) : undefined))
+      .then(async () => {
+        if (this.#failure !== undefined) return;
+        await chain.add(shard, forms);
+        await this.requireHeld(loose);
+      })
       .catch((error: unknown) => {
         this.#failure ??= toEdgeError(error);
         this.#deps.fail(this.#failure);
@@ -74,6 +78,23 @@ export class HeldChunks {
     }
     this.hold(ids.filter((_, i) => here[i] === 1));
     return true;
+  }
+
+  /**
+   * Checked before a record is appended (2.2): what this capture looked up or stored is held in the shard, or its form waits for an entry in front of the
+   * record. What it takes from rows of a claimed snapshot is held by that claim, so this costs nothing where nothing changed. A breach is a fault of this
+   * program: nothing is recorded.
+   */
+  async requireHeld(ids: readonly ChunkId[]): Promise<void> {
+    const { chain, shard } = this.#deps;
+    const held = await chain.holds(shard, ids);
+    const loose = ids.filter((_, i) => held[i] === 0);
+    if (loose.length === 0) return;
+    throw new EdgeError(
+      'E_FAILED',
+      `${loose.length} chunks that the snapshot reaches are not held in shard ${shard}, such as ${toHex(loose[0]!).slice(0, 8)}: nothing was recorded`,
+      { hint: 'Run the command again; when it says so again, report it.', context: { shard, chunks: loose.length } },
+    );
   }
 
   /** Every form given so far is with the chain. */

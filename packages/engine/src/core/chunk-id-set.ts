@@ -31,6 +31,14 @@ export class ChunkIdSet {
     return true;
   }
 
+  /** Copies of at most so many ids, in the order in which they came. */
+  slice(from: number, count: number): ChunkId[] {
+    const end = Math.min(this.#size, from + count);
+    const ids: ChunkId[] = [];
+    for (let i = from; i < end; i++) ids.push(new Uint8Array(this.#ids.subarray(i * ID_BYTES, (i + 1) * ID_BYTES)));
+    return ids;
+  }
+
   clear(): void {
     this.#ids = Buffer.allocUnsafe((SLOTS_MIN / 2) * ID_BYTES);
     this.#slots = new Uint32Array(SLOTS_MIN);

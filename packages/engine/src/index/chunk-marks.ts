@@ -28,7 +28,14 @@ export interface ChunkMarksDeps {
 
 export type ChunkMarks = Pick<
   ChunkIndex,
-  'markCopies' | 'liftMarks' | 'markPacks' | 'liftPackMarks' | 'noteVerified' | 'marksOf' | 'settleLosses'
+  | 'markCopies'
+  | 'liftMarks'
+  | 'markPacks'
+  | 'liftPackMarks'
+  | 'noteVerified'
+  | 'marksOf'
+  | 'settleLosses'
+  | 'forgetBadCopies'
 > & {
   /** Within the transaction that adds a found pack: what was noted of it holds on. Undefined when nothing was. */
   applyNoted(pack: NumberedPack): NotedPack | undefined;
@@ -183,6 +190,17 @@ export function chunkMarks(deps: ChunkMarksDeps): ChunkMarks {
       const atNs = clock.nowNs();
       append(settled.map(({ name, store }) => ({ kind: 'end', store, pack: name, atNs })));
     },
+    forgetBadCopies: (ids, keeps) =>
+      transaction(() => {
+        for (const id of ids) {
+          if (keeps(id)) continue;
+          for (const { frame, state } of frames.allCopies(id)) {
+            if (state === GOOD || reasonOfState(state) === 'unreadable') continue;
+            frames.removeRow(frame);
+            marks.liftCopy(frame);
+          }
+        }
+      }),
     applyNoted: (pack) => {
       noted ??= notes.read();
       const found = noted.get(notedKey(pack.store, pack.name));

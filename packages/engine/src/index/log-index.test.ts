@@ -173,6 +173,8 @@ test('a damaged mark stays, whatever chain its record is in', () => {
   const a = apply('1/1', snapshot('r'));
   apply('1/1', { type: 'damaged', snapshots: [a] }, '55'.repeat(16));
   expect(index.log.snapshots()[0]).toMatchObject({ id: a, damaged: true });
+  apply('1/2', snapshot('r'));
+  expect(index.log.countSnapshots({ agent, damaged: true })).toBe(1);
 });
 
 test('a snapshot of a first sync under way is shown until a later one replaces it', () => {

@@ -126,6 +126,7 @@ function whereOf(filter: SnapshotFilter): { where: string; values: unknown[] } {
   if (filter.includeForgotten !== true) term(LIVE);
   if (filter.agent !== undefined) term('c.agent = ?', fromHex(filter.agent, 16));
   if (filter.root !== undefined) term('s.root = ?', filter.root);
+  if (filter.damaged === true) term('d.snapshot IS NOT NULL');
   if (filter.onTrail === true) term('c.parent IS NULL');
   return { where: terms.length === 0 ? '' : `WHERE ${terms.join(' AND ')}`, values };
 }

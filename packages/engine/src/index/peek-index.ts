@@ -12,6 +12,8 @@ import { fromSqlite } from './sqlite-errors.ts';
 export interface IndexPeek {
   /** The end of each chain that the index applied. */
   readonly positions: ReadonlyMap<AgentId, Position>;
+  /** Snapshots of each chain that need chunks which no store has. */
+  readonly damagedSnapshots: ReadonlyMap<AgentId, number>;
 }
 
 /**
@@ -30,7 +32,15 @@ export function peekIndex(path: string, vault: VaultId, isAlone: boolean): Index
       const kv = keyValueTable(db);
       if (kv.get('index.vault') !== vault || kv.get('index.built') !== '1') return undefined;
       const chains = chainTable(db).rows();
+      const damaged = db
+        .prepare<[], { readonly chain: number; readonly count: number }>(
+          'SELECT s.chain, count(*) AS count FROM damaged_snapshots d JOIN snapshots s ON s.id = d.snapshot GROUP BY s.chain',
+        )
+        .all();
       return {
+        damagedSnapshots: new Map(
+          damaged.map(({ chain, count }) => [chains.find((one) => one.chain === chain)!.agent, count] as const),
+        ),
         positions: new Map(
           chains.flatMap(({ agent, parent, position }) =>
             parent === undefined && position !== undefined ? [[agent, position] as const] : [],

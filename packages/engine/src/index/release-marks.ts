@@ -11,7 +11,7 @@ export interface ReleaseMarks extends ReleaseTurn {
 
 export function releaseMarks(
   db: Db,
-  deps: { readonly holds: Pick<HoldTable, 'formsOf'>; readonly isClaimed: (id: ChunkId) => boolean },
+  deps: { readonly holds: Pick<HoldTable, 'formsOf' | 'shards'>; readonly isClaimed: (id: ChunkId) => boolean },
 ): ReleaseMarks {
   const marked = new Set<number>();
   return {
@@ -30,6 +30,22 @@ export function releaseMarks(
           }
           for (const id of taken) marked.add(key48(id));
           return taken;
+        })
+        .immediate(),
+    markGone: (chain, ids, mayGo) =>
+      db
+        .transaction(() => {
+          const byShard = new Map<number, ChunkId[]>();
+          const gone: number[] = [];
+          for (const [at, id] of ids.entries()) {
+            if (deps.isClaimed(id) || !mayGo(at)) continue;
+            gone.push(at);
+            for (const { shard } of deps.holds.shards(chain))
+              if (deps.holds.formsOf(chain, shard, id).length > 0)
+                byShard.set(shard, [...(byShard.get(shard) ?? []), id]);
+            marked.add(key48(id));
+          }
+          return { byShard, marked: gone };
         })
         .immediate(),
     clear: () => marked.clear(),

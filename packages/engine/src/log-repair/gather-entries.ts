@@ -32,6 +32,8 @@ export interface GatheredEntries {
   readonly from: readonly string[];
   /** Labels of sources that could not be asked. */
   readonly unasked: readonly string[];
+  /** Labels of sources that showed another entry with the right signature in the place of one that is known. */
+  readonly foreign: readonly string[];
   readonly lastSeq: number;
 }
 
@@ -43,6 +45,7 @@ export async function gatherEntries(
   const items = new Map<number, SpooledItem & { readonly hasBody: boolean }>();
   const from = new Set<string>();
   const unasked: string[] = [];
+  const foreign = new Set<string>();
   for (const source of deps.sources) {
     try {
       for (const { firstSeq, lastSeq } of ranges) {
@@ -50,7 +53,11 @@ export async function gatherEntries(
         for await (const entry of source.entries(agent, range, deps.signal)) {
           deps.signal?.throwIfAborted();
           const { seq } = entry.head.header;
-          if (seq < firstSeq || seq > lastSeq || !isValid(entry, agent, deps)) continue;
+          if (seq < firstSeq || seq > lastSeq || !isSigned(entry, agent, deps)) continue;
+          if (!deps.isWanted(entry)) {
+            foreign.add(source.label);
+            continue;
+          }
           const known = items.get(seq);
           if (known !== undefined && (known.hasBody || entry.body === undefined)) continue;
           items.set(seq, { ...(await deps.spool.append(encodeChainItem(entry))), hasBody: entry.body !== undefined });
@@ -68,6 +75,7 @@ export async function gatherEntries(
   return {
     from: [...from],
     unasked,
+    foreign: [...foreign],
     lastSeq: [...items.keys()].reduce((most, seq) => Math.max(most, seq), 0),
     async entryOf(seq) {
       const item = items.get(seq);
@@ -77,9 +85,8 @@ export async function gatherEntries(
   };
 }
 
-function isValid(entry: ChainEntry, agent: AgentId, deps: GatherEntriesDeps): boolean {
-  const { head } = entry;
-  if (head.header.agent !== agent || !deps.isWanted(entry)) return false;
+function isSigned({ head }: ChainEntry, agent: AgentId, deps: GatherEntriesDeps): boolean {
+  if (head.header.agent !== agent) return false;
   const key = deps.signPublicKey(head.header.incarnation);
   if (key === undefined) return false;
   try {

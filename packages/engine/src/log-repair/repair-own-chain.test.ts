@@ -109,7 +109,7 @@ const repair = (sources: readonly ChainSource[], more: { adminSeed?: Uint8Array 
     adminSeed: more.adminSeed,
     random,
     chains: store.chains,
-    giveUpTail: () => store.chain.giveUpTail(),
+    giveUpTail: (entryOf) => store.chain.giveUpTail(entryOf),
     index: store.index,
     sources,
     signPublicKey: (agent, incarnation) =>

@@ -8,6 +8,7 @@ import type { Position } from '../chain/position.ts';
 import { isEdgeError } from '../core/errors.ts';
 import type { LogIndex, SnapshotSummary } from '../core/ports/index.ts';
 import { mendFiles } from '../store/chains/mend-files.ts';
+import type { TailEntryOf } from '../store/chains/missing-tail.ts';
 import { type DamagedRange, verifyFiles } from '../store/chains/verify-files.ts';
 import type { ChainRepair, RepairedSnapshot } from './chain-repair-types.ts';
 import { type CutChainDeps, cutChain } from './cut-chain.ts';
@@ -16,8 +17,8 @@ import { type MendChainDeps, withEntries } from './mend-chain.ts';
 export type { ChainSource } from './chain-repair-types.ts';
 
 export interface RepairOwnChainDeps extends MendChainDeps, Omit<CutChainDeps, 'chains' | 'index'> {
-  /** Every store was asked and none has the tail: the index goes back to the file. */
-  readonly giveUpTail: () => Promise<void>;
+  /** Every store was asked: the missing tail is taken as far as one of them has it, and the index goes back behind it. */
+  readonly giveUpTail: (entryOf: TailEntryOf) => Promise<void>;
   readonly index: CutChainDeps['index'] & { readonly log: Pick<LogIndex, 'summaries'> };
 }
 
@@ -36,11 +37,7 @@ export async function repairOwnChain(deps: RepairOwnChainDeps): Promise<ChainRep
   if (found.length === 0 && isEndKnown(deps)) return undefined;
   const known = knownSnapshots(deps);
   const first = await mendRanges(found, deps);
-  if (first.left.length > 0 && first.unasked.length === 0 && isMissingTail(first.left, deps)) {
-    // Nobody was told of the tail: its numbers can be used again.
-    await deps.giveUpTail();
-    return whole([...known.values()], first.from, deps);
-  }
+  if (first.wentBack) return whole([...known.values()], first.from, deps);
   // An end of which not even the index knows more is taken as the stores have it, if all of them were asked.
   const end = first.left.length > 0 || isEndKnown(deps) ? undefined : await takeEnd(deps);
   const from = [...new Set([...first.from, ...(end?.from ?? [])])];
@@ -61,10 +58,11 @@ function isEndKnown({ chains, identity }: RepairOwnChainDeps): boolean {
   return isOpen && position !== undefined && position.incarnation >= identity.incarnation;
 }
 
-/** Only what the index knows behind the end of the file is missing. */
+/** Only what the index knows behind the end of the file is missing, and that end is of this incarnation. */
 function isMissingTail(left: readonly DamagedRange[], { chains, identity }: RepairOwnChainDeps): boolean {
-  const { missingTail } = chains.followed(identity.agentId);
-  return missingTail !== undefined && left.length === 1 && left[0]!.firstSeq === (missingTail.have?.seq ?? 0) + 1;
+  const have = chains.followed(identity.agentId).missingTail?.have;
+  const isOwn = have !== undefined && have.incarnation >= identity.incarnation;
+  return isOwn && left.length === 1 && left[0]!.firstSeq === have.seq + 1;
 }
 
 function whole(known: readonly SnapshotSummary[], from: readonly string[], deps: RepairOwnChainDeps): ChainRepair {
@@ -84,18 +82,22 @@ function whole(known: readonly SnapshotSummary[], from: readonly string[], deps:
 interface Mended {
   readonly left: readonly DamagedRange[];
   readonly from: readonly string[];
-  readonly unasked: readonly string[];
 }
 
-async function mendRanges(found: readonly DamagedRange[], deps: RepairOwnChainDeps): Promise<Mended> {
-  if (found.length === 0) return { left: [], from: [], unasked: [] };
+async function mendRanges(
+  found: readonly DamagedRange[],
+  deps: RepairOwnChainDeps,
+): Promise<Mended & { readonly wentBack: boolean }> {
+  if (found.length === 0) return { left: [], from: [], wentBack: false };
   const self = deps.identity.agentId;
   const chain = deps.chains.followed(self);
-  return await withEntries(self, found, deps, async ({ entryOf, from, unasked }) => ({
-    left: await mendedOr(found, () => mendFiles(chain, found, entryOf)),
-    from,
-    unasked,
-  }));
+  return await withEntries(self, found, deps, async ({ entryOf, from, unasked, foreign }) => {
+    const left = await mendedOr(found, () => mendFiles(chain, found, entryOf));
+    // Nobody was told of what no store has: its numbers can be used again.
+    const wentBack = left.length > 0 && unasked.length + foreign.length === 0 && isMissingTail(left, deps);
+    if (wentBack) await deps.giveUpTail(entryOf);
+    return { left, from, wentBack };
+  });
 }
 
 /** The newest file is written anew without what follows its last entry; then comes what stores have behind it. */
@@ -108,7 +110,7 @@ async function takeEnd(deps: RepairOwnChainDeps): Promise<Mended & { readonly is
     const rest = [{ firstSeq: end, lastSeq: end, message: 'its end is damaged' }];
     const left = end === 0 ? [] : await mendFiles(chain, rest, entryOf);
     if (left.length === 0) await takeBeyond(lastSeq, entryOf, deps);
-    return { left, from, unasked, isSure: unasked.length === 0 && lastSeq > end };
+    return { left, from, isSure: unasked.length === 0 && lastSeq > end };
   });
 }
 

@@ -240,6 +240,15 @@ export interface ReleaseTurn {
    * id for unknown.
    */
   mark(chain: number, shard: number, ids: readonly ChunkId[], walkedSeq: number): ChunkId[];
+  /**
+   * The same for chunks that are given up (2.10): each one for which `mayGo` holds, in every shard that holds it, or in none. Answers their ids by shard, and
+   * which chunks are among them.
+   */
+  markGone(
+    chain: number,
+    ids: readonly ChunkId[],
+    mayGo: (at: number) => boolean,
+  ): { readonly byShard: ReadonlyMap<number, readonly ChunkId[]>; readonly marked: readonly number[] };
   /** Ends the marks: the release is applied, or was not appended. */
   clear(): void;
 }

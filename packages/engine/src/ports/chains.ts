@@ -117,6 +117,33 @@ export interface Chains {
   problems(): readonly { readonly agent: AgentId; readonly message: string }[];
 }
 
+/** Chunks that no store has any more (2.10). */
+export interface GiveUp {
+  /** The end of the own chain when snapshots were walked. */
+  readonly walked: Position;
+  readonly chunks: readonly GoneChunk[];
+  /** Looked at within the transaction that marks: false where the chunk came back, or a session relies on a snapshot that reaches it. */
+  readonly mayGo: (chunk: GoneChunk) => boolean;
+  /** Within the turn, before anything is appended: folder rows pass for unchanged no more. */
+  readonly voidRows: () => void;
+}
+
+export interface GoneChunk {
+  readonly id: ChunkId;
+  /** Every live snapshot whose reach has it. */
+  readonly snapshots: readonly Link[];
+  /** A form that is added behind the release, in the same append: the chunk is here, and none of its four listed forms can be had (2.11). */
+  readonly again?: Form;
+}
+
+export interface GaveUp {
+  /** The chain went on since the walk: newer snapshots are walked first. Nothing was appended. */
+  readonly hasMoved: boolean;
+  /** Chunks that are released now, or were held nowhere. */
+  readonly chunks: readonly GoneChunk[];
+  readonly snapshots: readonly Link[];
+}
+
 /** The own chain's single writer (2.4). */
 export interface OwnChain {
   readonly agent: AgentId;
@@ -132,6 +159,8 @@ export interface OwnChain {
    * the file or in memory (at most 4096), not when they are durable.
    */
   add(shard: number, forms: readonly Form[], options?: { readonly listsFurther?: boolean }): Promise<void>;
+  /** 1 where the id is held in the shard, or a form of it waits for its entry. In turn with adds and releases. */
+  holds(shard: number, ids: readonly ChunkId[]): Promise<Uint8Array>;
   /** Everything added so far is durable and applied to the index when it resolves. */
   sync(): Promise<void>;
   /** Appends a sealed record of the shard; it and everything before it is durable and applied when it resolves (2.1). The link is a snapshot's id. */
@@ -140,6 +169,8 @@ export interface OwnChain {
   release(shard: number, ids: AsyncIterable<ChunkId> | Iterable<ChunkId>, walkedSeq: number): Promise<number>;
   /** Makes a hold checkpoint of each shard that is due (1.7, 2.12). What was captured meanwhile stands behind it. E_BUSY, E_NO_SPACE, E_IO. */
   makeCheckpoints(policy?: CheckpointPolicy, signal?: AbortSignal): Promise<readonly MadeCheckpoint[]>;
+  /** Gives up chunks that no store has (2.10), in one turn and one append. */
+  giveUp(input: GiveUp): Promise<GaveUp>;
   /** Appends in the clear: takeover, drop branch. */
   appendClear(kind: number, body: Uint8Array, shard?: number): Promise<Position>;
   link(seq: number): Link | undefined;

@@ -18,6 +18,8 @@ export interface LostChunks {
   readonly unread: number;
   /** Places that could not be asked. */
   readonly unasked: readonly string[];
+  /** Chunks of damaged snapshots that were given up: no new loss. */
+  readonly givenUp: ReadonlySet<HexId>;
   /** False when there were so many that the search ended early. */
   readonly isComplete: boolean;
 }
@@ -30,7 +32,7 @@ const FOUND_MAX = 100_000;
 /** Each page is read once, whatever number of snapshots shares it. `except`: chunks that are reported as damaged already. */
 export async function findLost(deps: ScrubDeps, except: ReadonlySet<HexId>): Promise<LostChunks> {
   const judge = createJudge(deps);
-  const found = { lost: new Set<HexId>(), unknown: new Set<HexId>(), unread: 0, isComplete: true };
+  const found: Found = { lost: new Set(), unknown: new Set(), givenUp: new Set(), unread: 0, isComplete: true };
   const seen = new Set<string>();
   for (const snapshot of deps.log.snapshots()) {
     if (await deps.places.isWholeElsewhere(snapshot)) continue;
@@ -42,13 +44,21 @@ export async function findLost(deps: ScrubDeps, except: ReadonlySet<HexId>): Pro
   return { ...found, unasked: judge.unasked() };
 }
 
+interface Found {
+  readonly lost: Set<HexId>;
+  readonly unknown: Set<HexId>;
+  readonly givenUp: Set<HexId>;
+  unread: number;
+  isComplete: boolean;
+}
+
 async function lookInto(
   snapshot: SnapshotRow,
   seen: Set<string>,
   judge: Judge,
   deps: ScrubDeps,
   except: ReadonlySet<HexId>,
-  found: { readonly lost: Set<HexId>; readonly unknown: Set<HexId>; unread: number },
+  found: Found,
 ): Promise<void> {
   const isOwn = deps.places.isOwn(snapshot);
   let waiting: ChunkId[] = [];
@@ -57,7 +67,9 @@ async function lookInto(
     waiting = [];
     for (const [i, verdict] of (await judge.judge(ids, isOwn)).entries()) {
       const hex = toHex(ids[i]!);
-      if (verdict !== 'kept' && !except.has(hex)) found[verdict].add(hex);
+      if (verdict === 'kept') continue;
+      if (snapshot.damaged && isOwn && !deps.places.isHeld(snapshot.shard, ids[i]!)) found.givenUp.add(hex);
+      else if (!except.has(hex)) found[verdict].add(hex);
     }
   };
   const isFull = (): boolean => found.lost.size + found.unknown.size >= FOUND_MAX;
@@ -71,7 +83,7 @@ async function lookInto(
     if (!isEdgeError(error)) throw error;
     await settle();
     const hex = id === undefined ? '' : toHex(id);
-    if (!found.lost.has(hex) && !found.unknown.has(hex) && !except.has(hex)) found.unread++;
+    if (![found.lost, found.unknown, found.givenUp, except].some((known) => known.has(hex))) found.unread++;
   };
   const look = async (entry: Entry): Promise<void> => {
     await need(entry.pages ?? []);

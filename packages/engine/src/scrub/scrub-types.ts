@@ -2,7 +2,7 @@
 import type { TreeReader } from '../browse/tree-reader.ts';
 import type { RandomBytes } from '../core/clock.ts';
 import type { ErrorCode } from '../core/errors.ts';
-import type { ChunkId, PackClass, PackName, RecordHash } from '../core/ids.ts';
+import type { ChunkId, HexId, PackClass, PackName, RecordHash } from '../core/ids.ts';
 import type { ChunkStore } from '../core/ports/chunk-store.ts';
 import type { ChunkIndex, LogIndex, SnapshotRow, StoreName } from '../core/ports/index.ts';
 import type { ReportProgress, ReportWarning } from '../core/ports/progress.ts';
@@ -48,6 +48,8 @@ export interface ScrubPlaces {
   isOwn(snapshot: SnapshotRow): boolean;
   /** A member has all of it. */
   isWholeElsewhere(snapshot: SnapshotRow): Promise<boolean>;
+  /** The own chain holds the chunk in the shard. */
+  isHeld(shard: number, id: ChunkId): boolean;
   /** The newest answer of a target says that it has the chunk. */
   isPlaced(id: ChunkId): boolean;
   readonly others: readonly ScrubPlace[];
@@ -123,7 +125,9 @@ export interface ScrubReport {
   readonly files: readonly ScrubbedFile[];
   readonly filesOmitted: number;
   /** Of a scrub of everything: what live snapshots need and no place has. */
-  readonly lost: { readonly chunks: number; readonly isComplete: boolean };
+  readonly lost: { readonly chunks: number; readonly ids: ReadonlySet<HexId>; readonly isComplete: boolean };
+  /** Of snapshots that are damaged already: chunks that were given up before. */
+  readonly givenUp: ReadonlySet<HexId>;
   /** What has no known copy while a place that may have one could not be asked; `unread` folders and lists could not be looked into. */
   readonly unknown: { readonly chunks: number; readonly unread: number; readonly places: readonly string[] };
   /** Stores that could not be read at all. */

@@ -66,6 +66,7 @@ const ALONE: ScrubPlaces = {
   isOwn: () => true,
   isWholeElsewhere: async () => false,
   isPlaced: () => false,
+  isHeld: () => true,
   others: [],
 };
 

@@ -69,7 +69,8 @@ export async function scrub(input: ScrubInput, deps: ScrubDeps): Promise<ScrubRe
     findings,
     files,
     filesOmitted: omitted,
-    lost: { chunks: found?.lost.size ?? 0, isComplete: found?.isComplete ?? true },
+    lost: { chunks: found?.lost.size ?? 0, ids: found?.lost ?? new Set(), isComplete: found?.isComplete ?? true },
+    givenUp: found?.givenUp ?? new Set(),
     unknown: { chunks: found?.unknown.size ?? 0, unread: found?.unread ?? 0, places: found?.unasked ?? [] },
     unread,
     repaired: findings.filter((finding) => finding.repaired).length,
@@ -125,11 +126,13 @@ export async function scrub(input: ScrubInput, deps: ScrubDeps): Promise<ScrubRe
     const reason = result.tailReason ?? 'damaged';
     if (result.tail !== undefined) findings.push({ ...base, what: 'index', reason, detail: result.tail });
     noteState(store, pack, result);
-    const reliedOn = new Set(
-      result.bad.length === 0 ? [] : deps.index.framesOf(pack.name, store).map(({ id }) => toHex(id)),
-    );
+    const isClean = result.bad.length === 0;
+    const reliedOn = new Set(isClean ? [] : deps.index.framesOf(pack.name, store).map(({ id }) => toHex(id)));
+    const known = new Set(isClean ? [] : deps.index.allFramesOf(pack.name, store).map(({ id }) => toHex(id)));
     const copies = deps.index.locate(result.bad.map(({ id }) => id));
     for (const [i, { id, offset, reason, detail }] of result.bad.entries()) {
+      // Dropped, or given up: no row names these bytes.
+      if (!known.has(toHex(id))) continue;
       // Noted by an earlier scrub and mended since: nothing reads these bytes any more.
       if (!reliedOn.has(toHex(id)) && copies[i]?.some((copy) => copy.store === store)) continue;
       findings.push({ ...base, what: 'chunk', reason, chunk: id, offset, detail });

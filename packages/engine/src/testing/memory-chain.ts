@@ -137,6 +137,8 @@ function makeChain(
         chain.release(shard, all);
         return all.length;
       },
+      holds: async (shard, ids) => chain.chains.isHeld(agentId, shard, ids),
+      giveUp: () => Promise.reject(new Error('a chain in memory gives nothing up')),
       appendClear: async (kind, body, shard) => chain.appendClear(kind as EntryHeader['kind'], body, shard),
       makeCheckpoints: async () => [],
     } as OwnChain,

@@ -137,6 +137,14 @@ async function checkChains(
     known: index?.positions ?? new Map(),
     signPublicKey: (agent, incarnation) => cards.signPublicKey(agent, incarnation),
   });
+  const damaged = index?.damagedSnapshots.get(identity.agentId) ?? 0;
+  if (damaged > 0)
+    checks.push({
+      what: 'snapshots',
+      result: 'warning',
+      message: `${damaged} snapshots of this agent need chunks that no store has: they restore by file, and never count as safe`,
+      hint: 'edgestore snapshot list names them; a later snapshot of the same root counts.',
+    });
   const isReader = cards.newestOf(identity.agentId)?.card.role === 'reader';
   for (const { agent, entries, problem } of found) {
     const isOwn = agent === identity.agentId;

@@ -142,6 +142,11 @@ export interface ChunkIndex {
    */
   settleLosses(everythingIsThere?: boolean): void;
   /**
+   * Forgets copies that are damaged or gone, of chunks that were given up: nothing waits for them any more. Those of which `keeps` holds stay, looked at
+   * within the transaction. No file changes.
+   */
+  forgetBadCopies(ids: readonly ChunkId[], keeps: (id: ChunkId) => boolean): void;
+  /**
    * Removes locations in one store (after P5) of chunks. `packs` lost frames; `kept` are positions of chunks whose copies stay, because a session or
    * another owner relies on them, because `keeps` says so within the transaction, or because there is none.
    */
@@ -207,6 +212,8 @@ export interface SnapshotFilter {
   readonly includeForgotten?: boolean;
   /** Without those of branches. */
   readonly onTrail?: boolean;
+  /** Only those that count at no level. */
+  readonly damaged?: true;
   readonly limit?: number;
 }
 

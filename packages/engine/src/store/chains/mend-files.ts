@@ -2,11 +2,11 @@
  * Puts entries that other stores have into the places where the files of a chain are damaged. A mended file is written beside the old one, made durable, and
  * replaces it by rename. The index is taken back to the first mended entry and applies the files again.
  */
-import { link, open, rename, rm } from 'node:fs/promises';
+import { open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HEAD_BYTES, requireBody, verifyHead } from '../../chain/entry-head.ts';
 import { type Link, ZERO_LINK } from '../../chain/position.ts';
-import { EdgeError, errnoOf, toEdgeError } from '../../core/errors.ts';
+import { EdgeError, toEdgeError } from '../../core/errors.ts';
 import { failpoint } from '../../core/failpoint.ts';
 import type { ChainEntry } from '../../ports/chains.ts';
 import { readFolder } from '../data-dir.ts';
@@ -15,6 +15,7 @@ import { applyRecordsAgain, applyWaiting } from './apply-entries.ts';
 import { itemOf } from './chain-file.ts';
 import { chainFile, chainFilesIn, type FileName } from './chain-paths.ts';
 import type { FollowedChain } from './followed-chain.ts';
+import { keepAside } from './keep-aside.ts';
 import { learnLateBodies } from './learn-late-bodies.ts';
 import { rewindIndex } from './missing-tail.ts';
 import { readRecord } from './read-entry.ts';
@@ -137,18 +138,6 @@ async function mendFile(
   if (isWhole && writer.next > name.file) return await writer.finish();
   await writer.discard();
   return undefined;
-}
-
-/** The damaged file stays beside the mended one until somebody removes it. */
-async function keepAside(path: string): Promise<void> {
-  for (let n = 1; ; n++) {
-    try {
-      return await link(path, `${path}.damaged-${n}`);
-    } catch (error) {
-      if (errnoOf(error) === 'ENOENT') return;
-      if (errnoOf(error) !== 'EEXIST') throw error;
-    }
-  }
 }
 
 interface MendingWriter {

@@ -10,22 +10,41 @@ import { applyRecordsAgain, applyWaiting } from './apply-entries.ts';
 import { ChainFile, type FileEnd } from './chain-file.ts';
 import { chainFile, chainFilesIn, type FileName } from './chain-paths.ts';
 import type { FollowedChain } from './followed-chain.ts';
+import { keepAside } from './keep-aside.ts';
 import { readRecord } from './read-entry.ts';
 
-/** `entries`: the tail, from the first missing one on. Undefined: nobody has it, so the rows behind the file go. */
-export async function takeTail(chain: FollowedChain, entries: readonly ChainEntry[] | undefined): Promise<void> {
+/** An entry that another store has, by its seq; undefined where nobody has it. */
+export type TailEntryOf = (seq: number) => ChainEntry | undefined | Promise<ChainEntry | undefined>;
+
+/** Entries that are given to the file with one call. */
+const ENTRIES_AT_ONCE = 64;
+
+/**
+ * Takes the missing entries from the first one on, each verified by the link that the index knows. Where they end before the index does, its rows behind
+ * them go with `mayEndEarlier`; without it nothing is changed (E_INTEGRITY). The damaged file keeps a second name.
+ */
+export async function takeTail(
+  chain: FollowedChain,
+  entryOf: TailEntryOf,
+  { mayEndEarlier }: { readonly mayEndEarlier: boolean },
+): Promise<void> {
   const missing = chain.missingTail;
   if (missing === undefined) return;
   const { chainTable } = chain.deps.index;
   const row = chain.row!;
   const haveSeq = missing.have?.seq ?? 0;
   const have = haveSeq === 0 ? undefined : chainTable.entry(row.chain, haveSeq);
-  const wanted = entries === undefined ? [] : verifyTail(chain, entries, haveSeq);
+  const endSeq = await verifyTail(chain, entryOf, haveSeq, mayEndEarlier);
   const file = new ChainFile(chain.folder, undefined, chain.deps.fileBytes);
+  if (have !== undefined) await keepAside(chainFile(chain.folder, have));
   await file.replace(fileEnd(have), await filesBehind(chain, have));
   failpoint('tail.cut');
-  if (wanted.length > 0) {
-    await file.write(wanted);
+  if (endSeq > haveSeq) {
+    for (let seq = haveSeq + 1; seq <= endSeq; seq += ENTRIES_AT_ONCE) {
+      const entries: ChainEntry[] = [];
+      for (let i = seq; i <= Math.min(endSeq, seq + ENTRIES_AT_ONCE - 1); i++) entries.push((await entryOf(i))!);
+      await file.write(entries);
+    }
     await file.sync();
     failpoint('tail.filled');
   }
@@ -51,31 +70,37 @@ export function rewindIndex(chain: FollowedChain, seq: number): void {
   });
 }
 
-/** The entries between the file's end and the index's link, each verified by its link. */
-function verifyTail(chain: FollowedChain, entries: readonly ChainEntry[], haveSeq: number): ChainEntry[] {
+/** The last seq up to which the entries are there. Nothing was changed before. */
+async function verifyTail(
+  chain: FollowedChain,
+  entryOf: TailEntryOf,
+  haveSeq: number,
+  mayEndEarlier: boolean,
+): Promise<number> {
   const { until } = chain.missingTail!;
   const { chainTable } = chain.deps.index;
   const row = chain.row!;
-  const wanted = entries.filter(({ head: { header } }) => header.seq > haveSeq && header.seq <= until.seq);
-  for (const [i, entry] of wanted.entries()) {
-    const { seq, incarnation } = entry.head.header;
+  for (let seq = haveSeq + 1; seq <= until.seq; seq++) {
+    const entry = await entryOf(seq);
+    if (entry === undefined) {
+      if (mayEndEarlier) return seq - 1;
+      const message = `entries up to ${seq - 1} were given, up to ${until.seq} are missing`;
+      throw new EdgeError('E_INTEGRITY', message, { retryable: true });
+    }
+    const { header, link } = entry.head;
     const known = chainTable.entry(row.chain, seq);
-    if (seq !== haveSeq + 1 + i || known?.link !== entry.head.link)
-      throw new EdgeError('E_INTEGRITY', `entry ${incarnation}/${seq} is not the one that was written here`);
-    const key = chain.deps.signPublicKey(chain.agent, incarnation);
+    if (header.seq !== seq || known?.link !== link)
+      throw new EdgeError(
+        'E_INTEGRITY',
+        `entry ${header.incarnation}/${header.seq} is not the one that was written here`,
+      );
+    const key = chain.deps.signPublicKey(chain.agent, header.incarnation);
     if (key !== undefined) verifyHead(chain.deps.sodium, entry.head, key);
     if (entry.body !== undefined) requireBody(entry.head, entry.body);
+    else if (known.bodyAt !== undefined)
+      throw new EdgeError('E_INTEGRITY', `entry ${header.incarnation}/${seq} was given without its body`);
   }
-  if (wanted.length !== until.seq - haveSeq) {
-    throw new EdgeError(
-      'E_INTEGRITY',
-      `entries up to ${haveSeq + wanted.length} were given, up to ${until.seq} are missing`,
-      {
-        retryable: true,
-      },
-    );
-  }
-  return wanted;
+  return until.seq;
 }
 
 function fileEnd(row: EntryRow | undefined): FileEnd | undefined {

@@ -13,15 +13,16 @@ import type { AgentId, ChunkId } from '../../core/ids.ts';
 import type { AgentIdentity } from '../../keys/identity.ts';
 import type { VaultKeys } from '../../keys/vault-keys.ts';
 import type { RecordBody } from '../../log/record-body.ts';
-import type { ReleaseTurn } from '../../ports/chain-index.ts';
-import type { ChainEntry, OwnChain } from '../../ports/chains.ts';
+import type { ChainRow, ReleaseTurn } from '../../ports/chain-index.ts';
+import type { ChainEntry, GaveUp, GiveUp, OwnChain } from '../../ports/chains.ts';
 import type { CheckpointPolicy, MadeCheckpoint } from '../../ports/checkpoints.ts';
 import type { ChainsDeps } from './chains-deps.ts';
 import type { FollowedChain, MissingTail } from './followed-chain.ts';
-import { takeTail } from './missing-tail.ts';
+import { giveUpTurn } from './give-up-turn.ts';
+import { type TailEntryOf, takeTail } from './missing-tail.ts';
 import { lacksCheckpoint, makeCheckpoints } from './own-checkpoints.ts';
 
-/** Entries that are written and wait for the fsync of a record: bounds the forms that are kept in memory until they are applied. */
+/** Entries that wait for the fsync of a record: bounds the forms that are kept in memory until they are applied. */
 const UNAPPLIED_ENTRIES_MAX = 8;
 
 export interface OwnChainDeps extends ChainsDeps {
@@ -69,9 +70,7 @@ export class OwnChainWriter implements OwnChain {
     return entry === undefined ? undefined : { incarnation: entry.incarnation, seq, link: entry.link };
   }
 
-  link(seq: number): Link | undefined {
-    return this.positionAt(seq)?.link;
-  }
+  link = (seq: number): Link | undefined => this.positionAt(seq)?.link;
 
   shardOf(root: string): number | undefined {
     return this.#deps.shardOf(root);
@@ -101,27 +100,29 @@ export class OwnChainWriter implements OwnChain {
     });
   }
 
-  sync(): Promise<void> {
+  holds(shard: number, ids: readonly ChunkId[]): Promise<Uint8Array> {
     return this.#turn(async () => {
-      await this.#writeAllWaiting();
-      await this.#settle();
+      const { row } = this.#chain;
+      const none = new Uint8Array(ids.length);
+      const held = row === undefined ? none : this.#deps.index.holds.isHeld(row.chain, shard, ids);
+      for (const [i, id] of ids.entries()) if (this.#onTheWay.has(keyOf(shard, id))) held[i] = 1;
+      return held;
     });
   }
 
+  sync(): Promise<void> {
+    return this.#turn(() => this.#settleAll());
+  }
+
   append(body: RecordBody, shard = 0): Promise<Position> {
-    return this.#appending(() => {
-      const { sodium, keys, identity, random } = this.#deps;
-      const place = this.#place(EntryKind.record, shard, keys.currentKeyId);
-      const { signSeed } = identity;
-      return encodeRecordEntry(sodium, { ...place, body, keys, signSeed, random24: random(24) });
-    });
+    return this.#appending(() => this.#record(body, shard));
   }
 
   appendClear(kind: number, body: Uint8Array, shard = 0): Promise<Position> {
     return this.#appending(() => this.#clear(kind as EntryKind, shard, body));
   }
 
-  /** An entry that was sealed and signed already, such as a part of a record checkpoint; `make` gets the position that it stands behind. */
+  /** An entry that was sealed and signed already; `make` gets the position that it stands behind. */
   appendMade(make: (before: Position | undefined) => ChainEntry): Promise<Position> {
     return this.#appending(() => make(this.#chain.tail));
   }
@@ -155,14 +156,33 @@ export class OwnChainWriter implements OwnChain {
     return making;
   }
 
-  /** Entries of the missing tail that another store has, in order. Appending goes on when the last one is there. */
-  fillTail(entries: readonly ChainEntry[]): Promise<void> {
-    return this.#chain.turn(() => takeTail(this.#chain, entries));
+  giveUp(input: GiveUp): Promise<GaveUp> {
+    return this.#turn(async () => {
+      await this.#settleAll();
+      const { row } = this.#chain;
+      if (row?.position === undefined) return { hasMoved: true, chunks: [], snapshots: [] };
+      for (const { shard } of this.#deps.index.holds.shards(row.chain)) this.#requireCheckpoint(row, shard);
+      return await giveUpTurn(input, {
+        releases: this.#deps.releases,
+        chain: row.chain,
+        position: row.position,
+        make: {
+          clear: (kind, shard, body) => this.#chain.write([this.#clear(kind, shard, body)]),
+          record: (body) => this.#chain.write([this.#record(body, 0)]),
+        },
+        settle: () => this.#settle(),
+      });
+    });
   }
 
-  /** Every store was asked and none has the tail: the index goes back to the file (2.5). */
-  giveUpTail(): Promise<void> {
-    return this.#chain.turn(() => takeTail(this.#chain, undefined));
+  /** The missing tail comes from other stores. Appending goes on when its last entry is there (2.5). */
+  fillTail(entryOf: TailEntryOf): Promise<void> {
+    return this.#chain.turn(() => takeTail(this.#chain, entryOf, { mayEndEarlier: false }));
+  }
+
+  /** Every store was asked: what some store has comes from there, and behind that the index goes back to the file (2.5). */
+  giveUpTail(entryOf: TailEntryOf): Promise<void> {
+    return this.#chain.turn(() => takeTail(this.#chain, entryOf, { mayEndEarlier: true }));
   }
 
   #turn<T>(work: () => Promise<T>): Promise<T> {
@@ -186,16 +206,19 @@ export class OwnChainWriter implements OwnChain {
     });
   }
 
+  #requireCheckpoint(row: ChainRow, shard: number): void {
+    if (!lacksCheckpoint(row, shard, this.#deps)) return;
+    throw new EdgeError('E_BUSY', `shard ${shard} has no hold checkpoint since this agent was recovered`, {
+      hint: 'The next sync makes it. Until then nothing of the shard is released.',
+      retryable: true,
+    });
+  }
+
   async #releasePage(shard: number, ids: readonly ChunkId[], walkedSeq: number): Promise<number> {
-    await this.#writeAllWaiting();
-    await this.#settle();
+    await this.#settleAll();
     const row = this.#chain.row;
     if (row === undefined) return 0;
-    if (lacksCheckpoint(row, shard, this.#deps))
-      throw new EdgeError('E_BUSY', `shard ${shard} has no hold checkpoint since this agent was recovered`, {
-        hint: 'The next sync makes it. Until then nothing of the shard is released.',
-        retryable: true,
-      });
+    this.#requireCheckpoint(row, shard);
     const { releases } = this.#deps;
     const marked = releases.mark(row.chain, shard, ids, walkedSeq);
     try {
@@ -207,6 +230,11 @@ export class OwnChainWriter implements OwnChain {
     } finally {
       releases.clear();
     }
+  }
+
+  async #settleAll(): Promise<void> {
+    await this.#writeAllWaiting();
+    await this.#settle();
   }
 
   async #settle(): Promise<void> {
@@ -251,6 +279,12 @@ export class OwnChainWriter implements OwnChain {
 
   #isListed(chain: number, shard: number, form: Form): boolean {
     return this.#deps.index.holds.formsOf(chain, shard, form.id).some((one) => isSameForm(one.form, form));
+  }
+
+  #record(body: RecordBody, shard: number): ChainEntry {
+    const { sodium, keys, identity, random } = this.#deps;
+    const place = this.#place(EntryKind.record, shard, keys.currentKeyId);
+    return encodeRecordEntry(sodium, { ...place, body, keys, signSeed: identity.signSeed, random24: random(24) });
   }
 
   #clear(kind: EntryKind, shard: number, body: Uint8Array): ChainEntry {
