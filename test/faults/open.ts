@@ -18,10 +18,6 @@ export const OPEN: Readonly<Record<string, OpenTest>> = {
     area: 'store',
     today: 'status and restore work; scrub --all --repair is 7, as if what cannot be read now were lost',
   },
-  'tier run drops no copy because of what the page cache has: a byte changed on the archive is noticed': {
-    area: 'bucket',
-    today: 'the archive is read through the page cache, and the last good copy is dropped',
-  },
   'a changed byte in the bucket is found by scrub and put right from here': {
     area: 'store',
     today: 'a byte inside the header of a frame is not compared, so that some runs find nothing',

@@ -31,6 +31,7 @@ export {
   newerFormatError,
   toEdgeError,
 } from './core/errors.ts';
+export { noteIfRoom } from './core/full-disk.ts';
 export * as ids from './core/ids.ts';
 export { type AgentId, type ChunkId, fromHex, type HexId, type RecordHash, toHex, type VaultId } from './core/ids.ts';
 export {

@@ -94,6 +94,8 @@ export const MATRIX_ROWS: readonly FaultRow[] = [
         'faults/medium',
         'a full disk: what was acknowledged stays, reading goes on, and a sync with free space again makes all well',
       ],
+      [LIMITS, 'nothing left at all for the data dir: what only reads still works'],
+      [LIMITS, 'nothing left after a kill that left %s: what only reads works, and says so'],
       [LIMITS, 'for the data dir: 15, what was acknowledged stays and restores; with room it goes on'],
     ],
   ),
