@@ -18,10 +18,6 @@ export const OPEN: Readonly<Record<string, OpenTest>> = {
     area: 'store',
     today: 'status and restore work; scrub --all --repair is 7, as if what cannot be read now were lost',
   },
-  'a changed byte in the bucket is found by scrub and put right from here': {
-    area: 'store',
-    today: 'a byte inside the header of a frame is not compared, so that some runs find nothing',
-  },
   'a holder whose n-th write fails with ENOSPC acknowledges only what holds, and takes all of it later': {
     area: 'faults',
     today: 'the test was never run to its end on chains',
