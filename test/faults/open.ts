@@ -10,14 +10,6 @@ export interface OpenTest {
 }
 
 export const OPEN: Readonly<Record<string, OpenTest>> = {
-  'a restore is durable before its marker goes: after a power loss every file is whole, or the same command goes on': {
-    area: 'store',
-    today: 'the files are not synced before the marker is removed, so all of them can be empty after a power loss',
-  },
-  'without an index and with EIO in one pack every command works but for what that pack has': {
-    area: 'store',
-    today: 'status and restore work; scrub --all --repair is 7, as if what cannot be read now were lost',
-  },
   'a holder whose n-th write fails with ENOSPC acknowledges only what holds, and takes all of it later': {
     area: 'faults',
     today: 'the test was never run to its end on chains',

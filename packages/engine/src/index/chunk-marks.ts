@@ -28,7 +28,14 @@ export interface ChunkMarksDeps {
 
 export type ChunkMarks = Pick<
   ChunkIndex,
-  'markCopies' | 'liftMarks' | 'markPacks' | 'liftPackMarks' | 'noteVerified' | 'marksOf' | 'settleLosses'
+  | 'markCopies'
+  | 'liftMarks'
+  | 'markPacks'
+  | 'liftPackMarks'
+  | 'noteVerified'
+  | 'marksOf'
+  | 'settleLosses'
+  | 'unknownPacks'
 > & {
   /** Within the transaction that adds a found pack: what was noted of it holds on. Undefined when nothing was. */
   applyNoted(pack: NumberedPack): NotedPack | undefined;
@@ -163,6 +170,13 @@ export function chunkMarks(deps: ChunkMarksDeps): ChunkMarks {
         return row === undefined ? [] : [{ id: row.id, pack: name, reason: reasonOfState(state), why }];
       });
     },
+    unknownPacks: () =>
+      marks
+        .markedPacks()
+        .filter(
+          ({ name, store, state }) => state === stateOfReason('unreadable') && packs.byName(name, store) === undefined,
+        )
+        .map(({ name, store }) => ({ name, store })),
     settleLosses: (everythingIsThere = false) => {
       const settled = marks.markedPacks().filter(({ name, store, state }) => {
         const pack = packs.byName(name, store);
