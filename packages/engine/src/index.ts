@@ -78,6 +78,7 @@ export {
   tierStatus,
 } from './demote/tier-status.ts';
 export { type Engine, type EngineOptions, openEngine } from './engine.ts';
+export { isThere } from './files/is-there.ts';
 export { makeFolders } from './files/make-folders.ts';
 export { type CheckedHolds, checkHolds } from './hold/check-holds.ts';
 export { createHeard, type Heard } from './hold/heard.ts';
