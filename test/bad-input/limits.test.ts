@@ -1,6 +1,6 @@
 /** Limits of the machine: no space, no permission, no descriptors. What was acknowledged stays, and with room everything goes on. */
 import { spawnSync } from 'node:child_process';
-import { chmodSync, cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { differences, manifestOf } from '../oracle/manifest.ts';
@@ -171,6 +171,33 @@ describe('no space', () => {
     await site.json(site.vault, ['restore', 'latest', '--target', target]);
     expect(differences(site.expected, manifestOf(target))).toEqual([]);
   });
+});
+
+test('a file at the target that nobody may change is named: 3, and the rest comes', async (context) => {
+  const target = site.at('immutable');
+  await site.json(site.vault, ['restore', 'latest', '--target', target]);
+  writeFileSync(join(target, 'a.txt'), 'changed\n');
+  writeFileSync(join(target, 'sub', 'b.txt'), 'changed\n');
+  const fixed = join(target, 'a.txt');
+  if (spawnSync('chattr', ['+i', fixed]).status !== 0) {
+    process.stderr.write('SKIPPED: no file can be made immutable here (needs root and a file system that has it).\n');
+    return context.skip();
+  }
+  const there = ['restore', 'latest', '--in-place', '--overwrite', 'always'];
+  // In place is where the tree was; it lies elsewhere now, and its folder is the target.
+  const moved = `${site.tree} as it was`;
+  renameSync(site.tree, moved);
+  renameSync(target, site.tree);
+  try {
+    const { data } = await site.json(site.vault, there, 3);
+    expect(data.failures.map(({ path }: { path: string }) => path)).toEqual(['a.txt']);
+    expect(readFileSync(join(site.tree, 'sub', 'b.txt'), 'utf8')).toBe('below\n');
+    expect(readFileSync(join(site.tree, 'a.txt'), 'utf8')).toBe('changed\n');
+  } finally {
+    spawnSync('chattr', ['-i', join(site.tree, 'a.txt')]);
+    rmSync(site.tree, { recursive: true });
+    renameSync(moved, site.tree);
+  }
 });
 
 test('what cannot be read: 3, named; its earlier version is kept, and it is no deletion', async () => {

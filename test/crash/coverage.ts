@@ -46,7 +46,13 @@ export const FAILPOINTS_OF = {
   'torn chain': ['chain.torn-cut', 'chain.torn-kept'],
   'damaged index': ['index.set-aside'],
   relearn: ['bucket.pack-learned'],
-  bucket: ['bucket.segment-put', 'bucket.segment-verified', 'bucket.store-id-put', 'replicate.bucket-pack-put'],
+  bucket: [
+    'bucket.segment-put',
+    'bucket.segment-verified',
+    'bucket.store-id-put',
+    'folder-store.named',
+    'replicate.bucket-pack-put',
+  ],
   'scrub repair': ['marks.synced', 'marks.written', 'scrub.repaired'],
   'log repair': [
     'log-repair.card-written',
@@ -59,6 +65,7 @@ export const FAILPOINTS_OF = {
     'log-repair.set-aside',
     'log-repair.staged',
   ],
+  'missing tail': ['chain.renamed', 'chain.replaced', 'chain.rewritten', 'tail.cut', 'tail.rewound'],
   'log repair, whole': ['mend.replaced', 'mend.rewound', 'mend.written'],
   restore: [
     'restore.content-synced',
@@ -84,8 +91,8 @@ export const FAILPOINTS_OF = {
 } as const satisfies Record<string, readonly FailpointName[]>;
 
 /**
- * Points that no command of today passes in a scene: `store/crash.test.ts` of the engine kills its workload at each. Takeovers at a holder, late bodies, releases,
- * tails that are missing, and files that a failed append leaves.
+ * Points that no command of today passes in a scene: `store/crash.test.ts` of the engine kills its workload at each. Takeovers at a holder, late bodies and
+ * releases.
  */
 export const KILLED_IN_ENGINE = [
   'branch.applied-again',
@@ -96,16 +103,10 @@ export const KILLED_IN_ENGINE = [
   'chain.bodies-synced',
   'chain.bodies-written',
   'chain.created',
-  'chain.renamed',
-  'chain.replaced',
-  'chain.rewritten',
   'release.marked',
   'store-identity.epoch-raised',
   'store-identity.epoch-written',
   'store-identity.id-written',
-  'tail.cut',
-  'tail.filled',
-  'tail.rewound',
 ] as const satisfies readonly FailpointName[];
 
 export type SceneName = keyof typeof FAILPOINTS_OF;

@@ -38,6 +38,7 @@ export const FAILPOINT_NAMES = [
   'durable.renamed',
   'durable.synced',
   'durable.written',
+  'folder-store.named',
   'hold.entries-taken',
   'hold.frames-stored',
   'index.migrated',
@@ -101,6 +102,5 @@ export const FAILPOINT_NAMES = [
   'store-identity.epoch-written',
   'store-identity.id-written',
   'tail.cut',
-  'tail.filled',
   'tail.rewound',
 ] as const;

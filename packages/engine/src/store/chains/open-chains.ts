@@ -3,6 +3,7 @@
  * applied, and an index that is ahead of its file is a loss.
  */
 import { open, unlink } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import type { UnsatisfiedReason } from '../../chain/statement.ts';
 import { EdgeError, isEdgeError, toEdgeError } from '../../core/errors.ts';
 import { failpoint } from '../../core/failpoint.ts';
@@ -174,6 +175,8 @@ class Opening {
     const aside = `${rest.path}.torn-${rest.from}`;
     try {
       if (rest.to > rest.from) await copyRange(rest.path, aside, rest.from, rest.to);
+      // The copy has its name before the bytes go.
+      await syncFolder(dirname(aside));
       failpoint('chain.torn-kept');
       const file = await open(rest.path, 'r+');
       try {

@@ -17,7 +17,7 @@ import type { ReleaseTurn } from '../../ports/chain-index.ts';
 import type { ChainEntry, OwnChain } from '../../ports/chains.ts';
 import type { ChainsDeps } from './chains-deps.ts';
 import type { FollowedChain, MissingTail } from './followed-chain.ts';
-import { takeTail } from './missing-tail.ts';
+import { giveUpTail } from './missing-tail.ts';
 
 /** Entries that are written and wait for the fsync of a record: bounds the forms that are kept in memory until they are applied. */
 const UNAPPLIED_ENTRIES_MAX = 8;
@@ -145,14 +145,9 @@ export class OwnChainWriter implements OwnChain {
     });
   }
 
-  /** Entries of the missing tail that another store has, in order. Appending goes on when the last one is there. */
-  fillTail(entries: readonly ChainEntry[]): Promise<void> {
-    return this.#chain.turn(() => takeTail(this.#chain, entries));
-  }
-
   /** Every store was asked and none has the tail: the index goes back to the file (2.5). */
   giveUpTail(): Promise<void> {
-    return this.#chain.turn(() => takeTail(this.#chain, undefined));
+    return this.#chain.turn(() => giveUpTail(this.#chain));
   }
 
   #turn<T>(work: () => Promise<T>): Promise<T> {
