@@ -3,6 +3,8 @@ import type { ChildProcess } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { startS3Server } from '../s3-server/server.ts';
+import { TEST_KEYS } from '../s3-server/test-keys.ts';
 import { finished, startEdgestore, waitUntil } from '../support/edgestore-process.ts';
 import { freePort } from '../support/free-port.ts';
 import { newBucket, type S3ForTests, s3ForTests } from '../support/s3-for-tests.ts';
@@ -79,6 +81,23 @@ describe('a bucket', () => {
     await site.restores(dataDir);
     const done = await site.json(dataDir, ['sync', '--wait', 's3', ...config(bucket)], 0, keys(s3.keys));
     expect(done.data.roots[0].durability).toBe('s3');
+  });
+
+  test('that does not list what was put: it counts for no level, and says so', async () => {
+    const server = await startS3Server({ dir: site.at('stale'), keys: Object.values(TEST_KEYS) });
+    try {
+      server.faults.setPlan([{ verb: 'list', key: '/probe/', effect: { kind: 'stale', newest: 1 } }]);
+      const dataDir = site.copy();
+      const late = config(await newBucket({ ...s3, endpoint: server.endpoint }), server.endpoint);
+      const waited = await site.json(dataDir, ['sync', '--wait', 's3', '--timeout', '20s', ...late], 5, keys(s3.keys));
+      expect(waited.data.roots[0].durability).toBe('local');
+      expect(JSON.stringify(waited)).toMatch(/does not list what was put/);
+      server.faults.setPlan([]);
+      const done = await site.json(dataDir, ['sync', '--wait', 's3', ...late], 0, keys(s3.keys));
+      expect(done.data.roots[0].durability).toBe('s3');
+    } finally {
+      await server.close();
+    }
   });
 
   test('at an endpoint that is down: 1, in bounded time, and what is here is safe', async () => {

@@ -1,6 +1,6 @@
 /** Limits of the machine: no space, no permission, no descriptors. What was acknowledged stays, and with room everything goes on. */
 import { spawnSync } from 'node:child_process';
-import { chmodSync, cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { differences, manifestOf } from '../oracle/manifest.ts';
@@ -32,8 +32,28 @@ function smallDisk(name: string, mib: number): { readonly folder: string; grow(m
   return { folder, grow: (size) => void mount(`remount,size=${size}m`) };
 }
 
-/** Set to false when a start no longer writes before it knows that there is space. */
-const OPEN_WITHOUT_SPACE = true;
+/** Not one byte is left; two files, since the last blocks are smaller than a write of `dd`. */
+function fill(folder: string): void {
+  spawnSync('dd', ['if=/dev/zero', `of=${join(folder, 'fill')}`, 'bs=1M']);
+  spawnSync('dd', ['if=/dev/zero', `of=${join(folder, 'rest')}`, 'bs=4k']);
+}
+
+function unfill(folder: string): void {
+  for (const name of ['fill', 'rest']) rmSync(join(folder, name));
+}
+
+/** Every command that only reads, against the acknowledged snapshot. */
+async function everythingReads(dataDir: string, warned?: RegExp): Promise<void> {
+  await site.restores(dataDir, warned === undefined ? {} : { warned });
+  const { snapshots } = (await site.json(dataDir, ['snapshot', 'list'])).data;
+  const [{ id }] = snapshots;
+  const cat = await site.run(dataDir, ['cat', `${id}:a.txt`]);
+  expect([cat.exitCode, cat.stdout]).toEqual([0, 'hello\n']);
+  const copies = (await site.json(dataDir, ['where', `${id}:large`])).data;
+  expect(JSON.stringify(copies)).toContain('local');
+  for (const args of [['status'], ['ls', id], ['find', 'b.txt'], ['snapshot', 'show', id]])
+    await site.json(dataDir, args);
+}
 
 describe('no space', () => {
   test('for the data dir: 15, what was acknowledged stays and restores; with room it goes on', async (context) => {
@@ -71,23 +91,51 @@ describe('no space', () => {
   });
 
   test('nothing left at all for the data dir: what only reads still works', async (context) => {
-    if (OPEN_WITHOUT_SPACE)
-      return context.skip('open: with 0 bytes free the start writes to the index, so a restore is 15');
     const disk = smallDisk('none', 110);
     if (disk === undefined) return context.skip();
     const dataDir = join(disk.folder, 'data');
     cpSync(site.vault, dataDir, { recursive: true });
     chmodSync(dataDir, 0o700);
-    spawnSync('dd', ['if=/dev/zero', `of=${join(disk.folder, 'fill')}`, 'bs=1M']);
+    fill(disk.folder);
     await site.refuses(dataDir, ['sync', site.tree], {
       exit: 15,
       code: 'E_NO_SPACE',
       message: /free at|no space for the index/,
       hint: /Free some space/,
     });
-    await site.restores(dataDir);
-    rmSync(join(disk.folder, 'fill'));
+    await everythingReads(dataDir);
+    unfill(disk.folder);
     await site.json(dataDir, ['sync', site.tree]);
+  });
+
+  test.each([
+    ['a pack without rows', 'pack.renamed'],
+    ['entries that the index does not know', 'chain.synced'],
+  ])('nothing left after a kill that left %s: what only reads works, and says so', async (_, failpoint) => {
+    const disk = smallDisk(failpoint, 110);
+    if (disk === undefined) return;
+    const dataDir = join(disk.folder, 'data');
+    cpSync(site.vault, dataDir, { recursive: true });
+    chmodSync(dataDir, 0o700);
+    const more = site.at(`more-${failpoint}`);
+    mkdirSync(more);
+    writeFileSync(join(more, 'file'), pseudoRandom(300_000, 7));
+    const killed = await site.run(dataDir, ['sync', more], { env: { EDGESTORE_FAILPOINT: failpoint } });
+    expect(killed.signal).toBe('SIGKILL');
+    fill(disk.folder);
+    await everythingReads(dataDir, /left unfinished is not looked at/);
+    await site.refuses(dataDir, ['sync', more], {
+      exit: 15,
+      code: 'E_NO_SPACE',
+      message: /free at|no space for the index/,
+      hint: /Free some space/,
+    });
+    unfill(disk.folder);
+    await site.json(dataDir, ['sync', more]);
+    const back = site.at(`back-${failpoint}`);
+    await site.json(dataDir, ['restore', 'latest', '--root', `more-${failpoint}`, '--target', back]);
+    expect(differences(manifestOf(more), manifestOf(back))).toEqual([]);
+    await site.json(dataDir, ['scrub', '--all']);
   });
 
   test('for the index alone: 15, and with room it is built', async (context) => {
@@ -123,6 +171,33 @@ describe('no space', () => {
     await site.json(site.vault, ['restore', 'latest', '--target', target]);
     expect(differences(site.expected, manifestOf(target))).toEqual([]);
   });
+});
+
+test('a file at the target that nobody may change is named: 3, and the rest comes', async (context) => {
+  const target = site.at('immutable');
+  await site.json(site.vault, ['restore', 'latest', '--target', target]);
+  writeFileSync(join(target, 'a.txt'), 'changed\n');
+  writeFileSync(join(target, 'sub', 'b.txt'), 'changed\n');
+  const fixed = join(target, 'a.txt');
+  if (spawnSync('chattr', ['+i', fixed]).status !== 0) {
+    process.stderr.write('SKIPPED: no file can be made immutable here (needs root and a file system that has it).\n');
+    return context.skip();
+  }
+  const there = ['restore', 'latest', '--in-place', '--overwrite', 'always'];
+  // In place is where the tree was; it lies elsewhere now, and its folder is the target.
+  const moved = `${site.tree} as it was`;
+  renameSync(site.tree, moved);
+  renameSync(target, site.tree);
+  try {
+    const { data } = await site.json(site.vault, there, 3);
+    expect(data.failures.map(({ path }: { path: string }) => path)).toEqual(['a.txt']);
+    expect(readFileSync(join(site.tree, 'sub', 'b.txt'), 'utf8')).toBe('below\n');
+    expect(readFileSync(join(site.tree, 'a.txt'), 'utf8')).toBe('changed\n');
+  } finally {
+    spawnSync('chattr', ['-i', join(site.tree, 'a.txt')]);
+    rmSync(site.tree, { recursive: true });
+    renameSync(moved, site.tree);
+  }
 });
 
 test('what cannot be read: 3, named; its earlier version is kept, and it is no deletion', async () => {

@@ -47,7 +47,13 @@ export const FAILPOINTS_OF = {
   'torn chain': ['chain.torn-cut', 'chain.torn-kept'],
   'damaged index': ['index.set-aside'],
   relearn: ['bucket.pack-learned'],
-  bucket: ['bucket.segment-put', 'bucket.segment-verified', 'bucket.store-id-put', 'replicate.bucket-pack-put'],
+  bucket: [
+    'bucket.segment-put',
+    'bucket.segment-verified',
+    'bucket.store-id-put',
+    'folder-store.named',
+    'replicate.bucket-pack-put',
+  ],
   'scrub repair': ['marks.synced', 'marks.written', 'scrub.repaired'],
   'log repair': [
     'log-repair.card-written',
@@ -62,7 +68,7 @@ export const FAILPOINTS_OF = {
   ],
   'log repair, whole': ['mend.replaced', 'mend.rewound', 'mend.written'],
   'give up': ['give-up.applied', 'give-up.marked', 'give-up.recorded', 'give-up.written'],
-  'missing tail': ['tail.cut', 'tail.filled', 'tail.rewound'],
+  'missing tail': ['chain.renamed', 'chain.replaced', 'chain.rewritten', 'tail.cut', 'tail.filled', 'tail.rewound'],
   restore: [
     'restore.content-synced',
     'restore.marked-renaming',
@@ -87,8 +93,8 @@ export const FAILPOINTS_OF = {
 } as const satisfies Record<string, readonly FailpointName[]>;
 
 /**
- * Points that no command of today passes in a scene: `store/crash.test.ts` of the engine kills its workload at each. Takeovers at a holder, late bodies, releases,
- * and files that a failed append leaves. Checkpoints at a store that follows: `store/chains/checkpoint-crash.test.ts`.
+ * Points that no command of today passes in a scene: `store/crash.test.ts` of the engine kills its workload at each. Takeovers at a holder, late bodies and
+ * releases. Checkpoints at a store that follows: `store/chains/checkpoint-crash.test.ts`.
  */
 export const KILLED_IN_ENGINE = [
   'branch.applied-again',
@@ -99,9 +105,6 @@ export const KILLED_IN_ENGINE = [
   'chain.bodies-synced',
   'chain.bodies-written',
   'chain.created',
-  'chain.renamed',
-  'chain.replaced',
-  'chain.rewritten',
   'checkpoint.judged',
   'join.part-applied',
   'join.switched',

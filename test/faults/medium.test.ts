@@ -49,10 +49,20 @@ faultTest(
     disk = LoopDisk.make(scene.vault.base, 'disk', DISK_MIB);
     const at = ['--data-dir', join(disk.folder, 'data')];
     await edgestoreJson(['init', ...at, '--recovery-out', `${scene.vault.sheet} 2`]);
-    writeFileSync(join(scene.root, 'file'), pseudoRandom(400_000, 4));
+    // Larger than what scrub reads at once, so that its reads begin and end within pages.
+    writeFileSync(join(scene.root, 'file'), pseudoRandom(6_000_000, 4));
     await edgestoreJson(['sync', scene.root, ...at]);
-    disk.changeBelow(largest(dataPacksBelow(disk.folder)), 1000);
-    expect((await runEdgestore(['scrub', '--all', ...at])).exitCode).not.toBe(0);
+    const pack = largest(dataPacksBelow(disk.folder));
+    const scrub = async () => (await runEdgestore(['scrub', '--all', ...at])).exitCode;
+    for (const place of [1000, statSync(pack).size - 64]) {
+      expect(await scrub()).toBe(0);
+      disk.changeBelow(pack, place);
+      expect(await scrub(), `byte ${place}`).not.toBe(0);
+      // Back again: the next place is looked at alone.
+      dropCaches();
+      disk.changeBelow(pack, place);
+      dropCaches();
+    }
   },
   { needs },
 );

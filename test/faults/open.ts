@@ -9,33 +9,4 @@ export interface OpenTest {
   readonly today: string;
 }
 
-export const OPEN: Readonly<Record<string, OpenTest>> = {
-  'a restore is durable before its marker goes: after a power loss every file is whole, or the same command goes on': {
-    area: 'store',
-    today: 'the files are not synced before the marker is removed, so all of them can be empty after a power loss',
-  },
-  'without an index and with EIO in one pack every command works but for what that pack has': {
-    area: 'store',
-    today: 'status and restore work; scrub --all --repair is 7, as if what cannot be read now were lost',
-  },
-  'tier run drops no copy because of what the page cache has: a byte changed on the archive is noticed': {
-    area: 'bucket',
-    today: 'the archive is read through the page cache, and the last good copy is dropped',
-  },
-  'a changed byte in the bucket is found by scrub and put right from here': {
-    area: 'store',
-    today: 'a byte inside the header of a frame is not compared, so that some runs find nothing',
-  },
-  'a holder whose n-th write fails with ENOSPC acknowledges only what holds, and takes all of it later': {
-    area: 'faults',
-    today: 'the test was never run to its end on chains',
-  },
-  'a sync whose n-th fsync fails with EIO acknowledges only what holds, and the next one works': {
-    area: 'faults',
-    today: 'the test was never run to its end on chains',
-  },
-  'a holder whose n-th fsync fails with EIO acknowledges only what holds, and takes all of it later': {
-    area: 'faults',
-    today: 'the test was never run to its end on chains',
-  },
-};
+export const OPEN: Readonly<Record<string, OpenTest>> = {};

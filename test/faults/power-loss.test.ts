@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { afterEach, describe, expect } from 'vitest';
 import { type Acknowledged, restoresExactly } from '../crash/journal.ts';
 import { toldBy, Vault } from '../crash/vault.ts';
+import { chainFilesBelow } from '../support/chain-files.ts';
 import { edgestoreJson, runEdgestore } from '../support/edgestore-process.ts';
 import { pseudoRandom } from '../support/hostile-tree.ts';
 import { faultTest } from './fault-test.ts';
@@ -110,6 +111,50 @@ describe(`power losses of an owner`, () => {
       { needs, timeout },
     );
   }
+
+  faultTest(
+    'names of a bucket folder that a kill left unsynced are synced before anything there counts',
+    async () => {
+      const scene = await OwnerAndHolders.make({ bucket: true });
+      vault = scene.vault;
+      const disk = new RecordedDisk(scene.bucket);
+      const sync = ['sync', scene.root, '--wait', 's3', '--json', ...scene.at];
+      // A pack, another one, and a segment: nothing that comes later would sync their folders by the way.
+      const names = ['1', '2', '3'];
+      for (const nth of names) {
+        scene.vault.edit(60_000);
+        const killed = await disk.run(sync, { EDGESTORE_FAILPOINT: `folder-store.named:${nth}` });
+        expect(killed.exitCode, `folder-store.named:${nth}`).not.toBe(0);
+      }
+      expect((await disk.run(sync)).exitCode).toBe(0);
+      const state = join(vault.base, 'state');
+      disk.makeStateAt(disk.operations.length, 'synced', state);
+      const objects = (folder: string): string[] =>
+        bytesOf(folder).filter((line) => !line.includes('.edgestore-unfinished'));
+      expect(objects(state)).toEqual(objects(scene.bucket));
+    },
+    { needs, timeout },
+  );
+
+  faultTest(
+    'an unfinished end of a chain is on the disk at every moment, in the chain or beside it',
+    async () => {
+      vault = new Vault();
+      await vault.make();
+      const [file] = chainFilesBelow(join(vault.dataDir, 'chains')) as [string];
+      const torn = Buffer.concat([Buffer.from([200, 1, 0, 0]), pseudoRandom(100, 7)]);
+      writeFileSync(file, Buffer.concat([readFileSync(file), torn]));
+      const disk = new RecordedDisk(vault.dataDir);
+      expect((await disk.run(['status', ...vault.at])).exitCode).toBe(0);
+      const state = join(vault.base, 'state');
+      for (const [point] of disk.operations.entries()) {
+        disk.makeStateAt(point + 1, 'synced', state);
+        const kept = filesBelow(join(state, 'chains')).some((path) => readFileSync(path).includes(torn));
+        expect(kept, `after ${point + 1} of ${disk.operations.length} operations`).toBe(true);
+      }
+    },
+    { needs, timeout },
+  );
 
   faultTest(
     'a power loss during init leaves a vault that works, or a folder in which init works',

@@ -16,3 +16,11 @@ export function spread<T>(list: readonly T[], inNormalRun: number): T[] {
   const wanted = Math.min(list.length, Math.max(3, Math.round((inNormalRun * ROUNDS) / 50)));
   return Array.from({ length: wanted }, (_, at) => list[Math.floor(((at + 1) * list.length) / wanted) - 1] as T);
 }
+
+/** So many of the list in a normal run, one of each stretch of it, by the seed; all of it with EDGESTORE_FAULT_LONG=1. */
+export function sampled<T>(list: readonly T[], inNormalRun: number): T[] {
+  if (process.env.EDGESTORE_FAULT_LONG === '1') return [...list];
+  const random = seededRandom(SEED);
+  const wanted = Math.min(list.length, Math.max(3, Math.round((inNormalRun * ROUNDS) / 50)));
+  return Array.from({ length: wanted }, (_, at) => list[Math.floor(((at + random()) * list.length) / wanted)] as T);
+}

@@ -9,7 +9,7 @@ import { faultTest } from './fault-test.ts';
 import { filesBelow, packsBelow } from './kit/media.ts';
 import { READS, runWithSyscallFaults, SYNCS, WRITES } from './kit/syscall-faults.ts';
 import { OwnerAndHolders } from './owner-and-holders.ts';
-import { spread } from './rounds.ts';
+import { SEED, sampled } from './rounds.ts';
 
 let scene: OwnerAndHolders;
 afterEach(() => scene.remove());
@@ -30,7 +30,7 @@ describe('the n-th call of a sync fails', () => {
       async () => {
         scene = await OwnerAndHolders.make();
         let injected = 0;
-        for (const nth of spread(upTo(most), inNormalRun)) {
+        for (const nth of sampled(upTo(most), inNormalRun)) {
           scene.vault.edit(60_000);
           const run = await runWithSyscallFaults(
             ['sync', scene.root, '--json', ...scene.at],
@@ -44,7 +44,7 @@ describe('the n-th call of a sync fails', () => {
             scene.vault.acknowledge(snapshot);
             scene.acknowledged.push({ entry: scene.vault.journal.last!, level: 'local' });
           }
-          expect(scene.brokenBeliefs(), `${what} ${nth}: exit ${run.exitCode}`).toEqual([]);
+          expect(scene.brokenBeliefs(), `${what} ${nth}: exit ${run.exitCode}, EDGESTORE_FAULT_SEED=${SEED}`).toEqual([]);
           await scene.mustSync('local');
         }
         expect(injected).toBeGreaterThan(0);
@@ -70,14 +70,14 @@ describe('the n-th call of a holder fails', () => {
         if (holder === undefined) throw new Error('no holder');
         await scene.mustSync('peers=1');
         let injected = 0;
-        for (const nth of spread(upTo(12), 3)) {
+        for (const nth of sampled(upTo(12), 3)) {
           await holder.stop();
           const ending = runWithSyscallFaults(['agent', 'run', ...holder.at], [{ calls, error, when: String(nth) }]);
           scene.vault.edit(60_000);
           await scene.sync('peers=1');
           killHolderOf(holder.dataDir);
           injected += (await ending).injected;
-          expect(scene.brokenBeliefs(), `${what} ${nth}`).toEqual([]);
+          expect(scene.brokenBeliefs(), `${what} ${nth}, EDGESTORE_FAULT_SEED=${SEED}`).toEqual([]);
           await holder.start();
           await scene.mustSync('peers=1');
           expect(scene.brokenBeliefs(), `after ${what} ${nth}`).toEqual([]);

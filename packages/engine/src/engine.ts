@@ -57,6 +57,8 @@ export interface EngineOptions {
   readonly signal?: AbortSignal;
   /** Opens also with a damaged log of this agent: it is read as far as it goes and not written to. For repairing it. */
   readonly toleratesOwnDamage?: boolean;
+  /** Nothing in the data dir is to be changed or acknowledged. On a full disk it opens with what the index has, and says so. */
+  readonly onlyReads?: boolean;
 }
 
 export interface Engine {
@@ -132,9 +134,11 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       vault: keys.vaultId,
       clock,
       identify: identifyWith(opener),
+      onlyReads: options.onlyReads === true,
       openChains: (isRebuilt) =>
         openChainStore({
           isRebuilt,
+          onlyReads: options.onlyReads === true,
           chainsDir: dataDir.chainsDir,
           index,
           bytes,
@@ -162,7 +166,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       ...(options.progress === undefined ? {} : { progress: options.progress }),
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     });
-    for (const problem of report.problems) warn({ code: 'W_DAMAGED', message: problem.message });
+    for (const problem of report.problems) warn(problemOf(problem));
     for (const { path, bytes: length } of report.moved)
       warn({
         code: 'W_LOG_TORN',
@@ -239,6 +243,12 @@ function recordOpener(
     verifyHead(sodium, head, signer);
     return openRecordEntry(sodium, { head, body }, keys);
   };
+}
+
+/** What opening could not put right. */
+function problemOf({ code, message }: EdgeError): Warning {
+  if (code !== 'E_NO_SPACE') return { code: 'W_DAMAGED', message };
+  return { code: 'W_NO_SPACE', message: `what an earlier command left unfinished is not looked at: ${message}` };
 }
 
 function finishedRepair({ how, aside, lost }: ChainRepair): Warning {

@@ -32,6 +32,7 @@ export {
   newerFormatError,
   toEdgeError,
 } from './core/errors.ts';
+export { noteIfRoom } from './core/full-disk.ts';
 export * as ids from './core/ids.ts';
 export { type AgentId, type ChunkId, fromHex, type HexId, type RecordHash, toHex, type VaultId } from './core/ids.ts';
 export {
@@ -79,6 +80,7 @@ export {
   tierStatus,
 } from './demote/tier-status.ts';
 export { type Engine, type EngineOptions, openEngine } from './engine.ts';
+export { isThere } from './files/is-there.ts';
 export { makeFolders } from './files/make-folders.ts';
 export { fetchFound } from './give-up/fetch-found.ts';
 export { findReach } from './give-up/find-reach.ts';

@@ -10,11 +10,19 @@ import json, os, pathlib, re, sys, tempfile
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "reader"))
 import read_vault as reader
 
+class Rows(dict):
+    """Id → row, as the reader keeps it: the one that was read last. `all` has those of every pack, since a damaged frame may have a good copy elsewhere."""
+    def __init__(self): self.all = {}
+    def __setitem__(self, id, row):
+        self.all.setdefault(id, []).append(row)
+        super().__setitem__(id, row)
+
 class Store(reader.Vault):
     """The packs of one store, read with the keys of the owner. Of a pack that does not verify, which is told, a frame counts when it opens."""
     def __init__(self, keys, packs):
         self.damaged, self.whole, self.salvaged = [], {}, {}
         super().__init__(keys)
+        self.rows = Rows()
         for path in packs: self.take(path)
     def take(self, path):
         try: self.read_pack(path.name, self.bytes_of(path))
@@ -34,8 +42,9 @@ class Store(reader.Vault):
     def has(self, id):
         """Whether the frame is here and has the bytes that were sealed."""
         if id not in self.whole:
-            row = self.rows.get(id)
-            self.whole[id] = row is not None and self.frame_is_good(row) or any(self.opens(id, row) for row in self.salvaged.get(id, []))
+            good = next((row for row in self.rows.all.get(id, []) if self.frame_is_good(row)), None)
+            if good is not None: self.rows[id] = good
+            self.whole[id] = good is not None or any(self.opens(id, row) for row in self.salvaged.get(id, []))
         return self.whole[id]
     def opens(self, id, row):
         before, self.rows[id] = self.rows.get(id), row

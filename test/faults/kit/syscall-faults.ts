@@ -4,7 +4,7 @@
  */
 
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { cleanEnvironment, EDGESTORE_BIN, type Finished, finished } from '../../support/edgestore-process.ts';
@@ -44,12 +44,31 @@ export async function runWithSyscallFaults(
     env: cleanEnvironment({ UV_THREADPOOL_SIZE: '1', ...env }),
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+  // At its very end Node syncs its own stdout and stderr, and hangs for ever when that is answered with an error which a pipe never gives.
+  const ended = setInterval(() => killHangingRuntime(trace), LOOK_EVERY_MS);
   try {
     const done = await finished(child);
-    return { ...done, injected: readFileSync(trace, 'latin1').split('(INJECTED)').length - 1 };
+    const injected = injectedIn(trace).filter((line) => !OF_STDIO.test(line));
+    return { ...done, injected: injected.length };
   } finally {
+    clearInterval(ended);
     rmSync(scratch, { recursive: true, force: true });
   }
+}
+
+const LOOK_EVERY_MS = 250;
+/** A sync of descriptor 1 or 2, by the runtime. */
+const OF_STDIO = /^\d+ +(fsync|fdatasync)\([12]\)/;
+
+function injectedIn(trace: string): string[] {
+  const text = existsSync(trace) ? readFileSync(trace, 'latin1') : '';
+  return text.split('\n').filter((line) => line.includes('(INJECTED)'));
+}
+
+function killHangingRuntime(trace: string): void {
+  const hanging = injectedIn(trace).find((line) => OF_STDIO.test(line));
+  const pid = Number(hanging?.split(' ')[0]);
+  if (pid > 0 && existsSync(`/proc/${pid}`)) process.kill(pid, 'SIGKILL');
 }
 
 function straceOptions(faults: readonly SyscallFault[], trace: string): string[] {

@@ -38,6 +38,14 @@ export const MATRIX_ROWS: readonly FaultRow[] = [
     'takes 100 GB of data to show; figures in docs/performance.md',
   ),
   row(
+    'F8',
+    'a process that is stopped for longer than its lease',
+    '',
+    'its late writes are refused',
+    [],
+    'there are no leases: a data dir has one process (F9), and what a store takes depends on signatures and order, not on time',
+  ),
+  row(
     'F9',
     'one data dir opened twice; a cloned data dir',
     'a second process; a copied folder',
@@ -94,6 +102,8 @@ export const MATRIX_ROWS: readonly FaultRow[] = [
         'faults/medium',
         'a full disk: what was acknowledged stays, reading goes on, and a sync with free space again makes all well',
       ],
+      [LIMITS, 'nothing left at all for the data dir: what only reads still works'],
+      [LIMITS, 'nothing left after a kill that left %s: what only reads works, and says so'],
       [LIMITS, 'for the data dir: 15, what was acknowledged stays and restores; with room it goes on'],
     ],
   ),
@@ -270,6 +280,27 @@ export const MATRIX_ROWS: readonly FaultRow[] = [
     ],
   ]),
   row(
+    'F41',
+    'two writers of one key',
+    'a put that must not replace',
+    'one wins, and both read what lies there',
+    [],
+    'only store.id is put by more than one agent; that such a put never replaces is in the contract of all drivers (testing/object-store-contract.ts)',
+  ),
+  row(
+    'F42',
+    'a store that lists what was put too late, or ignores If-None-Match',
+    'a server that leaves the newest objects out of listings',
+    'the probe of a store that is added says so, and the store counts for no level; conditional puts are not needed',
+    [
+      ['bad-input/elsewhere', 'that does not list what was put: it counts for no level, and says so'],
+      [
+        'engine:store/bucket/probe-store',
+        'a store that does not list what was put, or lists what was deleted, is refused',
+      ],
+    ],
+  ),
+  row(
     'F43',
     'no rights, another region, an archived object, no bucket',
     'a server that does',
@@ -282,6 +313,19 @@ export const MATRIX_ROWS: readonly FaultRow[] = [
         'says that there is no such bucket, whatever is asked first',
       ],
     ],
+  ),
+  row(
+    'F44',
+    'parts of an upload that a crash leaves',
+    '',
+    'they are removed',
+    [
+      [
+        'engine:store/objects/folder',
+        'removes what a killed writer left long ago, and leaves what another one writes now',
+      ],
+    ],
+    'S3: every object is one PUT, so there are no parts',
   ),
   row(
     'F45',
@@ -304,7 +348,38 @@ export const MATRIX_ROWS: readonly FaultRow[] = [
     [],
     'no command forgets yet; the rules are tested in the engine and in the model',
   ),
+  row(
+    'F47',
+    'two stores that drop a copy because the other one has it',
+    'statements and readings that change in between',
+    'never fewer copies than the policy says',
+    [
+      [
+        'engine:demote/verify-at-peers',
+        'a chunk that is released and added again between its verification and the drop stays',
+        'the bytes are read after the statement, and asked about once more behind them',
+      ],
+      ['models/models', 'models hold, mutants are caught'],
+    ],
+    'holders drop only what was released; that two tiers do it at once is in the model',
+  ),
+  row(
+    'F48',
+    'an agent that was expelled and writes on',
+    '',
+    'it is refused',
+    [],
+    'this version has no command that expels an agent; a takeover ends its older incarnation (F31)',
+  ),
   row('F49', 'everything at once', 'kills and media faults by chance', 'every acknowledged snapshot restores', [
     ['faults/random-rounds', 'kills and media faults by chance lose nothing that was acknowledged'],
   ]),
+  row(
+    'F50',
+    'three days of everything',
+    '',
+    'no loss, no leak',
+    [],
+    'takes days: EDGESTORE_FAULT_ROUNDS and EDGESTORE_CRASH_KILLS make the random rounds and kills as long as wanted',
+  ),
 ];

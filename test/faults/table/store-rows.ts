@@ -124,7 +124,14 @@ export const STORE_ROWS: readonly FaultRow[] = [
     'a log tail or the name of a pack that a kill left unsynced, then a power loss',
     'SIGKILL at a failpoint, then the log of writes replayed',
     'what a start adopts is fsynced before anything relies on it',
-    [[POWER, '{what} that a kill left unsynced is synced before anything relies on it']],
+    [
+      [
+        POWER,
+        '{what} that a kill left unsynced is synced before anything relies on it',
+        'names of a bucket folder that a kill left unsynced are synced before anything there counts',
+        'an unfinished end of a chain is on the disk at every moment, in the chain or beside it',
+      ],
+    ],
   ),
   row(
     'H2',

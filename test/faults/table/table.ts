@@ -2,13 +2,14 @@
 import { OPEN } from '../open.ts';
 import { INPUT_ROWS } from './input-rows.ts';
 import { MATRIX_ROWS } from './matrix-rows.ts';
+import { MORE_INPUT_ROWS } from './more-input-rows.ts';
 import type { FaultRow } from './row.ts';
 import { STORE_ROWS } from './store-rows.ts';
 
 const PARTS: readonly (readonly [title: string, rows: readonly FaultRow[]])[] = [
   ['Store, log and replication', STORE_ROWS],
   ['Machines, media, networks, peers', MATRIX_ROWS],
-  ['Bad inputs', INPUT_ROWS],
+  ['Bad inputs', byNumber([...INPUT_ROWS, ...MORE_INPUT_ROWS])],
 ];
 
 export const FAULT_ROWS: readonly FaultRow[] = PARTS.flatMap(([, rows]) => rows);
@@ -48,4 +49,8 @@ function testsOf({ tests, untested }: FaultRow): string {
 
 function cell(text: string): string {
   return text.replaceAll('|', '\\|');
+}
+
+function byNumber(rows: readonly FaultRow[]): readonly FaultRow[] {
+  return rows.toSorted((a, b) => Number(a.id.slice(1)) - Number(b.id.slice(1)));
 }

@@ -114,6 +114,8 @@ export interface OpenAgentHomeInput {
   readonly command: string;
   /** Opens also where the own log is damaged or gone, so that it can be repaired. */
   readonly repairsLog?: boolean;
+  /** What runs changes nothing in the data dir: it works on a full disk too. */
+  readonly onlyReads?: boolean;
 }
 
 /** zstd levels behind `[limits] compression`. */
@@ -148,6 +150,7 @@ export async function openAgentHome(input: OpenAgentHomeInput): Promise<AgentHom
       ...(input.progress === undefined ? {} : { progress: input.progress }),
       ...(input.signal === undefined ? {} : { signal: input.signal }),
       ...(input.repairsLog === true ? { toleratesOwnDamage: true } : {}),
+      ...(input.onlyReads === true ? { onlyReads: true } : {}),
     });
     opened.push(engine);
     if (input.repairsLog !== true) await requireOwnLog(engine);

@@ -1,8 +1,7 @@
 /** Refuses to go on where the log of this agent is gone. */
-import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { EdgeError, type Engine, verifyCard } from '@edgestore/engine';
+import { EdgeError, type Engine, isThere, verifyCard } from '@edgestore/engine';
 
 /**
  * An agent is made with its first record, and so is each new life of it. When even that is gone, and the index with it, nothing else tells that there
@@ -18,7 +17,7 @@ export async function requireOwnLog({
   const head = chain.position();
   if (head !== undefined && head.incarnation >= identity.incarnation) return;
   const card = dataDir.cardFile(identity.agentId, identity.incarnation);
-  if (existsSync(card) && verifyCard(sodium, await readFile(card), vault.adminPublicKey).role === 'reader') return;
+  if (isThere(card) && verifyCard(sodium, await readFile(card), vault.adminPublicKey).role === 'reader') return;
   const folder = join(dataDir.chainsDir, identity.agentId);
   const what =
     head === undefined ? 'the log of this agent is' : `records of life ${identity.incarnation} of this agent are`;

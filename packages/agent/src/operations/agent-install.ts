@@ -1,8 +1,8 @@
 /** `agent install`: the systemd unit of the agent, shown or written. */
-import { existsSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { homedir, userInfo } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { dataDirAt, dataDirExists, EdgeError, makeFolders, toEdgeError } from '@edgestore/engine';
+import { dataDirAt, dataDirExists, EdgeError, isThere, makeFolders, toEdgeError } from '@edgestore/engine';
 import { z } from 'zod';
 import { loadConfig } from '../config/load-config.ts';
 import type { AgentInstallData } from './agent-data.ts';
@@ -26,7 +26,7 @@ export const agentInstall = defineSetup<z.output<typeof input>, AgentInstallData
         code: 'W_NO_VAULT',
         message: `there is no vault in ${dataDir.path} yet: run \`edgestore init\` or \`edgestore peer join\` first`,
       });
-    } else if (!existsSync(dataDir.storedKeyFile)) {
+    } else if (!isThere(dataDir.storedKeyFile)) {
       context.warn({
         code: 'W_NO_STORED_KEY',
         message:

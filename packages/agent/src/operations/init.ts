@@ -1,8 +1,8 @@
 /** `init`: a new vault, and this machine its first agent. Again on the same data dir it says so and changes nothing. */
-import { existsSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { dirname } from 'node:path';
-import { dataDirAt, dataDirExists, EdgeError, formatRecoverySheet } from '@edgestore/engine';
+import { dataDirAt, dataDirExists, EdgeError, formatRecoverySheet, isThere } from '@edgestore/engine';
 import { z } from 'zod';
 import { type LoadedConfig, loadConfig } from '../config/load-config.ts';
 import { createPrivateFile } from './key-file.ts';
@@ -172,11 +172,11 @@ function nameOf(text: string, flag: string): string {
 
 /** Before anything is made: a mistyped path must leave nothing behind. */
 function checkNewFile(file: string): void {
-  if (existsSync(file))
+  if (isThere(file))
     throw new EdgeError('E_USAGE', `${file} exists already; the recovery sheet is not written over it`, {
       hint: 'Name another file.',
     });
-  if (!existsSync(dirname(file)))
+  if (!isThere(dirname(file)))
     throw new EdgeError('E_USAGE', `the folder of ${file} does not exist`, {
       hint: 'Make the folder first, or name another file.',
     });

@@ -1,11 +1,12 @@
 /** `key add`: one more secret that opens the vault, or the recovery sheet once more. */
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import {
   createSlot,
   EdgeError,
   type Engine,
   encodeRecoveryCode,
   formatRecoverySheet,
+  isThere,
   openAdminSeed,
   type SlotSecret,
 } from '@edgestore/engine';
@@ -58,7 +59,7 @@ export const keyAdd = defineOperation<z.output<typeof input>, KeyAddData>({
         dry_run: given.dryRun,
       },
     });
-    if (given.storedKey && existsSync(engine.dataDir.storedKeyFile))
+    if (given.storedKey && isThere(engine.dataDir.storedKeyFile))
       throw new EdgeError('E_USAGE', 'a key is stored in the data dir already');
     if (given.dryRun) return answer(null);
     const vaultKey = context.home.vaultKey;
@@ -89,7 +90,7 @@ function secretOf(given: z.output<typeof input>, { dataDir, random }: Engine): S
   if (given.keyFile !== undefined) {
     return {
       type: 'keyfile',
-      secret: existsSync(given.keyFile) ? readKeyFile(given.keyFile) : createKeyFile(given.keyFile, random),
+      secret: isThere(given.keyFile) ? readKeyFile(given.keyFile) : createKeyFile(given.keyFile, random),
     };
   }
   if (given.passphrase === undefined) throw new EdgeError('E_USAGE', 'the new passphrase is missing');
@@ -98,7 +99,7 @@ function secretOf(given: z.output<typeof input>, { dataDir, random }: Engine): S
 
 function sheetOf({ engine, loaded, members }: Opened, vaultKey: Uint8Array): string {
   const { sodium, keys, dataDir, vault, identity } = engine;
-  if (!existsSync(dataDir.adminFile)) {
+  if (!isThere(dataDir.adminFile)) {
     throw new EdgeError('E_USAGE', 'this agent does not have the admin key, which the recovery sheet holds', {
       hint: 'Run the command on the agent that made the vault.',
     });

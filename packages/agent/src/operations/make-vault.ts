@@ -1,5 +1,5 @@
 /** Writes the files of a new vault and its first agent. `vault.edge` comes last: it is what makes a folder a data dir. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
@@ -21,6 +21,7 @@ import {
   formatTimeNs,
   fromHex,
   isEdgeError,
+  isThere,
   loadSodium,
   lockDataDir,
   makeFolders,
@@ -145,7 +146,7 @@ async function writeVault(vault: NewVault, { clock, random, beforeCommit }: Make
       'local',
     );
   if (vault.keyFile !== undefined) {
-    const secret = existsSync(vault.keyFile) ? readKeyFile(vault.keyFile) : createKeyFile(vault.keyFile, random);
+    const secret = isThere(vault.keyFile) ? readKeyFile(vault.keyFile) : createKeyFile(vault.keyFile, random);
     await addSlot({ type: 'keyfile', secret }, 'key file');
   }
   if (vault.passphrase !== undefined) await addSlot({ type: 'passphrase', passphrase: vault.passphrase }, 'passphrase');
@@ -239,12 +240,12 @@ function isTemporaryOf(marker: string, name: string): boolean {
 async function clearUnfinished(dir: DataDir): Promise<void> {
   const there = readdirSync(dir.path).filter((name) => !ALLOWED_BEFORE.has(name) && !isTemporaryOf(UNFINISHED, name));
   if (there.length === 0) return;
-  if (!existsSync(join(dir.path, UNFINISHED))) {
+  if (!isThere(join(dir.path, UNFINISHED))) {
     throw new EdgeError(
       'E_USAGE',
       `${dir.path} is not empty (${there.slice(0, 3).join(', ')}${there.length > 3 ? ', …' : ''}) and is no data dir`,
       {
-        hint: existsSync(dir.packDir)
+        hint: isThere(dir.packDir)
           ? 'It looks like a data dir that lost vault.edge: take that file from another store of the vault, or use `edgestore recover` into an empty folder.'
           : 'Name an empty or absent folder with --data-dir.',
       },

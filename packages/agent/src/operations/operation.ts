@@ -22,6 +22,8 @@ export interface Operation<Input = unknown, Result = unknown> {
   readonly input: z.ZodType<Input>;
   /** Changes something in the data dir, a peer or a bucket: runs as a job, and under the lock when there is no agent. */
   readonly mutates: boolean;
+  /** What it changes lies elsewhere: the data dir, peers and buckets stay as they are. */
+  readonly onlyReads?: true;
   /** With this input it can do with a damaged log of this agent, and repairs it. */
   readonly repairsLog?: (input: Input) => boolean;
   /** Returns the JSON result. A partial outcome is returned with `exitCode` beside it, never thrown away. */

@@ -1,5 +1,13 @@
 /** `peer list`, and what `peer show` shows of one. */
-import { EdgeError, formatTimeNs, isEdgeError, type Member, type TargetStatus, toEdgeError } from '@edgestore/engine';
+import {
+  EdgeError,
+  formatTimeNs,
+  isEdgeError,
+  type Member,
+  noteIfRoom,
+  type TargetStatus,
+  toEdgeError,
+} from '@edgestore/engine';
 import { z } from 'zod';
 import type { PeerConfig } from '../config/config.ts';
 import { defineOperation, type OperationContext } from './operation.ts';
@@ -51,7 +59,7 @@ async function allPeers({ home, signal }: OperationContext): Promise<PeerData[]>
   signal.throwIfAborted();
   // Seen just now: kept for the next time, when it may be away.
   for (const peer of shown)
-    if (peer.reachable === true) engine.index.kv.set(`peer.seen.${peer.agent}`, peer.last_seen!);
+    if (peer.reachable === true) noteIfRoom(() => engine.index.kv.set(`peer.seen.${peer.agent}`, peer.last_seen!));
   return [...shown, ...unmet.map((peer) => shownUnmet(peer, failed.get(peer.name)))].sort((a, b) =>
     a.name < b.name ? -1 : 1,
   );

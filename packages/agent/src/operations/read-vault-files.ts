@@ -1,5 +1,4 @@
 /** What a data dir says of its vault without being opened: descriptor, slots, identity. */
-import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
@@ -9,6 +8,7 @@ import {
   decodeSlot,
   EdgeError,
   isEdgeError,
+  isThere,
   loadSodium,
   type ReportWarning,
   readVaultDescriptor,
@@ -56,7 +56,7 @@ export async function readVaultFiles(dir: DataDir, warn: ReportWarning): Promise
     identity: await readNamed(dir.identityFile, decodeIdentity),
     slots,
     damagedSlots,
-    hasStoredKey: existsSync(dir.storedKeyFile),
+    hasStoredKey: isThere(dir.storedKeyFile),
   };
 }
 

@@ -1,5 +1,5 @@
 /** What reading chunks needs, with bad copies noted in the index so that they are not offered again. */
-import type { ChunkReaderDeps } from '@edgestore/engine';
+import { type ChunkReaderDeps, noteIfRoom } from '@edgestore/engine';
 import type { Opened } from './opened.ts';
 import type { OperationContext } from './operation.ts';
 
@@ -15,5 +15,6 @@ export function noteBadCopy(
   const { id, pack } = bad.address;
   // An absent pack was moved meanwhile, or its disk is away: the local source finds out which, and marks that itself.
   if (pack === undefined || bad.source.kind !== 'local' || bad.reason === 'absent') return;
-  engine.index.chunks.markCopies([{ id, pack, reason: bad.reason, why: bad.detail }]);
+  const { reason, detail } = bad;
+  noteIfRoom(() => engine.index.chunks.markCopies([{ id, pack, reason, why: detail }]));
 }

@@ -1,5 +1,4 @@
 /** `recover`: on an empty machine, from the recovery sheet and whatever still has copies. */
-import { existsSync } from 'node:fs';
 import { rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
@@ -17,6 +16,7 @@ import {
   escapeName,
   formatTimeNs,
   fromHex,
+  isThere,
   loadSodium,
   lockDataDir,
   makeFolders,
@@ -155,7 +155,7 @@ async function write(
   context: SetupContext,
 ): Promise<RecoverPlan> {
   const sodium = await loadSodium();
-  const wasThere = existsSync(dir.path);
+  const wasThere = isThere(dir.path);
   let isPlanned = false;
   await makeFolders(dir.path, 0o700).catch((error: unknown) => {
     throw toEdgeError(error, `making the data dir ${dir.path}`);

@@ -65,6 +65,7 @@ export const restore = defineOperation<Input, RestoreData>({
   name: 'restore',
   input: input as unknown as z.ZodType<Input>,
   mutates: true,
+  onlyReads: true,
   run: async (given, context) => {
     const opened = openedOf(context);
     if (given.waitThaw !== undefined) {

@@ -1,7 +1,7 @@
 /** `root add`. */
 import { accessSync, constants } from 'node:fs';
 import { dirname } from 'node:path';
-import { compileGlob, EdgeError } from '@edgestore/engine';
+import { compileGlob, EdgeError, errnoOf } from '@edgestore/engine';
 import { z } from 'zod';
 import type { RootConfig } from '../config/config.ts';
 import { writeConfigItem } from '../config/config-items.ts';
@@ -104,11 +104,13 @@ function warnIfOthersWereMeant(there: RootConfig, given: z.output<typeof input>,
 function warnIfUnreadable(path: string, { warn }: OperationContext): void {
   try {
     accessSync(path, constants.R_OK);
-  } catch {
-    warn({
-      code: 'W_ROOT_UNREADABLE',
-      message: `${path} may not be read by this user (uid ${process.getuid?.()}): nothing of it can be captured until it may`,
-    });
+  } catch (error) {
+    const errno = errnoOf(error) ?? String(error);
+    const why =
+      errno === 'EACCES' || errno === 'EPERM'
+        ? `may not be read by this user (uid ${process.getuid?.()}): nothing of it can be captured until it may`
+        : `cannot be read now (${errno}): nothing of it can be captured until it can`;
+    warn({ code: 'W_ROOT_UNREADABLE', message: `${path} ${why}` });
   }
 }
 

@@ -1,11 +1,11 @@
 /** `root list`. */
-import { existsSync } from 'node:fs';
 import { formatTimeNs } from '@edgestore/engine';
 import { z } from 'zod';
 import { openedOf } from './opened.ts';
 import { defineOperation } from './operation.ts';
 import type { RootListData } from './root-data.ts';
 import { rootJson } from './root-json.ts';
+import { rootIsPresent } from './root-present.ts';
 
 const input = z.object({});
 
@@ -20,7 +20,7 @@ export const rootList = defineOperation<object, RootListData>({
       const last = snapshots.findLast((row) => row.body.root === root.name);
       return {
         ...rootJson(root, loaded),
-        present: existsSync(root.path),
+        present: rootIsPresent(root.path, context.warn),
         last_snapshot:
           last === undefined
             ? null

@@ -21,6 +21,7 @@ export async function runHere(name: string, rawInput: unknown, context: RunHereC
     unlock: async (dir) => unlockVault(dir, await context.secret(dir.storedKeyFile)),
     command: `edgestore ${name.replace('.', ' ')}`,
     repairsLog: operation.repairsLog?.(input) === true,
+    onlyReads: !operation.mutates || operation.onlyReads === true,
     clock: context.clock,
     random: context.random,
     warn: context.warn,

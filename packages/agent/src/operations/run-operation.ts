@@ -1,7 +1,6 @@
 /** Runs an operation where it has to run: in the agent that has the data dir, or here under its lock. The outcome is the same. */
-import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type DataDir, dataDirAt, EdgeError, isEdgeError } from '@edgestore/engine';
+import { type DataDir, dataDirAt, EdgeError, isEdgeError, isThere } from '@edgestore/engine';
 import { loadConfig } from '../config/load-config.ts';
 import { controlSocketPath } from '../http/control-socket.ts';
 import type { OperationOutcome } from './operation.ts';
@@ -86,10 +85,12 @@ async function runInStartingAgent(
 /** Looked at first: speaking HTTP costs a start of the command line more than all else. */
 function socketIsThere(dir: DataDir, env: NodeJS.ProcessEnv): boolean {
   try {
-    return existsSync(controlSocketPath(dir, env));
+    return isThere(controlSocketPath(dir, env));
   } catch (error) {
     // There is no place for a socket, so no agent has one.
     if (isEdgeError(error, 'E_CONFIG')) return false;
+    // Who may not look there may not open the data dir either, which says what to do.
+    if (isEdgeError(error) && (error.context.errno === 'EACCES' || error.context.errno === 'EPERM')) return false;
     throw error;
   }
 }

@@ -1,5 +1,4 @@
 /** `status`: whether everything is safe, on one screen. */
-import { existsSync } from 'node:fs';
 import {
   formatTimeNs,
   holdFindings,
@@ -14,6 +13,7 @@ import type { RootConfig } from '../config/config.ts';
 import { ownerPolicy, replicationOf } from '../home/effective-policy.ts';
 import { openedOf } from './opened.ts';
 import { defineOperation, type OperationContext } from './operation.ts';
+import { rootIsPresent } from './root-present.ts';
 import { findingsOf, type StatusFinding } from './status-findings.ts';
 
 export interface StatusRoot {
@@ -301,7 +301,7 @@ async function statusOfRoot(
   return {
     name: root.name,
     path: root.path,
-    present: existsSync(root.path),
+    present: rootIsPresent(root.path, context.warn),
     watch: root.watch,
     last_snapshot:
       row === undefined

@@ -1,5 +1,5 @@
 /** The secret that opens the vault, from the first place that has one. Nothing of it ever comes from the command line. */
-import { existsSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { readKeyFile } from '@edgestore/agent/operations/key-file';
 import type { SlotSecret, Warning } from '@edgestore/engine';
@@ -28,7 +28,7 @@ const CREDENTIAL = 'edgestore-passphrase';
 export async function findSecret(input: FindSecretInput): Promise<SlotSecret> {
   const { env } = input;
   if (input.keyFile !== undefined) return { type: 'keyfile', secret: readKeyFile(input.keyFile) };
-  if (existsSync(input.storedKeyFile)) return { type: 'keyfile', secret: readKeyFile(input.storedKeyFile) };
+  if (isThere(input.storedKeyFile)) return { type: 'keyfile', secret: readKeyFile(input.storedKeyFile) };
   if (env.EDGESTORE_KEY_FILE) return { type: 'keyfile', secret: readKeyFile(env.EDGESTORE_KEY_FILE) };
   const passphrase = (await passphraseOfEnvironment(input)) ?? (await input.prompt?.('Passphrase of the vault: '));
   if (passphrase !== undefined) return { type: 'passphrase', passphrase };
@@ -47,8 +47,7 @@ export async function passphraseOfEnvironment({
     return passphraseFromFile(env.EDGESTORE_PASSPHRASE_FILE, 'EDGESTORE_PASSPHRASE_FILE');
   if (env.EDGESTORE_PASSPHRASE_COMMAND) return await passphraseFromCommand(env.EDGESTORE_PASSPHRASE_COMMAND, signal);
   const credential = env.CREDENTIALS_DIRECTORY === undefined ? undefined : join(env.CREDENTIALS_DIRECTORY, CREDENTIAL);
-  if (credential !== undefined && existsSync(credential))
-    return passphraseFromFile(credential, 'the systemd credential');
+  if (credential !== undefined && isThere(credential)) return passphraseFromFile(credential, 'the systemd credential');
   if (env.EDGESTORE_PASSPHRASE === undefined) return undefined;
   warn({
     code: 'W_PASSPHRASE_IN_ENVIRONMENT',
@@ -56,4 +55,9 @@ export async function passphraseOfEnvironment({
       'EDGESTORE_PASSPHRASE is used; other processes can read it there. A file (EDGESTORE_PASSPHRASE_FILE) is safer.',
   });
   return env.EDGESTORE_PASSPHRASE;
+}
+
+/** An error of looking is none of being absent: another secret must not be asked for because of it. */
+function isThere(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false }) !== undefined;
 }

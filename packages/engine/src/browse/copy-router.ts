@@ -181,6 +181,7 @@ export function createCopyRouter(deps: CopyRouterDeps): CopyRouter {
     const place = copy.address.pack === undefined ? '' : ` pack ${copy.address.pack} at byte ${copy.address.offset}`;
     notes.push(`${copy.source.label}: ${reason}${place} (${detail})`);
     wanted.copy = undefined;
+    copy.source.spoiled?.(copy.address, reason, detail);
     deps.onBadCopy?.({ source: copy.source, address: copy.address, reason, detail });
   }
 

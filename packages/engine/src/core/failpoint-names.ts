@@ -40,6 +40,7 @@ export const FAILPOINT_NAMES = [
   'durable.renamed',
   'durable.synced',
   'durable.written',
+  'folder-store.named',
   'give-up.applied',
   'give-up.marked',
   'give-up.recorded',
@@ -113,6 +114,5 @@ export const FAILPOINT_NAMES = [
   'store-identity.epoch-written',
   'store-identity.id-written',
   'tail.cut',
-  'tail.filled',
   'tail.rewound',
 ] as const;

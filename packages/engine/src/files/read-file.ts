@@ -1,4 +1,5 @@
 /** Reading an open file: whole buffers whatever the kernel hands out, and where its holes are. */
+import { wholeFolios } from '../core/folios.ts';
 import { lastErrno, libc } from './libc.ts';
 import { EINTR, EINVAL, ENXIO, systemError } from './system-error.ts';
 
@@ -26,6 +27,12 @@ export function willRead(fd: number): void {
 /** Lets the kernel drop these bytes from its memory; does not matter when it does not. */
 export function wasRead(fd: number, offset: number, length: number): void {
   libc.posix_fadvise(fd, offset, length, FADV_DONTNEED);
+}
+
+/** Lets the kernel forget these bytes before a read that verifies: what is in its memory is as it was written, whatever the disk made of it. */
+export function willVerify(fd: number, offset: number, length: number): void {
+  const range = wholeFolios(offset, length);
+  libc.posix_fadvise(fd, range.offset, range.length, FADV_DONTNEED);
 }
 
 const FADV_WILLNEED = 3;

@@ -1,11 +1,12 @@
 /** Time that this store has been running, over all its processes: what grace and "heard of within a day" are counted in. A clock that is set does not move it. */
 import type { Clock } from '../core/clock.ts';
+import { noteIfRoom } from '../core/full-disk.ts';
 import type { KeyValue } from '../core/ports/index.ts';
 
 export interface RunningTime {
   /** Nanoseconds, never less than before. It begins again with a new index: a grace is longer then, never shorter. */
   nowNs(): bigint;
-  /** Notes the time durably. What ran since the last note is lost by a kill. */
+  /** Notes the time durably. What ran since the last note is lost by a kill, and on a full disk: a grace is longer then, and reading goes on. */
   note(): void;
 }
 
@@ -20,7 +21,7 @@ export function createRunningTime(kv: KeyValue, clock: Clock): RunningTime {
   const nowNs = (): bigint => before + BigInt(Math.max(0, Math.round((clock.monotonicMs() - startMs) * 1e6)));
   const note = (): void => {
     notedMs = clock.monotonicMs();
-    kv.set(KEY, String(nowNs()));
+    noteIfRoom(() => kv.set(KEY, String(nowNs())));
   };
   return {
     nowNs: () => {

@@ -36,6 +36,7 @@ export type ChunkMarks = Pick<
   | 'marksOf'
   | 'settleLosses'
   | 'forgetBadCopies'
+  | 'unknownPacks'
 > & {
   /** Within the transaction that adds a found pack: what was noted of it holds on. Undefined when nothing was. */
   applyNoted(pack: NumberedPack): NotedPack | undefined;
@@ -170,6 +171,13 @@ export function chunkMarks(deps: ChunkMarksDeps): ChunkMarks {
         return row === undefined ? [] : [{ id: row.id, pack: name, reason: reasonOfState(state), why }];
       });
     },
+    unknownPacks: () =>
+      marks
+        .markedPacks()
+        .filter(
+          ({ name, store, state }) => state === stateOfReason('unreadable') && packs.byName(name, store) === undefined,
+        )
+        .map(({ name, store }) => ({ name, store })),
     settleLosses: (everythingIsThere = false) => {
       const settled = marks.markedPacks().filter(({ name, store, state }) => {
         const pack = packs.byName(name, store);

@@ -1,7 +1,6 @@
 /** Opening the SQLite file: the settings that durability rests on, migrations, and setting a useless file aside. */
 import {
   closeSync,
-  existsSync,
   fchmodSync,
   openSync,
   readdirSync,
@@ -9,6 +8,7 @@ import {
   renameSync,
   rmSync,
   statfsSync,
+  statSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -43,6 +43,9 @@ const NETWORK_FILE_SYSTEMS = new Map([
   [0xfe534d42, 'SMB2'],
 ]);
 
+/** Undefined for what is not there; any other error of looking throws. */
+const ONLY_IF_THERE = { throwIfNoEntry: false } as const;
+
 const migrationsDir = join(dirname(fileURLToPath(import.meta.url)), 'migrations');
 
 /**
@@ -51,7 +54,7 @@ const migrationsDir = join(dirname(fileURLToPath(import.meta.url)), 'migrations'
  */
 export function openDatabase(path: string, vault: VaultId, clock: Clock): OpenedDatabase {
   refuseNetworkFileSystem(path);
-  if (existsSync(suspectFile(path))) {
+  if (statSync(suspectFile(path), ONLY_IF_THERE) !== undefined) {
     const quarantined = setAside(path, clock, 'damage was met while it was in use');
     return { db: openChecked(path, vault), quarantined };
   }
@@ -211,7 +214,7 @@ function setAside(path: string, clock: Clock, why: string): { path: string; why:
   const to = `${path}.corrupt-${stamp}`;
   // The file itself goes last: while it is there, the next start comes here again.
   for (const part of ['-wal', '-shm', '']) {
-    if (existsSync(path + part)) renameSync(path + part, to + part);
+    if (statSync(path + part, ONLY_IF_THERE) !== undefined) renameSync(path + part, to + part);
     failpoint('index.set-aside');
   }
   rmSync(suspectFile(path), { force: true });

@@ -1,5 +1,5 @@
 /** What an index says of the chains, read without changing, migrating or setting aside anything: for whoever looks at a data dir that others may be using. */
-import { existsSync, rmSync, statSync } from 'node:fs';
+import { rmSync, statSync } from 'node:fs';
 import Sqlite from 'better-sqlite3';
 import type { Position } from '../chain/position.ts';
 import { EdgeError, toEdgeError } from '../core/errors.ts';
@@ -21,8 +21,10 @@ export interface IndexPeek {
  * damaged. `isAlone`: the caller has the data dir's lock.
  */
 export function peekIndex(path: string, vault: VaultId, isAlone: boolean): IndexPeek | undefined {
-  if (!existsSync(path) || statSync(path).size === 0) return undefined;
-  const hadWal = existsSync(`${path}-wal`);
+  // Undefined for what is not there; any other error of looking throws.
+  const size = (file: string) => statSync(file, { throwIfNoEntry: false })?.size;
+  if ((size(path) ?? 0) === 0) return undefined;
+  const hadWal = size(`${path}-wal`) !== undefined;
   try {
     const db = new Sqlite(path, { readonly: true, fileMustExist: true, timeout: 2000 });
     try {

@@ -2,12 +2,12 @@
  * Puts a chain that was cut in the place of the damaged one. Everything that changes lies ready in `chains/.repair`. A rename to `chains/.repaired` decides:
  * before it nothing has changed, after it the next one who opens the data dir does the rest. Each step can be done again.
  */
-import { existsSync } from 'node:fs';
 import { readFile, rename, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { EdgeError, toEdgeError } from '../core/errors.ts';
+import { EdgeError, errnoOf, toEdgeError } from '../core/errors.ts';
 import { failpoint } from '../core/failpoint.ts';
 import { type AgentId, fromHex } from '../core/ids.ts';
+import { isThere } from '../files/is-there.ts';
 import { suspectFile } from '../index/sqlite-errors.ts';
 import { chainFolder } from '../store/chains/chain-paths.ts';
 import type { DataDir } from '../store/data-dir.ts';
@@ -58,7 +58,7 @@ export async function placeCutChain(
 export async function finishLogRepair(dataDir: DataDir): Promise<ChainRepair | undefined> {
   const { repairDir, repairedDir } = dataDir;
   await discardUndecided(dataDir);
-  if (!existsSync(repairedDir)) return undefined;
+  if (!isThere(repairedDir)) return undefined;
   const { agent, incarnation, repair } = await readPlan(dataDir);
   await writeFileDurably(dataDir.cardFile(agent, incarnation), await readStaged(join(repairedDir, CARD)));
   failpoint('log-repair.card-written');
@@ -66,9 +66,9 @@ export async function finishLogRepair(dataDir: DataDir): Promise<ChainRepair | u
   failpoint('log-repair.identity-written');
   const folder = chainFolder(dataDir.chainsDir, agent);
   const staged = join(repairedDir, agent);
-  if (existsSync(staged)) {
+  if (isThere(staged)) {
     // Also when somebody put files there since the damaged ones were set aside.
-    if (existsSync(folder)) await renameDurably(folder, freeName(repair.aside), dataDir);
+    if (isThere(folder)) await renameDurably(folder, freeName(repair.aside), dataDir);
     failpoint('log-repair.set-aside');
     await renameDurably(staged, folder, dataDir);
     failpoint('log-repair.in-place');
@@ -111,6 +111,8 @@ async function readStaged(path: string): Promise<Uint8Array> {
   try {
     return await readFile(path);
   } catch (error) {
+    // An error now is no damage: the same again is to be tried.
+    if (errnoOf(error) !== 'ENOENT') throw toEdgeError(error, `reading ${path}`);
     throw unreadable(path, error);
   }
 }
@@ -126,7 +128,7 @@ function unreadable(path: string, cause: unknown): EdgeError {
 /** Branches are of older incarnations: the damage was not in them. */
 async function keepBranches(aside: string, folder: string): Promise<void> {
   const [from, to] = [join(aside, 'branches'), join(folder, 'branches')];
-  if (!existsSync(from) || existsSync(to)) return;
+  if (!isThere(from) || isThere(to)) return;
   try {
     await rename(from, to);
   } catch (error) {
@@ -137,7 +139,7 @@ async function keepBranches(aside: string, folder: string): Promise<void> {
 
 function freeName(path: string): string {
   let free = path;
-  for (let n = 2; existsSync(free); n++) free = `${path}-${n}`;
+  for (let n = 2; isThere(free); n++) free = `${path}-${n}`;
   return free;
 }
 

@@ -3,7 +3,7 @@ import { openTreeReader } from '../browse/tree-reader.ts';
 import { walkTree } from '../browse/walk-tree.ts';
 import type { Opener } from '../codec/open.ts';
 import { ChunkIdSet } from '../core/chunk-id-set.ts';
-import { toEdgeError } from '../core/errors.ts';
+import { isEdgeError, toEdgeError } from '../core/errors.ts';
 import type { ChunkId } from '../core/ids.ts';
 import type { RecoverySource } from '../core/ports/peer.ts';
 import type { ReportProgress, ReportWarning } from '../core/ports/progress.ts';
@@ -82,9 +82,10 @@ export async function checkReach(
       const all: ContentRef[] = [];
       try {
         for await (const refs of reader.refs(file, signal)) all.push(...refs);
-      } catch {
+      } catch (error) {
         // A list that cannot be read is a gap like a chunk that is not there; the sources have said why.
         signal?.throwIfAborted();
+        if (!isEdgeError(error)) throw error;
         gap.files += 1;
         gap.bytes += file.size ?? 0;
         return;

@@ -30,7 +30,7 @@ export interface BucketTarget {
   readonly target: string;
   readonly scope: 'all' | 'meta';
   readonly objects: ObjectStore;
-  readonly packs: Pick<BucketPacks, 'list' | 'put' | 'readContents'>;
+  readonly packs: Pick<BucketPacks, 'list' | 'put' | 'readContents' | 'settle'>;
   readonly vault: BucketVault;
   /** Of endpoint and bucket, for a store with this id. */
   readonly location: (storeId: HexId) => HexId;
@@ -65,10 +65,12 @@ export async function replicateToBucket(
   const asked = chain.position();
   const storeId = await adoptStore(
     { name: bucket.store, store: bucket.objects, vault: deps.vault },
-    { kv: index.kv, random: deps.random, onOther: () => forget(bucket, deps) },
+    { kv: index.kv, random: deps.random, warn: bucket.warn, onOther: () => forget(bucket, deps) },
     signal,
   );
   const there = await listOwn(bucket, deps, signal);
+  // What is listed counts from here on, whoever put it.
+  await bucket.packs.settle(signal);
   const segmentDeps = { ...deps, ...bucket, vaultId: deps.vault, index: index.buckets, vault: bucket.vault };
   const segments = await judgeSegments(there.segments, segmentDeps, signal);
   const compared = await comparePacks(

@@ -37,13 +37,15 @@ export function createJudge(deps: Pick<ScrubDeps, 'index' | 'places' | 'signal' 
     unasked: () => [...unasked],
     async judge(ids, isOwn) {
       const copies = deps.index.allCopies(ids);
+      const sealed = deps.index.unknownPacks()[0];
       const verdicts = ids.map<Verdict>((id, i) => {
         const own = copies[i]!;
         if (own.some(({ marked }) => marked === undefined) || deps.places.isPlaced(id)) return 'kept';
         const unread = own.find(({ marked }) => marked === 'unreadable');
-        if (unread === undefined) return 'lost';
-        // An error of reading is not a loss.
-        unasked.add(unread.store === '' ? 'this disk' : unread.store);
+        // An error of reading is not a loss: neither of the copy, nor of a pack of which nobody knows what is in it.
+        const store = unread?.store ?? sealed?.store;
+        if (store === undefined) return 'lost';
+        unasked.add(store === '' ? 'this disk' : store);
         return 'unknown';
       });
       for (const place of deps.places.others) {

@@ -20,7 +20,8 @@ export async function repairChunks(
   readAgain: (pack: Pick<PackRow, 'name' | 'packClass'>) => Promise<ScrubbedPack>,
 ): Promise<void> {
   const classOf = new Map(deps.index.packs('').map((pack) => [pack.name, pack.packClass]));
-  const own = findings.filter((finding) => finding.store === '');
+  // A pack without rows may have the only copy of anything: nothing tells that its file is not needed.
+  const own = findings.filter((finding) => finding.store === '' && classOf.has(finding.pack));
   if (own.length === 0) return;
   const session = deps.index.beginSession('scrub');
   const writer = deps.chunks.openWriter();
@@ -67,6 +68,7 @@ async function replacePack(
   if (tail === undefined && bad.length === 0 && !absent) return true;
   // Marked frames too: one that could not be read may be the only copy there is.
   const ids = deps.index.allFramesOf(name).map((row) => row.id);
+  if (ids.length === 0) return false;
   const copies = deps.index
     .locate(ids)
     .map((ones) => ones.find((copy) => copy.store === '' && copy.pack !== name))

@@ -74,6 +74,7 @@ export interface ScrubDeps {
     | 'packByName'
     | 'packs'
     | 'settleLosses'
+    | 'unknownPacks'
   >;
   readonly places: ScrubPlaces;
   readonly log: Pick<LogIndex, 'snapshots'>;

@@ -47,6 +47,10 @@ export async function scrub(input: ScrubInput, deps: ScrubDeps): Promise<ScrubRe
     }
   }
   noteVerified();
+  for (const { name, store } of deps.index.unknownPacks()) {
+    const detail = 'it cannot be read, and nobody knows what is in it: the next start tries again';
+    findings.push({ store, pack: name, what: 'index', reason: 'unreadable', detail, otherCopies: 0, repaired: false });
+  }
   countCopies(findings, deps);
   const damaged = withoutCopies(findings);
   // A sample says something about the packs that it read; what has no pack any more is looked for with everything else.

@@ -5,7 +5,7 @@
  * What only peers or a bucket know (their copies, packs in the bucket) is not here: after a rebuild `RELEARN` is set until the flows have asked them.
  */
 import { type Clock, formatTimeNs } from '../core/clock.ts';
-import { EdgeError } from '../core/errors.ts';
+import { EdgeError, isEdgeError } from '../core/errors.ts';
 import { failpoint } from '../core/failpoint.ts';
 import type { PackName, VaultId } from '../core/ids.ts';
 import type { IdentifyFrames } from '../core/ports/identify-frames.ts';
@@ -40,6 +40,8 @@ export interface RebuildDeps {
   readonly identify?: IdentifyFrames;
   /** Opens the chains after the packs, because holds look at frames. */
   readonly openChains: (isRebuilt: boolean) => Promise<OpenedChainStore>;
+  /** Nothing is appended, sent, acknowledged or dropped: on a full disk it goes on with what a built index has. */
+  readonly onlyReads?: boolean;
   readonly progress?: ReportProgress;
   readonly signal?: AbortSignal;
 }
@@ -67,7 +69,7 @@ export async function reconcileIndex(deps: RebuildDeps): Promise<Reconciled> {
   const problems: EdgeError[] = [];
   const expectsPacks = index.chunks.packs('').length > 0;
   if (!packsAreInside(deps.dataDir)) await requirePackFolder(deps.dataDir.packDir, deps.vault, expectsPacks);
-  const packs = await rebuildPacks(packFolder(deps.dataDir.packDir, deps.vault), rebuilt, deps, problems);
+  const packs = await packsInLine(rebuilt, deps, problems);
   failpoint('rebuild.packs-done');
   if (packs.missing.length > 0) {
     problems.push(
@@ -91,4 +93,18 @@ export async function reconcileIndex(deps: RebuildDeps): Promise<Reconciled> {
   }
   const { entries, moved } = report;
   return { chains, own, report: { rebuilt, packs, entries, moved, problems } };
+}
+
+async function packsInLine(
+  rebuilt: boolean,
+  deps: RebuildDeps,
+  problems: EdgeError[],
+): Promise<RebuildReport['packs']> {
+  try {
+    return await rebuildPacks(packFolder(deps.dataDir.packDir, deps.vault), rebuilt, deps, problems);
+  } catch (error) {
+    if (rebuilt || deps.onlyReads !== true || !isEdgeError(error, 'E_NO_SPACE')) throw error;
+    problems.push(error);
+    return { adopted: 0, missing: [], removed: 0 };
+  }
 }

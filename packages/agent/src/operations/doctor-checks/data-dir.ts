@@ -1,5 +1,5 @@
 /** The files of the data dir, as far as they can be judged without the vault's key, and the space that is left for more. */
-import { accessSync, constants, existsSync } from 'node:fs';
+import { accessSync, constants } from 'node:fs';
 import { stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
@@ -12,6 +12,7 @@ import {
   type IndexPeek,
   inspectChains,
   isEdgeError,
+  isThere,
   loadSodium,
   lockDataDir,
   peekIndex,
@@ -173,7 +174,7 @@ function peek(
   let release: (() => void) | undefined;
   try {
     const since = formatTimeNs(clock.nowNs());
-    release = existsSync(dir.lockFile)
+    release = isThere(dir.lockFile)
       ? lockDataDir(dir.lockFile, { pid: process.pid, command: 'edgestore doctor', since }).release
       : undefined;
   } catch (error) {

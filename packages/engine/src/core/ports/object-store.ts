@@ -29,6 +29,11 @@ export interface ObjectStore {
   list(prefix: string, options?: { readonly after?: string; readonly signal?: AbortSignal }): AsyncIterable<ObjectStat>;
   /** Removing what is not there is no error. */
   delete(key: string, options?: { readonly signal?: AbortSignal }): Promise<void>;
+  /**
+   * What lies below the prefix now has its name on stable storage when it resolves. Only for a store in which a killed put may leave an object of which a power
+   * loss takes the name; asked before an object counts that this process did not put.
+   */
+  settle?(prefix: string, options?: { readonly signal?: AbortSignal }): Promise<void>;
 }
 
 export interface ObjectStat {

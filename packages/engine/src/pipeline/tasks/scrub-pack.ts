@@ -9,7 +9,7 @@ import { type ChunkId, ChunkKind, type PackClass, type PackName } from '../../co
 import { PACK_BYTES_MAX } from '../../core/limits.ts';
 import type { FrameRow } from '../../core/ports/index.ts';
 import { cannotRead, readErrorOf } from '../../core/read-errors.ts';
-import { wasRead } from '../../files/read-file.ts';
+import { willVerify } from '../../files/read-file.ts';
 import { decodeFrameHeader } from '../../pack/frame-header.ts';
 import { FRAME_HEADER_BYTES, PACK_FOOTER_BYTES, PACK_HEADER_BYTES } from '../../pack/layout.ts';
 import { decodePackHeader } from '../../pack/pack-header.ts';
@@ -206,10 +206,9 @@ function fileBytes(fd: number): PackBytes {
   };
 }
 
-/** What is in the kernel's memory says nothing about the medium. */
 function readAt(fd: number, offset: number, length: number): Buffer {
   const bytes = Buffer.allocUnsafe(length);
-  wasRead(fd, offset, length);
+  willVerify(fd, offset, length);
   let filled = 0;
   while (filled < length) {
     const got = readSync(fd, bytes, filled, length - filled, offset + filled);

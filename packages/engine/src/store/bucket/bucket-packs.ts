@@ -32,6 +32,8 @@ export interface BucketPacks {
   put(pack: NamedPack, body: Uint8Array, signal?: AbortSignal): Promise<void>;
   /** Every pack below the vault, of the given agent only when named; in key order. */
   list(agent?: AgentId, signal?: AbortSignal): AsyncIterable<ListedPack>;
+  /** Names of packs and segments that a killed process left are on stable storage when it resolves. */
+  settle(signal?: AbortSignal): Promise<void>;
   /** Header and index of a pack, checked against its name; two or three small reads. Undefined when it is not there, E_INTEGRITY when damaged. */
   readContents(pack: ListedPack, signal?: AbortSignal): Promise<PackContents | undefined>;
   /** Bytes of a pack in whatever life's prefix it lies; undefined when it is in none. E_INTEGRITY when it is shorter than that. */
@@ -98,6 +100,7 @@ export function openBucketPacks(input: {
     label: store.label,
     list,
     readRange,
+    settle: async (signal) => await store.settle?.(`${vault}/`, withSignal(signal)),
     async put({ name, packClass }, body, signal) {
       const key = packKeyOf(vault, { ...life, name, packClass });
       await store.put(key, body, withSignal(signal));

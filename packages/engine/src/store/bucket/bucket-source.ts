@@ -46,6 +46,10 @@ export function createBucketSource(deps: BucketSourceDeps): SealedSource {
     label: deps.packs.label,
     locate: async (ids) => deps.locate(ids),
     fetch: (addresses, signal) => fetchFromBucket(addresses, deps, signal),
+    // What is absent was noted when it was asked for, and an error now is noted nowhere.
+    spoiled: ({ id, pack }, reason, detail) => {
+      if (reason === 'damaged' && pack !== undefined) deps.mark?.([{ id, pack, reason, why: detail }]);
+    },
   };
 }
 
@@ -170,6 +174,7 @@ function problemOf(bytes: Uint8Array, at: number, address: BucketAddress): strin
   try {
     const header = decodeFrameHeader(bytes, at - FRAME_HEADER_BYTES);
     if (!bytesEqual(header.id, address.id)) return `another chunk lies at ${address.offset}`;
+    if (header.packClass !== address.packClass) return `the frame at ${address.offset} has another class`;
     if (header.sealedBytes === address.sealedBytes && header.keyId === address.keyId) return undefined;
     return `the frame at ${address.offset} has another length or key`;
   } catch (error) {

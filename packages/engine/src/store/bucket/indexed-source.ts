@@ -1,4 +1,5 @@
 /** A bucket as a source of chunks, by what the index says lies there. */
+import { noteIfRoom } from '../../core/full-disk.ts';
 import type { ChunkIndex, StoreName } from '../../core/ports/index.ts';
 import type { SealedSource } from '../../core/ports/sealed-source.ts';
 import { sha256Matches } from '../chunk-store/sealed-hash.ts';
@@ -28,10 +29,11 @@ export function createIndexedSource(
         const { id, keyId, sealedBytes, pack, packClass, offset, marked } = copy;
         return { id, keyId, sealedBytes, pack, packClass, offset, ...(marked === undefined ? {} : { marked }) };
       }),
-    mark: (marks) => index.markCopies(marks, name),
+    mark: (marks) => noteIfRoom(() => index.markCopies(marks, name)),
     seen: ({ id, pack, sealed }) => {
       const row = index.allCopies([id])[0]!.find((copy) => copy.store === name && copy.pack === pack);
-      if (row !== undefined && sha256Matches(sealed, row.sealedSha256)) index.liftMarks([{ id, pack }], name);
+      if (row !== undefined && sha256Matches(sealed, row.sealedSha256))
+        noteIfRoom(() => index.liftMarks([{ id, pack }], name));
     },
   });
 }

@@ -11,6 +11,7 @@ import { fromHex, type HexId, toHex, type VaultId } from '../../core/ids.ts';
 import type { KeyValue } from '../../core/ports/index.ts';
 import type { ObjectStore } from '../../core/ports/object-store.ts';
 import { storeIdKeyOf, vaultKeyOf } from './bucket-layout.ts';
+import { type ProbeDeps, probeStore } from './probe-store.ts';
 
 const MAGIC = Buffer.from('EDGESTID');
 const VERSION = 1;
@@ -128,16 +129,18 @@ export async function requireKnownStore(check: StoreCheck, kv: KeyValue, signal?
 }
 
 /**
- * For a writer: the id of the store, made where the prefix has none yet. `onOther` runs before another id is noted, so that what was noted of the old one is
+ * For a writer: the id of the store, made where the prefix has none yet. A store that the index does not know is probed first. `onOther` runs before another id is noted, so that what was noted of the old one is
  * gone first.
  */
 export async function adoptStore(
   check: StoreCheck,
-  deps: { readonly kv: KeyValue; readonly random: RandomBytes; readonly onOther: () => void },
+  deps: ProbeDeps & { readonly kv: KeyValue; readonly onOther: () => void },
   signal?: AbortSignal,
 ): Promise<HexId> {
-  const there =
-    (await checkStore(check, deps.kv, signal)) ?? (await makeStoreId(check.store, check.vault, deps.random, signal));
+  const known = await checkStore(check, deps.kv, signal);
+  // Added, or forgotten with the index: it is tried out before anything there counts.
+  if (knownStoreId(deps.kv, check.name) === undefined) await probeStore(check.store, check.vault, deps, signal);
+  const there = known ?? (await makeStoreId(check.store, check.vault, deps.random, signal));
   if (knownStoreId(deps.kv, check.name) !== there) {
     deps.onOther();
     deps.kv.set(knownKey(check.name), there);

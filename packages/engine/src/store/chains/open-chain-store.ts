@@ -18,6 +18,8 @@ export interface OpenChainStoreDeps extends Omit<OwnChainDeps, 'bodies' | 'bytes
   readonly bytes: ChainBytes;
   /** The index was empty: what is missing was lost. */
   readonly isRebuilt: boolean;
+  /** See `RebuildDeps`. */
+  readonly onlyReads?: boolean;
 }
 
 export async function openChainStore(deps: OpenChainStoreDeps): Promise<OpenedChainStore> {
@@ -33,7 +35,7 @@ export async function openChainStore(deps: OpenChainStoreDeps): Promise<OpenedCh
       });
     },
   };
-  const opened = await openFollowedChains(inner satisfies ChainsDeps, deps.isRebuilt);
+  const opened = await openFollowedChains(inner satisfies ChainsDeps, deps.isRebuilt, deps.onlyReads);
   const chains = new ChainStore(inner, opened.chains);
   const own = new OwnChainWriter(chains.followed(deps.identity.agentId), inner);
   const { entries, moved, problems } = opened;

@@ -3,8 +3,9 @@
  * applied, and an index that is ahead of its file is a loss.
  */
 import { open, unlink } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import type { UnsatisfiedReason } from '../../chain/statement.ts';
-import { EdgeError, toEdgeError } from '../../core/errors.ts';
+import { EdgeError, isEdgeError, toEdgeError } from '../../core/errors.ts';
 import { failpoint } from '../../core/failpoint.ts';
 import type { AgentId } from '../../core/ids.ts';
 import type { ChainRow, EntryRow } from '../../ports/chain-index.ts';
@@ -33,8 +34,12 @@ export interface OpenedChains extends OpenChainsReport {
   readonly chains: Map<AgentId, FollowedChain>;
 }
 
-/** `isRebuilt`: the index was empty, so a frame that is missing was lost. */
-export async function openFollowedChains(deps: ChainsDeps, isRebuilt: boolean): Promise<OpenedChains> {
+/** `isRebuilt`: the index was empty, so a frame that is missing was lost. `onlyReads`: on a full disk a chain stays as the index has it. */
+export async function openFollowedChains(
+  deps: ChainsDeps,
+  isRebuilt: boolean,
+  onlyReads = false,
+): Promise<OpenedChains> {
   const { chainTable } = deps.index;
   const known = chainTable.rows().filter(({ parent }) => parent === undefined);
   const agents = new Set(known.map(({ agent }) => agent));
@@ -44,8 +49,15 @@ export async function openFollowedChains(deps: ChainsDeps, isRebuilt: boolean): 
   const report = { entries: 0, moved: [] as { path: string; bytes: number }[], problems: [] as EdgeError[] };
   const chains = new Map<AgentId, FollowedChain>();
   for (const agent of [...agents].sort()) {
-    const chain = await new Opening(agent, deps, isRebuilt, report).open();
-    chains.set(agent, chain);
+    try {
+      chains.set(agent, await new Opening(agent, deps, isRebuilt, report).open());
+    } catch (error) {
+      if (!onlyReads || isRebuilt || !isEdgeError(error, 'E_NO_SPACE')) throw error;
+      const chain = new FollowedChain(agent, deps, deps.index.chainTable.followed(agent)?.chain, undefined);
+      chain.blocked = error;
+      chains.set(agent, chain);
+      report.problems.push(error);
+    }
   }
   return { ...report, chains };
 }
@@ -166,6 +178,8 @@ class Opening {
     const aside = `${rest.path}.torn-${rest.from}`;
     try {
       if (rest.to > rest.from) await copyRange(rest.path, aside, rest.from, rest.to);
+      // The copy has its name before the bytes go.
+      await syncFolder(dirname(aside));
       failpoint('chain.torn-kept');
       const file = await open(rest.path, 'r+');
       try {

@@ -2,6 +2,7 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { bytesEqual } from '../../core/bytes.ts';
 import { errnoOf, isEdgeError, toEdgeError } from '../../core/errors.ts';
+import { noteIfRoom } from '../../core/full-disk.ts';
 import type { PackName } from '../../core/ids.ts';
 import type { ChunkIndex, CopyMark } from '../../core/ports/index.ts';
 import type { MissReason, SealedAddress, SealedFrame, SealedMiss } from '../../core/ports/sealed-source.ts';
@@ -34,7 +35,8 @@ export async function* fetchFrames(
   deps: FetchDeps,
   signal?: AbortSignal,
 ): AsyncGenerator<SealedFrame | SealedMiss> {
-  const found = findings(deps);
+  // Who only reads goes on without the notes on a full disk: the next reading finds the same.
+  const found = findings(deps, noteIfRoom);
   const byPack = new Map<PackName, Located[]>();
   try {
     for (const address of addresses) {
@@ -94,7 +96,7 @@ interface Findings {
   write(): void;
 }
 
-function findings(deps: FetchDeps): Findings {
+function findings(deps: FetchDeps, noting = (note: () => void): void => note()): Findings {
   let marks: CopyMark[] = [];
   let lifts: { id: Uint8Array; pack: PackName }[] = [];
   const gone = new Set<PackName>();
@@ -102,15 +104,16 @@ function findings(deps: FetchDeps): Findings {
     const [marked, lifted] = [marks, lifts];
     marks = [];
     lifts = [];
-    if (marked.length > 0) deps.index.markCopies(marked);
-    if (lifted.length > 0) deps.index.liftMarks(lifted);
+    if (marked.length > 0) noting(() => deps.index.markCopies(marked));
+    if (lifted.length > 0) noting(() => deps.index.liftMarks(lifted));
   };
   const note = ({ address: { id, pack }, reason, detail }: SealedMiss): void => {
     if (pack === undefined || gone.has(pack)) return;
     if (reason === 'absent') {
       gone.add(pack);
       // Rows that still name the file mean a loss; a compaction takes them away before it removes the file.
-      if (deps.index.packByName(pack) !== undefined) deps.index.markPacks([{ name: pack, reason, why: detail }]);
+      if (deps.index.packByName(pack) !== undefined)
+        noting(() => deps.index.markPacks([{ name: pack, reason, why: detail }]));
       return;
     }
     marks.push({ id, pack, reason, why: detail });

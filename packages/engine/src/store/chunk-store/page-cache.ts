@@ -1,5 +1,6 @@
 /** What the kernel keeps in memory of packs. */
 import koffi from 'koffi';
+import { wholeFolios } from '../../core/folios.ts';
 import { PACK_LOCAL_BYTES_TARGET } from '../../core/limits.ts';
 
 const FADV_DONTNEED = 4;
@@ -30,5 +31,6 @@ export function leaveCache(fd: number, packBytes: number): void {
  * before each read that verifies: what is in memory is as it was written, whatever the disk made of it. The file must have been synced.
  */
 export function readFromMedium(fd: number, offset = 0, bytes = 0): void {
-  fadvise(fd, offset, bytes, FADV_DONTNEED);
+  const range = wholeFolios(offset, bytes);
+  fadvise(fd, range.offset, bytes === 0 ? 0 : range.length, FADV_DONTNEED);
 }

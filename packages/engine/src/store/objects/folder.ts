@@ -9,9 +9,11 @@ import { type FileHandle, link, lstat, mkdir, open, readdir, rename, unlink } fr
 import { dirname, join } from 'node:path';
 import type { Clock, RandomBytes } from '../../core/clock.ts';
 import { EdgeError, errnoOf, toEdgeError } from '../../core/errors.ts';
+import { failpoint } from '../../core/failpoint.ts';
 import { toHex } from '../../core/ids.ts';
 import type { ObjectStat, ObjectStore } from '../../core/ports/object-store.ts';
 import { readFromMedium } from '../chunk-store/page-cache.ts';
+import { FolderNames, syncFolder } from './folder-names.ts';
 import { checkObjectKey, checkObjectPrefix, checkRange, rangeBeyondEnd, UNFINISHED_FOLDER } from './object-key.ts';
 
 /** What a network mount or a racing removal of a folder gives and the next try may not. */
@@ -32,8 +34,7 @@ export function openFolderObjectStore(
   const { folder } = input;
   const label = `file://${folder}`;
   const pathOf = (key: string) => join(folder, key);
-  /** Folders whose names are known to be on the disk: fsynced by this process, because an earlier one may have died before its fsync. */
-  const durableFolders = new Set<string>();
+  const names = new FolderNames(folder);
   let isSwept = false;
 
   return {
@@ -48,20 +49,21 @@ export function openFolderObjectStore(
       const temporary = join(unfinished, toHex(deps.random(12)));
       const target = pathOf(key);
       try {
-        await makeFolderDurably(unfinished, folder, durableFolders);
+        await names.makeFolder(unfinished);
         if (!isSwept) await removeLeftOver(unfinished, deps.clock);
         isSwept = true;
         await writeAndSync(temporary, body, options.signal);
-        await makeFolderDurably(dirname(target), folder, durableFolders);
+        await names.makeFolder(dirname(target));
         if (options.ifAbsent === true) await link(temporary, target);
         else await rename(temporary, target);
-        await syncFolder(dirname(target));
+        failpoint('folder-store.named');
+        await names.sync(dirname(target));
       } catch (error) {
         if (options.ifAbsent === true && errnoOf(error) === 'EEXIST') {
           throw new EdgeError('E_BUSY', `${label}/${key} exists already`, { context: { store: label, key } });
         }
         // Someone removed a folder that this process had made: forget what is known, so that the next try makes it again.
-        if (errnoOf(error) === 'ENOENT') durableFolders.clear();
+        if (errnoOf(error) === 'ENOENT') names.forget();
         throw folderError(error, label, key, 'write');
       } finally {
         await unlinkIfThere(temporary);
@@ -114,10 +116,21 @@ export function openFolderObjectStore(
       options.signal?.throwIfAborted();
       try {
         await unlink(pathOf(key));
-        await syncFolder(dirname(pathOf(key)));
+        await names.sync(dirname(pathOf(key)));
       } catch (error) {
         if (isAbsence(error)) return absent(folder, label);
         throw folderError(error, label, key, 'delete');
+      }
+    },
+
+    async settle(prefix, options = {}) {
+      checkObjectPrefix(prefix);
+      await absent(folder, label);
+      const top = join(folder, prefix.slice(0, prefix.lastIndexOf('/') + 1));
+      try {
+        await names.settle(top, options.signal);
+      } catch (error) {
+        if (!isAbsence(error)) throw folderError(error, label, prefix, 'write');
       }
     },
   };
@@ -181,19 +194,6 @@ async function ensureStoreFolder(folder: string, label: string): Promise<void> {
   }
 }
 
-/** Makes a folder and those above it up to the store's own, each fsynced into its parent, so that no later name hangs on one that power loss takes. */
-async function makeFolderDurably(path: string, top: string, durable: Set<string>): Promise<void> {
-  if (path === top || durable.has(path)) return;
-  await makeFolderDurably(dirname(path), top, durable);
-  try {
-    await mkdir(path, { mode: 0o700 });
-  } catch (error) {
-    if (errnoOf(error) !== 'EEXIST') throw error;
-  }
-  await syncFolder(dirname(path));
-  durable.add(path);
-}
-
 /** What killed processes left: old enough that nobody can still be writing it, here or on another machine. */
 async function removeLeftOver(unfinished: string, clock: Clock): Promise<void> {
   const beforeMs = Number(clock.nowNs() / 1_000_000n) - LEFT_OVER_AGE_MS;
@@ -219,15 +219,6 @@ async function writeAndSync(path: string, body: Uint8Array, signal: AbortSignal 
     await file.sync();
   } finally {
     await file.close();
-  }
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const handle = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
   }
 }
 

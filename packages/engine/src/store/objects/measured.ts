@@ -42,6 +42,7 @@ export function measured(store: ObjectStore, counts: StoreCounts): ObjectStore {
       }),
     stat: (key, options) => count('stat', () => store.stat(key, options)),
     delete: (key, options) => count('delete', () => store.delete(key, options)),
+    ...(store.settle === undefined ? {} : { settle: store.settle.bind(store) }),
     async *list(prefix, options): AsyncGenerator<ObjectStat> {
       counts.calls.list += 1;
       try {

@@ -67,6 +67,8 @@ export function retrying(
     get: (key, options = {}) => attempt(() => store.get(key, options), options.signal),
     stat: (key, options = {}) => attempt(() => store.stat(key, options), options.signal),
     delete: (key, options = {}) => attempt(() => store.delete(key, options), options.signal),
+    // Not tried again: an fsync that failed must not be followed by one that succeeds.
+    ...(store.settle === undefined ? {} : { settle: store.settle.bind(store) }),
     async *list(prefix, options = {}): AsyncGenerator<ObjectStat> {
       // A listing that breaks is begun again, and what was given already is passed over.
       let last = '';

@@ -68,5 +68,6 @@ export function throttled(
     stat: (key, options) => store.stat(key, options),
     list: (prefix, options) => store.list(prefix, options),
     delete: (key, options) => store.delete(key, options),
+    ...(store.settle === undefined ? {} : { settle: store.settle.bind(store) }),
   };
 }
