@@ -2,6 +2,7 @@ import type { ChunkId } from '../core/ids.ts';
 import type { FrameRow, FrameRows } from '../core/ports/index.ts';
 import type { Db } from './database.ts';
 import { key48 } from './key48.ts';
+import { goodCopiesOfMany } from './look-many-up.ts';
 import type { NumberedPack } from './pack-table.ts';
 
 /** One copy of a chunk: its row number, its pack's number, and the row. */
@@ -28,6 +29,8 @@ export interface FrameTable {
   isThere(id: ChunkId): boolean;
   /** Whether there is a good copy that was identified here. */
   hasIdentified(id: ChunkId): boolean;
+  /** `Copies` of each of at most `LOOKED_UP_AT_ONCE` ids. */
+  copiesOfMany(ids: readonly ChunkId[]): Uint8Array;
   /** Good copies only. */
   goodCopies(id: ChunkId): NumberedFrame[];
   /** Of all chunks whose id begins with these 48 bits. */
@@ -130,6 +133,7 @@ export function frameTable(db: Db): FrameTable {
     },
     isThere: (id) => isThere.get(key48(id), id) !== undefined,
     hasIdentified: (id) => hasIdentified.get(key48(id), id) !== undefined,
+    copiesOfMany: goodCopiesOfMany(db, IDENTIFIED),
     goodCopies: (id) => copies.all(key48(id), id).map(toFrame),
     goodCopiesOfKey: (key) => copiesOfKey.all(key).map(toFrame),
     allCopies: (id) => everyCopy.all(key48(id), id).map(toFrame),

@@ -9,11 +9,13 @@ import { EdgeError } from '../core/errors.ts';
 import type { ChunkId } from '../core/ids.ts';
 import type { FrameLoss, FrameWatcher, GainedFrame } from '../core/ports/frame-watcher.ts';
 import type { StoreName } from '../core/ports/index.ts';
-import type { BodyBytes, ChainTable, HeldForm, HoldTable } from '../ports/chain-index.ts';
+import type { BodyBytes, ChainTable, HeldForm, HoldTable, MissingReason } from '../ports/chain-index.ts';
 import type { Db } from './database.ts';
 import type { FrameTable } from './frame-table.ts';
 import { holdLookup } from './hold-lookup.ts';
 import { key48 } from './key48.ts';
+import { heldKeys, LOOKED_UP_AT_ONCE } from './look-many-up.ts';
+import { CODES, insertHolds, type NewForms, newHolds, SATISFIED } from './new-holds.ts';
 import { type ShardCounts, type StateCode, shardTable } from './shard-table.ts';
 
 /** Beyond the port: it hears of frames, within the transactions that change them. */
@@ -22,13 +24,11 @@ export interface HoldIndexTable extends HoldTable, FrameWatcher {}
 export interface HoldIndexDeps {
   readonly chains: ChainTable;
   readonly bodies: BodyBytes;
-  readonly frames: Pick<FrameTable, 'goodCopies' | 'hasIdentified'>;
+  readonly frames: Pick<FrameTable, 'goodCopies' | 'hasIdentified' | 'copiesOfMany'>;
   /** Called within the transaction that marks a hold lost or unreadable, before it ends (docs/chain.md 4.1). */
   readonly noteLoss: () => void;
 }
 
-const SATISFIED = 0;
-const CODES: Readonly<Record<UnsatisfiedReason, StateCode>> = { wanted: 1, lost: 2, unreadable: 3 };
 const REASONS: readonly (UnsatisfiedReason | undefined)[] = [undefined, 'wanted', 'lost', 'unreadable'];
 /** A copy that was dropped on purpose was not lost: where it is owed again, the store wants it. */
 const STATE_AFTER: Readonly<Record<FrameLoss, UnsatisfiedReason>> = {
@@ -57,14 +57,11 @@ export function holdIndex(db: Db, deps: HoldIndexDeps): HoldIndexTable {
   const ofShard = db.prepare<[number, number], RawHold>(
     'SELECT shard_ref, seq, position, state FROM holds WHERE key48 = ? AND shard_ref = ? ORDER BY seq, position',
   );
-  const hasKey = db
-    .prepare<[number, number], number>('SELECT 1 FROM holds WHERE key48 = ? AND shard_ref = ? LIMIT 1')
-    .pluck();
+  const keysOf = heldKeys(db);
   const ofAny = db.prepare<[number], RawHold>(
     'SELECT shard_ref, seq, position, state FROM holds WHERE key48 = ? ORDER BY shard_ref, seq, position',
   );
-  const insert = db.prepare(insertOf(1));
-  const insertMany = db.prepare(insertOf(ROWS_AT_ONCE));
+  const insert = db.prepare(insertHolds(1));
   const remove = db.prepare('DELETE FROM holds WHERE key48 = ? AND shard_ref = ? AND seq = ? AND position = ?');
   const setState = db.prepare(
     'UPDATE holds SET state = ? WHERE key48 = ? AND shard_ref = ? AND seq = ? AND position = ?',
@@ -115,40 +112,37 @@ export function holdIndex(db: Db, deps: HoldIndexDeps): HoldIndexTable {
     counts.move(row.state, state);
   };
 
+  const insertNew = newHolds(db, { frames, isSatisfied: (form) => isSatisfied(form.id, [form]) });
+  const applyForm = (chain: number, form: Form, some: NewForms, missing: MissingReason, counts: ShardCounts): void => {
+    const { ref, seq, position } = some;
+    const [key] = some.keys as [number];
+    const held = heldOf(chain, ofShard.all(key, ref), form.id);
+    if (held.rows.length === 0) {
+      insertNew(some, missing, counts);
+      return;
+    }
+    const isListed = held.forms.some((one) => one !== undefined && isSameForm(one, form));
+    if (isDelta(form) || isListed || held.rows.length >= LISTED_FORMS_MAX) return;
+    insert.run(key, ref, seq, position, SATISFIED);
+    const [head] = held.rows;
+    if (head!.state !== SATISFIED && isSatisfied(form.id, [form])) change(key, head!, SATISFIED, counts);
+  };
   const applyAdd: HoldTable['applyAdd'] = (chain, shard, seq, forms, missing) =>
     transaction(() => {
       const ref = shards.refOf(chain, shard);
       const counts = shards.counts(ref);
-      let values: number[] = [];
-      const keys = new Set<number>();
-      const flush = (): void => {
-        if (values.length === ROWS_AT_ONCE * COLUMNS) insertMany.run(values);
-        else for (let at = 0; at < values.length; at += COLUMNS) insert.run(values.slice(at, at + COLUMNS));
-        values = [];
-        keys.clear();
-      };
-      for (const [position, form] of forms.entries()) {
-        const key = key48(form.id);
+      for (let position = 0; position < forms.length; position += LOOKED_UP_AT_ONCE) {
+        const some = forms.slice(position, position + LOOKED_UP_AT_ONCE);
+        const keys = some.map(({ id }) => key48(id));
         // Two forms of one id in one entry: the second one has to see the first.
-        if (keys.has(key)) flush();
-        // Nearly every form is of a new chunk: then no row has its key.
-        const held = hasKey.get(key, ref) === undefined ? NONE : heldOf(chain, ofShard.all(key, ref), form.id);
-        if (held.rows.length === 0) {
-          const reason = typeof missing === 'function' ? missing(seq, position) : missing;
-          const state = isSatisfied(form.id, [form]) ? SATISFIED : CODES[reason];
-          values.push(key, ref, seq, position, state);
-          keys.add(key);
-          counts.add(state);
-          if (keys.size === ROWS_AT_ONCE) flush();
-          continue;
-        }
-        const isListed = held.forms.some((one) => one !== undefined && isSameForm(one, form));
-        if (isDelta(form) || isListed || held.rows.length >= LISTED_FORMS_MAX) continue;
-        insert.run(key, ref, seq, position, SATISFIED);
-        const [head] = held.rows;
-        if (head!.state !== SATISFIED && isSatisfied(form.id, [form])) change(key, head!, SATISFIED, counts);
+        const areNew = keysOf(ref, keys).size === 0 && new Set(keys).size === keys.length;
+        if (areNew) insertNew({ forms: some, keys, ref, seq, position }, missing, counts);
+        else
+          for (const [i, form] of some.entries()) {
+            const one = { forms: [form], keys: [keys[i]!], ref, seq, position: position + i };
+            applyForm(chain, form, one, missing, counts);
+          }
       }
-      flush();
       counts.store();
     });
 
@@ -191,9 +185,11 @@ export function holdIndex(db: Db, deps: HoldIndexDeps): HoldIndexTable {
       const out = new Uint8Array(ids.length);
       const ref = shards.find(chain, shard);
       if (ref === undefined) return out;
-      for (const [i, id] of ids.entries()) {
-        const key = key48(id);
-        if (hasKey.get(key, ref) !== undefined && heldOf(chain, ofShard.all(key, ref), id).rows.length > 0) out[i] = 1;
+      for (let from = 0; from < ids.length; from += LOOKED_UP_AT_ONCE) {
+        const keys = ids.slice(from, from + LOOKED_UP_AT_ONCE).map(key48);
+        const found = keysOf(ref, keys);
+        for (const [i, key] of keys.entries())
+          if (found.has(key) && heldOf(chain, ofShard.all(key, ref), ids[from + i]!).rows.length > 0) out[from + i] = 1;
       }
       return out;
     },
@@ -265,14 +261,6 @@ export function holdIndex(db: Db, deps: HoldIndexDeps): HoldIndexTable {
       ),
     }));
   }
-}
-
-/** Rows of one INSERT: the cost of a call into SQLite is shared by them. */
-const ROWS_AT_ONCE = 32;
-const COLUMNS = 5;
-
-function insertOf(rows: number): string {
-  return `INSERT INTO holds (key48, shard_ref, seq, position, state) VALUES ${Array(rows).fill('(?, ?, ?, ?, ?)').join(', ')}`;
 }
 
 const NONE: Held = { rows: [], forms: [] };

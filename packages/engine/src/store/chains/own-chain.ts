@@ -88,7 +88,7 @@ export class OwnChainWriter implements OwnChain {
         if (isKnown && options.listsFurther !== true) continue;
         if (before?.some((one) => isSameForm(one, form)) === true) continue;
         if (held[i] === 1 && this.#isListed(row!.chain, shard, form)) continue;
-        this.#onTheWay.set(key, [...(before ?? []), form]);
+        this.#onTheWay.set(key, before === undefined ? [form] : [...before, form]);
         const waiting = this.#waiting.get(shard) ?? [];
         this.#waiting.set(shard, waiting);
         waiting.push(form);
