@@ -2,19 +2,19 @@
  * Which forms are held, by which shard of which chain, and which ids a good frame of this store satisfies (docs/chain.md 1.6, 3.4). A row names the place
  * of its form: ids and digests are read from the bodies of the chain files.
  */
-import { FORM_BYTES, type Form, formAt, isDelta, isSameForm, LISTED_FORMS_MAX } from '../chain/forms.ts';
+import { type Form, isDelta, isSameForm, LISTED_FORMS_MAX } from '../chain/forms.ts';
 import type { UnsatisfiedReason } from '../chain/statement.ts';
 import { asBuffer, bytesEqual } from '../core/bytes.ts';
-import { EdgeError } from '../core/errors.ts';
 import type { ChunkId } from '../core/ids.ts';
 import type { FrameLoss, FrameWatcher, GainedFrame } from '../core/ports/frame-watcher.ts';
 import type { StoreName } from '../core/ports/index.ts';
 import type { BodyBytes, ChainTable, HeldForm, HoldTable, MissingReason } from '../ports/chain-index.ts';
 import type { Db } from './database.ts';
+import { formReader } from './form-reader.ts';
 import type { FrameTable } from './frame-table.ts';
 import { holdLookup } from './hold-lookup.ts';
 import { key48 } from './key48.ts';
-import { heldKeys, LOOKED_UP_AT_ONCE } from './look-many-up.ts';
+import { heldKeys, holdsOfKeys, LOOKED_UP_AT_ONCE, type RawHold } from './look-many-up.ts';
 import { CODES, insertHolds, type NewForms, newHolds, SATISFIED } from './new-holds.ts';
 import { type ShardCounts, type StateCode, shardTable } from './shard-table.ts';
 
@@ -38,13 +38,6 @@ const STATE_AFTER: Readonly<Record<FrameLoss, UnsatisfiedReason>> = {
   dropped: 'wanted',
 };
 
-interface RawHold {
-  readonly shard_ref: number;
-  readonly seq: number;
-  readonly position: number;
-  readonly state: StateCode;
-}
-
 /** Rows of one id, with their forms where those can be read. */
 interface Held {
   readonly rows: RawHold[];
@@ -52,15 +45,13 @@ interface Held {
 }
 
 export function holdIndex(db: Db, deps: HoldIndexDeps): HoldIndexTable {
-  const { chains, frames } = deps;
+  const { frames } = deps;
   const shards = shardTable(db);
   const ofShard = db.prepare<[number, number], RawHold>(
-    'SELECT shard_ref, seq, position, state FROM holds WHERE key48 = ? AND shard_ref = ? ORDER BY seq, position',
+    'SELECT key48, shard_ref, seq, position, state FROM holds WHERE key48 = ? AND shard_ref = ? ORDER BY seq, position',
   );
   const keysOf = heldKeys(db);
-  const ofAny = db.prepare<[number], RawHold>(
-    'SELECT shard_ref, seq, position, state FROM holds WHERE key48 = ? ORDER BY shard_ref, seq, position',
-  );
+  const ofKeys = holdsOfKeys(db);
   const insert = db.prepare(insertHolds(1));
   const remove = db.prepare('DELETE FROM holds WHERE key48 = ? AND shard_ref = ? AND seq = ? AND position = ?');
   const setState = db.prepare(
@@ -71,34 +62,22 @@ export function holdIndex(db: Db, deps: HoldIndexDeps): HoldIndexTable {
     .pluck();
   const anyUnsatisfied = db.prepare<[], number>('SELECT 1 FROM holds WHERE state <> 0 LIMIT 1').pluck();
   const unsatisfied = db.prepare<[number, number, number], RawHold>(
-    'SELECT shard_ref, seq, position, state FROM holds WHERE shard_ref = ? AND state <> 0 AND seq > ? ORDER BY seq LIMIT ?',
+    'SELECT key48, shard_ref, seq, position, state FROM holds WHERE shard_ref = ? AND state <> 0 AND seq > ? ORDER BY seq LIMIT ?',
   );
   const unsatisfiedOf = db.prepare<[number, number], RawHold>(
-    'SELECT shard_ref, seq, position, state FROM holds WHERE shard_ref = ? AND state <> 0 AND seq = ?',
+    'SELECT key48, shard_ref, seq, position, state FROM holds WHERE shard_ref = ? AND state <> 0 AND seq = ?',
   );
   const others = holdLookup(db);
   const transaction = <T>(work: () => T): T => (db.inTransaction ? work() : db.transaction(work).immediate());
 
-  /** Undefined where the body cannot be read now: damage there is found by whoever reads the chain. */
-  const formOf = (chain: number, row: RawHold): Form | undefined => {
-    const entry = chains.entry(chain, row.seq);
-    const place = entry === undefined ? undefined : chains.placeOf(entry);
-    if (place === undefined || (row.position + 1) * FORM_BYTES > place.bytes) return undefined;
-    try {
-      return formAt(deps.bodies.read(place, row.position * FORM_BYTES, FORM_BYTES), 0);
-    } catch (error) {
-      if (error instanceof EdgeError && ['E_FORMAT', 'E_INTEGRITY'].includes(error.code)) return undefined;
-      throw error;
-    }
-  };
   /**
    * The rows of exactly this id. Where a form cannot be read, its row counts as the id's: two ids with one key are rare, and a hold that is taken for
    * another one's is worse.
    */
-  const heldOf = (chain: number, rows: readonly RawHold[], id: ChunkId): Held => {
+  const heldOf = (chain: number, rows: readonly RawHold[], id: ChunkId, reader = formReader(deps)): Held => {
     const held: Held = { rows: [], forms: [] };
     for (const row of rows) {
-      const form = formOf(chain, row);
+      const form = reader.formOf(chain, row);
       if (form !== undefined && !asBuffer(form.id).equals(id)) continue;
       held.rows.push(row);
       held.forms.push(form);
@@ -107,8 +86,8 @@ export function holdIndex(db: Db, deps: HoldIndexDeps): HoldIndexTable {
   };
   const isSatisfied = (id: ChunkId, forms: readonly (Form | undefined)[]): boolean =>
     frames.hasIdentified(id) || frames.goodCopies(id).some((copy) => forms.some((form) => isOf(copy, form)));
-  const change = (key: number, row: RawHold, state: StateCode, counts: ShardCounts): void => {
-    setState.run(state, key, row.shard_ref, row.seq, row.position);
+  const change = (row: RawHold, state: StateCode, counts: ShardCounts): void => {
+    setState.run(state, row.key48, row.shard_ref, row.seq, row.position);
     counts.move(row.state, state);
   };
 
@@ -125,7 +104,7 @@ export function holdIndex(db: Db, deps: HoldIndexDeps): HoldIndexTable {
     if (isDelta(form) || isListed || held.rows.length >= LISTED_FORMS_MAX) return;
     insert.run(key, ref, seq, position, SATISFIED);
     const [head] = held.rows;
-    if (head!.state !== SATISFIED && isSatisfied(form.id, [form])) change(key, head!, SATISFIED, counts);
+    if (head!.state !== SATISFIED && isSatisfied(form.id, [form])) change(head!, SATISFIED, counts);
   };
   const applyAdd: HoldTable['applyAdd'] = (chain, shard, seq, forms, missing) =>
     transaction(() => {
@@ -167,15 +146,8 @@ export function holdIndex(db: Db, deps: HoldIndexDeps): HoldIndexTable {
         counts.store();
         return released;
       }),
-    formsOf: (chain, shard, id) => {
-      const ref = shards.find(chain, shard);
-      if (ref === undefined) return [];
-      const { rows, forms } = heldOf(chain, ofShard.all(key48(id), ref), id);
-      const out: HeldForm[] = [];
-      for (const [i, { seq, position }] of rows.entries())
-        if (forms[i] !== undefined) out.push({ seq, position, form: forms[i] });
-      return out;
-    },
+    formsOf: (chain, shard, id) => formsOf(chain, shard, [id])[0]!,
+    formsOfMany: formsOf,
     stateOf: (chain, shard, id) => {
       const ref = shards.find(chain, shard);
       const [head] = ref === undefined ? [] : heldOf(chain, ofShard.all(key48(id), ref), id).rows;
@@ -185,11 +157,13 @@ export function holdIndex(db: Db, deps: HoldIndexDeps): HoldIndexTable {
       const out = new Uint8Array(ids.length);
       const ref = shards.find(chain, shard);
       if (ref === undefined) return out;
+      const reader = formReader(deps);
       for (let from = 0; from < ids.length; from += LOOKED_UP_AT_ONCE) {
         const keys = ids.slice(from, from + LOOKED_UP_AT_ONCE).map(key48);
         const found = keysOf(ref, keys);
         for (const [i, key] of keys.entries())
-          if (found.has(key) && heldOf(chain, ofShard.all(key, ref), ids[from + i]!).rows.length > 0) out[from + i] = 1;
+          if (found.has(key) && heldOf(chain, ofShard.all(key, ref), ids[from + i]!, reader).rows.length > 0)
+            out[from + i] = 1;
       }
       return out;
     },
@@ -217,50 +191,83 @@ export function holdIndex(db: Db, deps: HoldIndexDeps): HoldIndexTable {
     gained: (gained: Iterable<GainedFrame>) => {
       // The usual case of a capture: nothing waits for a frame.
       if (anyUnsatisfied.get() === undefined) return;
-      for (const frame of gained) {
-        const key = key48(frame.id);
-        const rows = ofAny.all(key);
-        if (!rows.some(({ state }) => state !== SATISFIED)) continue;
-        for (const { ref, held } of byShard(rows, frame.id)) {
-          const [head] = held.rows;
-          if (head === undefined || head.state === SATISFIED) continue;
-          if (!frame.identified && !held.forms.some((form) => isOf(frame, form))) continue;
-          const counts = shards.counts(ref);
-          change(key, head, SATISFIED, counts);
-          counts.store();
-        }
-      }
+      eachHeld(gained, isUnsatisfied, (frame, head, { forms }, counts) => {
+        if (head.state === SATISFIED) return;
+        if (frame.identified || forms.some((form) => isOf(frame, form))) change(head, SATISFIED, counts);
+      });
     },
     lost: (ids: readonly ChunkId[], _store: StoreName, why: FrameLoss) => {
       const reason = STATE_AFTER[why];
-      for (const id of ids) {
-        const key = key48(id);
-        for (const { ref, held } of byShard(ofAny.all(key), id)) {
-          const [head] = held.rows;
-          // Unreadable becomes lost when the bytes turn out to be gone. Wanted stays: it never was here.
-          const isWorse = head?.state === CODES.unreadable && reason === 'lost';
-          if (head === undefined || (head.state !== SATISFIED && !isWorse)) continue;
-          if (isSatisfied(id, held.forms)) continue;
-          if (reason !== 'wanted') deps.noteLoss();
-          const counts = shards.counts(ref);
-          change(key, head, CODES[reason], counts);
-          counts.store();
-        }
-      }
+      const lost = ids.map((id) => ({ id }));
+      eachHeld(lost, undefined, ({ id }, head, { forms }, counts) => {
+        // Unreadable becomes lost when the bytes turn out to be gone. Wanted stays: it never was here.
+        const isWorse = head.state === CODES.unreadable && reason === 'lost';
+        if ((head.state !== SATISFIED && !isWorse) || isSatisfied(id, forms)) return;
+        if (reason !== 'wanted') deps.noteLoss();
+        change(head, CODES[reason], counts);
+      });
     },
   };
 
-  function byShard(rows: readonly RawHold[], id: ChunkId): { readonly ref: number; readonly held: Held }[] {
-    const refs = [...new Set(rows.map(({ shard_ref }) => shard_ref))];
-    return refs.map((ref) => ({
-      ref,
-      held: heldOf(
-        shards.chainOf(ref),
-        rows.filter(({ shard_ref }) => shard_ref === ref),
-        id,
-      ),
-    }));
+  function formsOf(chain: number, shard: number, ids: readonly ChunkId[]): HeldForm[][] {
+    const ref = shards.find(chain, shard);
+    const reader = formReader(deps);
+    return ids.map((id) => {
+      const { rows, forms } = ref === undefined ? NONE : heldOf(chain, ofShard.all(key48(id), ref), id, reader);
+      return rows.flatMap(({ seq, position }, i) =>
+        forms[i] === undefined ? [] : [{ seq, position, form: forms[i] }],
+      );
+    });
   }
+
+  /** Each hold of each chunk, in whichever shard: with its first row, which has its state. `matters`: whether one of a chunk's rows does. */
+  function eachHeld<Chunk extends { readonly id: ChunkId }>(
+    chunks: Iterable<Chunk>,
+    matters: ((row: RawHold) => boolean) | undefined,
+    work: (chunk: Chunk, head: RawHold, held: Held, counts: ShardCounts) => void,
+  ): void {
+    const reader = formReader(deps);
+    const counts = new Map<number, ShardCounts>();
+    for (const some of groupsOf(chunks)) {
+      const found = ofKeys(some.map(({ id }) => key48(id)));
+      if (found.size === 0) continue;
+      const seen = new Set<number>();
+      for (const chunk of some) {
+        const key = key48(chunk.id);
+        // The same id twice: the second time it is looked up as it is then.
+        const rows = seen.has(key) ? ofKeys([key]).get(key) : found.get(key);
+        seen.add(key);
+        if (matters !== undefined && rows?.some(matters) !== true) continue;
+        for (const ref of new Set(rows?.map(({ shard_ref }) => shard_ref))) {
+          const ofRef = rows!.filter(({ shard_ref }) => shard_ref === ref);
+          const held = heldOf(shards.chainOf(ref), ofRef, chunk.id, reader);
+          if (held.rows.length === 0) continue;
+          let ofShardRef = counts.get(ref);
+          if (ofShardRef === undefined) {
+            ofShardRef = shards.counts(ref);
+            counts.set(ref, ofShardRef);
+          }
+          work(chunk, held.rows[0]!, held, ofShardRef);
+        }
+      }
+    }
+    for (const one of counts.values()) one.store();
+  }
+}
+
+function isUnsatisfied({ state }: RawHold): boolean {
+  return state !== SATISFIED;
+}
+
+function* groupsOf<Item>(items: Iterable<Item>): Generator<Item[]> {
+  let group: Item[] = [];
+  for (const item of items) {
+    group.push(item);
+    if (group.length < LOOKED_UP_AT_ONCE) continue;
+    yield group;
+    group = [];
+  }
+  if (group.length > 0) yield group;
 }
 
 const NONE: Held = { rows: [], forms: [] };

@@ -2,6 +2,7 @@
 import type { ChunkId } from '../core/ids.ts';
 import type { Db } from './database.ts';
 import { key48 } from './key48.ts';
+import type { StateCode } from './shard-table.ts';
 
 /** Ids of one statement. */
 export const LOOKED_UP_AT_ONCE = 32;
@@ -44,5 +45,31 @@ export function goodCopiesOfMany(db: Db, identifiedFlag: number): (ids: readonly
       if (copies > out[i]!) out[i] = copies;
     }
     return out;
+  };
+}
+
+/** Rows of a hold as they are. */
+export interface RawHold {
+  readonly key48: number;
+  readonly shard_ref: number;
+  readonly seq: number;
+  readonly position: number;
+  readonly state: StateCode;
+}
+
+/** Rows of the keys, of any shard, in the order of shard, seq and position. At most `LOOKED_UP_AT_ONCE` keys. */
+export function holdsOfKeys(db: Db): (keys: readonly number[]) => ReadonlyMap<number, RawHold[]> {
+  const places = Array(LOOKED_UP_AT_ONCE).fill('?').join(', ');
+  const find = db.prepare<number[], RawHold>(
+    `SELECT key48, shard_ref, seq, position, state FROM holds WHERE key48 IN (${places}) ORDER BY key48, shard_ref, seq, position`,
+  );
+  return (keys) => {
+    const found = new Map<number, RawHold[]>();
+    for (const row of find.all(...keys, ...Array<number>(LOOKED_UP_AT_ONCE - keys.length).fill(NO_KEY))) {
+      const rows = found.get(row.key48);
+      if (rows === undefined) found.set(row.key48, [row]);
+      else rows.push(row);
+    }
+    return found;
   };
 }
