@@ -8,7 +8,7 @@ import { bytesEqual } from '../core/bytes.ts';
 import { EdgeError } from '../core/errors.ts';
 import { failpoint } from '../core/failpoint.ts';
 import { type ChunkId, type HexId, toHex } from '../core/ids.ts';
-import { MIB, PACK_BUCKET_BYTES_TARGET, PACK_FRAMES_MAX } from '../core/limits.ts';
+import { MIB, PACK_BUCKET_BYTES_TARGET, PACK_FRAMES_TARGET } from '../core/limits.ts';
 import type { StoreName } from '../core/ports/index.ts';
 import type { SealedSource } from '../core/ports/sealed-source.ts';
 import { FRAME_HEADER_BYTES, INDEX_ENTRY_BYTES, PACK_FOOTER_BYTES, PACK_HEADER_BYTES } from '../pack/layout.ts';
@@ -22,9 +22,7 @@ import { type HeldChunk, verifyAtPeers } from './verify-at-peers.ts';
 /** Chunks are dropped when this much can go: dropping rewrites the packs that lost a part. */
 const DROP_BYTES = 256 * MIB;
 /** Or so many: what is kept of each until then is some 500 bytes. */
-const DROP_CHUNKS = 100_000;
-/** Chunks read, put and verified together: some 2 kB of memory each besides their bytes. Packs of tiny chunks are shorter for it. */
-const GROUP_CHUNKS_MAX = Math.min(32_768, PACK_FRAMES_MAX);
+const DROP_CHUNKS = 2 * PACK_FRAMES_TARGET;
 
 /** Throws what the store says (E_STORE, E_DENIED, E_NO_BUCKET, E_INTEGRITY); whatever was verified until then is dropped first. */
 export async function applyDemote(plan: DemotePlan, deps: DemoteDeps, signal?: AbortSignal): Promise<DemoteReport> {
@@ -249,7 +247,7 @@ function* groupsOf(chunks: Iterable<PlannedChunk>): Generator<PlannedChunk[]> {
   let bytes = empty;
   for (const chunk of chunks) {
     const more = FRAME_HEADER_BYTES + chunk.sealedBytes + INDEX_ENTRY_BYTES;
-    if (group.length > 0 && (bytes + more > PACK_BUCKET_BYTES_TARGET || group.length >= GROUP_CHUNKS_MAX)) {
+    if (group.length > 0 && (bytes + more > PACK_BUCKET_BYTES_TARGET || group.length >= PACK_FRAMES_TARGET)) {
       yield group;
       group = [];
       bytes = empty;
