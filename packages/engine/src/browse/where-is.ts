@@ -1,5 +1,6 @@
 /** `where`: which stores have the chunks of a path, by what the index knows of own packs and by what targets stated last. */
-import { type ChunkId, toHex } from '../core/ids.ts';
+import { ChunkIdSet } from '../core/chunk-id-set.ts';
+import type { ChunkId } from '../core/ids.ts';
 import type { ChunkIndex, StoreName, TargetId } from '../core/ports/index.ts';
 import type { Placed } from '../ports/placed.ts';
 import type { Entry } from '../tree/entry.ts';
@@ -42,7 +43,7 @@ export async function whereIs(
   deps: WhereDeps,
   signal?: AbortSignal,
 ): Promise<WhereReport> {
-  const seen = new Set<string>();
+  const seen = new ChunkIdSet();
   const waiting: ChunkId[] = [];
   const copies = new Map<
     string,
@@ -69,9 +70,7 @@ export async function whereIs(
     }
   };
   for await (const id of reachedChunks(reader, entry, signal)) {
-    const hex = toHex(id);
-    if (seen.has(hex)) continue;
-    seen.add(hex);
+    if (!seen.add(id)) continue;
     waiting.push(id);
     if (waiting.length >= LOOKUPS_AT_ONCE) lookUp();
   }

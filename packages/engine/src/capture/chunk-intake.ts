@@ -16,7 +16,7 @@ export interface ChunkIntakeDeps {
 }
 
 /** Ids remembered of chunks that are on their way into packs; beyond, `trim` waits until the index knows them. */
-const REMEMBERED_MAX = 400_000;
+const REMEMBERED_MAX = 200_000;
 const PAGE_IDS = 4096;
 
 export class ChunkIntake {

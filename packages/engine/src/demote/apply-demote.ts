@@ -8,7 +8,7 @@ import { bytesEqual } from '../core/bytes.ts';
 import { EdgeError } from '../core/errors.ts';
 import { failpoint } from '../core/failpoint.ts';
 import { type ChunkId, type HexId, toHex } from '../core/ids.ts';
-import { MIB, PACK_BUCKET_BYTES_TARGET, PACK_FRAMES_MAX } from '../core/limits.ts';
+import { MIB, PACK_BUCKET_BYTES_TARGET, PACK_FRAMES_TARGET } from '../core/limits.ts';
 import type { StoreName } from '../core/ports/index.ts';
 import type { SealedSource } from '../core/ports/sealed-source.ts';
 import { FRAME_HEADER_BYTES, INDEX_ENTRY_BYTES, PACK_FOOTER_BYTES, PACK_HEADER_BYTES } from '../pack/layout.ts';
@@ -21,6 +21,8 @@ import { type HeldChunk, verifyAtPeers } from './verify-at-peers.ts';
 
 /** Chunks are dropped when this much can go: dropping rewrites the packs that lost a part. */
 const DROP_BYTES = 256 * MIB;
+/** Or so many: what is kept of each until then is some 500 bytes. */
+const DROP_CHUNKS = 2 * PACK_FRAMES_TARGET;
 
 /** Throws what the store says (E_STORE, E_DENIED, E_NO_BUCKET, E_INTEGRITY); whatever was verified until then is dropped first. */
 export async function applyDemote(plan: DemotePlan, deps: DemoteDeps, signal?: AbortSignal): Promise<DemoteReport> {
@@ -145,7 +147,7 @@ async function finishGroup(
     state.kept.bytes += chunk.sealedBytes;
   }
   deps.progress?.({ phase: 'demote', bytesDone: state.doneBytes, bytesTotal: state.totalBytes });
-  if (state.verifiedBytes >= DROP_BYTES) await dropGathered(state, deps);
+  if (state.verifiedBytes >= DROP_BYTES || state.verified.length >= DROP_CHUNKS) await dropGathered(state, deps);
 }
 
 async function dropGathered(state: State, deps: DemoteDeps): Promise<void> {
@@ -245,7 +247,7 @@ function* groupsOf(chunks: Iterable<PlannedChunk>): Generator<PlannedChunk[]> {
   let bytes = empty;
   for (const chunk of chunks) {
     const more = FRAME_HEADER_BYTES + chunk.sealedBytes + INDEX_ENTRY_BYTES;
-    if (group.length > 0 && (bytes + more > PACK_BUCKET_BYTES_TARGET || group.length >= PACK_FRAMES_MAX)) {
+    if (group.length > 0 && (bytes + more > PACK_BUCKET_BYTES_TARGET || group.length >= PACK_FRAMES_TARGET)) {
       yield group;
       group = [];
       bytes = empty;

@@ -50,7 +50,10 @@ export async function verifyAtPeers(
   const targets = deps.placed.targetsOf(lacking.map(({ id }) => id));
   for (const [i, chunk] of lacking.entries()) {
     for (const { target } of targets[i]!) {
-      if (/^[0-9a-f]{32}$/.test(target)) placed.set(target, [...(placed.get(target) ?? []), chunk]);
+      if (!/^[0-9a-f]{32}$/.test(target)) continue;
+      const there = placed.get(target);
+      if (there === undefined) placed.set(target, [chunk]);
+      else there.push(chunk);
     }
   }
   const members = new Map(deps.peers.members().map((member) => [member.agent, member]));

@@ -97,7 +97,11 @@ export function bucketIndex(db: Db, placesOf: PlacesOf): BucketIndexTable {
         for (const one of forms) change(target, one, false);
       }),
     firstLacking: (target, shard) => first.get(target, shard),
-    lackingCount: (target) => all.all(target).reduce((sum, lacks) => sum + positionsOf(lacks).length, 0),
+    lackingCount: (target) => {
+      let count = 0;
+      for (const lacks of all.iterate(target)) for (let byte of lacks) for (; byte !== 0; byte &= byte - 1) count++;
+      return count;
+    },
     segments: (target) => segments.all(target),
     addSegments: (target, added) =>
       transaction(() => {

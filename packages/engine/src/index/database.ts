@@ -17,6 +17,7 @@ import { type Clock, formatTimeNs } from '../core/clock.ts';
 import { EdgeError, errnoOf, toEdgeError } from '../core/errors.ts';
 import { failpoint } from '../core/failpoint.ts';
 import type { VaultId } from '../core/ids.ts';
+import { CHUNK_COUNT_KEY } from './chunk-count.ts';
 import { fromSqlite, isDamage, sqliteCodeOf, suspectFile } from './sqlite-errors.ts';
 
 export type Db = Sqlite.Database;
@@ -102,7 +103,10 @@ function openWith(path: string, vault: VaultId, locking: 'NORMAL' | 'EXCLUSIVE')
     if (version > 0) refuseForeign(db, vault);
     if (version > 0 && mustBeChecked(db)) checkPages(db);
     migrate(db, version);
-    if (version === 0) db.prepare(`INSERT INTO key_value (key, value) VALUES ('index.vault', ?)`).run(vault);
+    if (version === 0) {
+      db.prepare(`INSERT INTO key_value (key, value) VALUES ('index.vault', ?)`).run(vault);
+      db.prepare('INSERT INTO key_value (key, value) VALUES (?, ?)').run(CHUNK_COUNT_KEY, '0');
+    }
     markOpen(db, true);
     return db;
   } catch (error) {

@@ -1,7 +1,9 @@
 import type { ChunkId } from '../core/ids.ts';
 import type { FrameRow, FrameRows } from '../core/ports/index.ts';
+import { chunkCount } from './chunk-count.ts';
 import type { Db } from './database.ts';
 import { key48 } from './key48.ts';
+import { goodCopiesOfMany, LOOKED_UP_AT_ONCE } from './look-many-up.ts';
 import type { NumberedPack } from './pack-table.ts';
 
 /** One copy of a chunk: its row number, its pack's number, and the row. */
@@ -28,6 +30,8 @@ export interface FrameTable {
   isThere(id: ChunkId): boolean;
   /** Whether there is a good copy that was identified here. */
   hasIdentified(id: ChunkId): boolean;
+  /** `Copies` of each of at most `LOOKED_UP_AT_ONCE` ids. */
+  copiesOfMany(ids: readonly ChunkId[]): Uint8Array;
   /** Good copies only. */
   goodCopies(id: ChunkId): NumberedFrame[];
   /** Of all chunks whose id begins with these 48 bits. */
@@ -44,6 +48,7 @@ export interface FrameTable {
   /** All frames of the pack that are in a state now. */
   setPackState(pack: NumberedPack, from: number, to: number): void;
   setIdentified(id: ChunkId, pack: number): void;
+  /** Chunks with a copy, marked ones too. Kept, as counting millions takes long. */
   chunks(): number;
 }
 
@@ -64,7 +69,7 @@ interface RawFrame {
 const COLUMNS = 'frame, id, pack, key_id, offset, sealed_bytes, sha256, flags, state';
 const COLUMNS_INSERTED = 9;
 /** Rows of one INSERT: the cost of a call into SQLite is shared by them. */
-const ROWS_AT_ONCE = 32;
+const ROWS_AT_ONCE = LOOKED_UP_AT_ONCE;
 
 export function frameTable(db: Db): FrameTable {
   const nextRow = db.prepare<[], number>('SELECT coalesce(max(frame), 0) + 1 FROM frames').pluck();
@@ -107,7 +112,7 @@ export function frameTable(db: Db): FrameTable {
   const identify = db.prepare<[number, Uint8Array, number]>(
     `UPDATE frames SET flags = flags | ${IDENTIFIED} WHERE key48 = ? AND id = ? AND pack = ?`,
   );
-  const chunks = db.prepare<[], number>('SELECT count(DISTINCT key48) FROM frames').pluck();
+  const count = chunkCount(db);
   const rangeOf = (pack: NumberedPack): [number, number, number] => [
     pack.firstFrame,
     pack.firstFrame + pack.frames,
@@ -118,18 +123,25 @@ export function frameTable(db: Db): FrameTable {
     nextRow: () => nextRow.get()!,
     insert: (firstRow, pack, frames) => {
       let values: unknown[] = [];
+      let keys: number[] = [];
       let row = firstRow;
+      let added = 0;
       for (const frame of frames) {
-        pushValues(values, row++, pack, frame);
-        if (values.length < ROWS_AT_ONCE * COLUMNS_INSERTED) continue;
+        keys.push(pushValues(values, row++, pack, frame));
+        if (keys.length < ROWS_AT_ONCE) continue;
+        added += count.newAmong(keys);
         insertMany.run(values);
         values = [];
+        keys = [];
       }
+      if (keys.length > 0) added += count.newAmong(keys);
+      count.change(added);
       for (let at = 0; at < values.length; at += COLUMNS_INSERTED)
         insertOne.run(values.slice(at, at + COLUMNS_INSERTED));
     },
     isThere: (id) => isThere.get(key48(id), id) !== undefined,
     hasIdentified: (id) => hasIdentified.get(key48(id), id) !== undefined,
+    copiesOfMany: goodCopiesOfMany(db, IDENTIFIED),
     goodCopies: (id) => copies.all(key48(id), id).map(toFrame),
     goodCopiesOfKey: (key) => copiesOfKey.all(key).map(toFrame),
     allCopies: (id) => everyCopy.all(key48(id), id).map(toFrame),
@@ -143,12 +155,19 @@ export function frameTable(db: Db): FrameTable {
         identified: (flags & IDENTIFIED) !== 0,
       })),
     ofPack: (pack, includeMarked) => (includeMarked ? ofPackAll : ofPack).all(...rangeOf(pack)).map(toFrame),
-    removeRow: (frame) => void removeRow.run(frame),
-    removePack: (pack) => void removePack.run(...rangeOf(pack)),
+    removeRow: (frame) => {
+      if (count.isOnly(frame)) count.change(-1);
+      removeRow.run(frame);
+    },
+    removePack: (pack) => {
+      const rows = rangeOf(pack);
+      count.change(-count.onlyIn(...rows));
+      removePack.run(...rows);
+    },
     setState: (frame, state) => void setState.run(state, frame),
     setPackState: (pack, from, to) => void setPackState.run(to, ...rangeOf(pack), from),
     setIdentified: (id, pack) => void identify.run(key48(id), id, pack),
-    chunks: () => chunks.get()!,
+    chunks: count.get,
   };
 }
 
@@ -157,10 +176,12 @@ function insertOf(rows: number): string {
   return `INSERT INTO frames (frame, key48, id, pack, key_id, offset, sealed_bytes, sha256, flags) VALUES ${Array(rows).fill(one).join(', ')}`;
 }
 
-function pushValues(values: unknown[], row: number, pack: number, frame: FrameRow): void {
+/** Answers the frame's key. */
+function pushValues(values: unknown[], row: number, pack: number, frame: FrameRow): number {
+  const key = key48(frame.id);
   values.push(
     row,
-    key48(frame.id),
+    key,
     frame.id,
     pack,
     frame.keyId,
@@ -169,6 +190,7 @@ function pushValues(values: unknown[], row: number, pack: number, frame: FrameRo
     frame.sealedSha256,
     frame.identified ? IDENTIFIED : 0,
   );
+  return key;
 }
 
 function toFrame(raw: RawFrame): NumberedFrame {

@@ -8,12 +8,14 @@ import { bytesEqual } from '../core/bytes.ts';
 import type { ChunkId } from '../core/ids.ts';
 import type { FrameLoss, FrameWatcher, GainedFrame } from '../core/ports/frame-watcher.ts';
 import type { StoreName } from '../core/ports/index.ts';
-import type { BodyBytes, ChainTable, HeldForm, HoldPlace, HoldTable } from '../ports/chain-index.ts';
+import type { BodyBytes, ChainTable, HeldForm, HoldPlace, HoldTable, MissingReason } from '../ports/chain-index.ts';
 import type { Db } from './database.ts';
+import { type FormReader, formReader, type Held, NONE } from './form-reader.ts';
 import type { FrameTable } from './frame-table.ts';
-import { type Held, holdForms, NONE, type RawHold } from './hold-forms.ts';
 import { holdLookup } from './hold-lookup.ts';
 import { key48 } from './key48.ts';
+import { heldKeys, holdsOfKeys, LOOKED_UP_AT_ONCE, type RawHold } from './look-many-up.ts';
+import { CODES, insertHolds, type NewForms, newHolds, SATISFIED } from './new-holds.ts';
 import { partHolds } from './part-holds.ts';
 import { type ShardCounts, type StateCode, shardTable } from './shard-table.ts';
 
@@ -23,13 +25,11 @@ export interface HoldIndexTable extends HoldTable, FrameWatcher {}
 export interface HoldIndexDeps {
   readonly chains: ChainTable;
   readonly bodies: BodyBytes;
-  readonly frames: Pick<FrameTable, 'goodCopies' | 'hasIdentified'>;
+  readonly frames: Pick<FrameTable, 'goodCopies' | 'hasIdentified' | 'copiesOfMany'>;
   /** Called within the transaction that marks a hold lost or unreadable, before it ends (docs/chain.md 4.1). */
   readonly noteLoss: () => void;
 }
 
-const SATISFIED = 0;
-const CODES: Readonly<Record<UnsatisfiedReason, StateCode>> = { wanted: 1, lost: 2, unreadable: 3 };
 const REASONS: readonly (UnsatisfiedReason | undefined)[] = [undefined, 'wanted', 'lost', 'unreadable'];
 /** A copy that was dropped on purpose was not lost: where it is owed again, the store wants it. */
 const STATE_AFTER: Readonly<Record<FrameLoss, UnsatisfiedReason>> = {
@@ -40,19 +40,14 @@ const STATE_AFTER: Readonly<Record<FrameLoss, UnsatisfiedReason>> = {
 };
 
 export function holdIndex(db: Db, deps: HoldIndexDeps): HoldIndexTable {
-  const { chains, frames } = deps;
+  const { frames } = deps;
   const shards = shardTable(db);
   const ofShard = db.prepare<[number, number], RawHold>(
-    'SELECT shard_ref, seq, position, state FROM holds WHERE key48 = ? AND shard_ref = ? ORDER BY seq, position',
+    'SELECT key48, shard_ref, seq, position, state FROM holds WHERE key48 = ? AND shard_ref = ? ORDER BY seq, position',
   );
-  const hasKey = db
-    .prepare<[number, number], number>('SELECT 1 FROM holds WHERE key48 = ? AND shard_ref = ? LIMIT 1')
-    .pluck();
-  const ofAny = db.prepare<[number], RawHold>(
-    'SELECT shard_ref, seq, position, state FROM holds WHERE key48 = ? ORDER BY shard_ref, seq, position',
-  );
-  const insert = db.prepare(insertOf(1));
-  const insertMany = db.prepare(insertOf(ROWS_AT_ONCE));
+  const keysOf = heldKeys(db);
+  const ofKeys = holdsOfKeys(db);
+  const insert = db.prepare(insertHolds(1));
   const remove = db.prepare('DELETE FROM holds WHERE key48 = ? AND shard_ref = ? AND seq = ? AND position = ?');
   const setState = db.prepare(
     'UPDATE holds SET state = ? WHERE key48 = ? AND shard_ref = ? AND seq = ? AND position = ?',
@@ -62,10 +57,10 @@ export function holdIndex(db: Db, deps: HoldIndexDeps): HoldIndexTable {
     .pluck();
   const anyUnsatisfied = db.prepare<[], number>('SELECT 1 FROM holds WHERE state <> 0 LIMIT 1').pluck();
   const unsatisfied = db.prepare<[number, number, number], RawHold>(
-    'SELECT shard_ref, seq, position, state FROM holds WHERE shard_ref = ? AND state <> 0 AND seq > ? ORDER BY seq LIMIT ?',
+    'SELECT key48, shard_ref, seq, position, state FROM holds WHERE shard_ref = ? AND state <> 0 AND seq > ? ORDER BY seq LIMIT ?',
   );
   const unsatisfiedOf = db.prepare<[number, number], RawHold>(
-    'SELECT shard_ref, seq, position, state FROM holds WHERE shard_ref = ? AND state <> 0 AND seq = ?',
+    'SELECT key48, shard_ref, seq, position, state FROM holds WHERE shard_ref = ? AND state <> 0 AND seq = ?',
   );
   const ofByte = db.prepare<[number, number, number], HoldPlace>(
     'SELECT key48, seq, position FROM holds WHERE shard_ref = ? AND key48 >= ? AND key48 < ? ORDER BY key48, seq, position',
@@ -74,48 +69,46 @@ export function holdIndex(db: Db, deps: HoldIndexDeps): HoldIndexTable {
   const others = holdLookup(db);
   const transaction = <T>(work: () => T): T => (db.inTransaction ? work() : db.transaction(work).immediate());
 
-  const { formOf, heldOf } = holdForms(chains, shards, deps.bodies);
+  const newReader = (): FormReader => formReader({ ...deps, shards });
+  const heldOf = (chain: number, rows: readonly RawHold[], id: ChunkId): Held => newReader().heldOf(chain, rows, id);
   const isSatisfied = (id: ChunkId, forms: readonly (Form | undefined)[]): boolean =>
     frames.hasIdentified(id) || frames.goodCopies(id).some((copy) => forms.some((form) => isOf(copy, form)));
-  const change = (key: number, row: RawHold, state: StateCode, counts: ShardCounts): void => {
-    setState.run(state, key, row.shard_ref, row.seq, row.position);
+  const change = (row: RawHold, state: StateCode, counts: ShardCounts): void => {
+    setState.run(state, row.key48, row.shard_ref, row.seq, row.position);
     counts.move(row.state, state);
   };
 
+  const insertNew = newHolds(db, { frames, isSatisfied: (form) => isSatisfied(form.id, [form]) });
+  const applyForm = (chain: number, form: Form, some: NewForms, missing: MissingReason, counts: ShardCounts): void => {
+    const { ref, seq, position } = some;
+    const [key] = some.keys as [number];
+    const held = heldOf(chain, ofShard.all(key, ref), form.id);
+    if (held.rows.length === 0) {
+      insertNew(some, missing, counts);
+      return;
+    }
+    const isListed = held.forms.some((one) => one !== undefined && isSameForm(one, form));
+    if (isDelta(form) || isListed || held.rows.length >= LISTED_FORMS_MAX) return;
+    insert.run(key, ref, seq, position, SATISFIED);
+    const [head] = held.rows;
+    if (head!.state !== SATISFIED && isSatisfied(form.id, [form])) change(head!, SATISFIED, counts);
+  };
   const applyAdd: HoldTable['applyAdd'] = (chain, shard, seq, forms, missing) =>
     transaction(() => {
       const ref = shards.refOf(chain, shard);
       const counts = shards.counts(ref);
-      let values: number[] = [];
-      const keys = new Set<number>();
-      const flush = (): void => {
-        if (values.length === ROWS_AT_ONCE * COLUMNS) insertMany.run(values);
-        else for (let at = 0; at < values.length; at += COLUMNS) insert.run(values.slice(at, at + COLUMNS));
-        values = [];
-        keys.clear();
-      };
-      for (const [position, form] of forms.entries()) {
-        const key = key48(form.id);
+      for (let position = 0; position < forms.length; position += LOOKED_UP_AT_ONCE) {
+        const some = forms.slice(position, position + LOOKED_UP_AT_ONCE);
+        const keys = some.map(({ id }) => key48(id));
         // Two forms of one id in one entry: the second one has to see the first.
-        if (keys.has(key)) flush();
-        // Nearly every form is of a new chunk: then no row has its key.
-        const held = hasKey.get(key, ref) === undefined ? NONE : heldOf(chain, ofShard.all(key, ref), form.id);
-        if (held.rows.length === 0) {
-          const reason = typeof missing === 'function' ? missing(seq, position) : missing;
-          const state = isSatisfied(form.id, [form]) ? SATISFIED : CODES[reason];
-          values.push(key, ref, seq, position, state);
-          keys.add(key);
-          counts.add(state);
-          if (keys.size === ROWS_AT_ONCE) flush();
-          continue;
-        }
-        const isListed = held.forms.some((one) => one !== undefined && isSameForm(one, form));
-        if (isDelta(form) || isListed || held.rows.length >= LISTED_FORMS_MAX) continue;
-        insert.run(key, ref, seq, position, SATISFIED);
-        const [head] = held.rows;
-        if (head!.state !== SATISFIED && isSatisfied(form.id, [form])) change(key, head!, SATISFIED, counts);
+        const areNew = keysOf(ref, keys).size === 0 && new Set(keys).size === keys.length;
+        if (areNew) insertNew({ forms: some, keys, ref, seq, position }, missing, counts);
+        else
+          for (const [i, form] of some.entries()) {
+            const one = { forms: [form], keys: [keys[i]!], ref, seq, position: position + i };
+            applyForm(chain, form, one, missing, counts);
+          }
       }
-      flush();
       counts.store();
     });
 
@@ -123,7 +116,7 @@ export function holdIndex(db: Db, deps: HoldIndexDeps): HoldIndexTable {
     ...partHolds(db, {
       shards,
       isSatisfied,
-      idOf: (chain, row) => formOf(chain, { ...row, state: SATISFIED })?.id,
+      idOf: (chain, row) => newReader().formOf(chain, row)?.id,
       stateOf: (chain, shard, id) => {
         const ref = shards.find(chain, shard);
         return ref === undefined ? undefined : heldOf(chain, ofShard.all(key48(id), ref), id).rows[0]?.state;
@@ -132,7 +125,7 @@ export function holdIndex(db: Db, deps: HoldIndexDeps): HoldIndexTable {
     }),
     formAt: (chain, shard, seq, position) => {
       const ref = shards.find(chain, shard);
-      return ref === undefined ? undefined : formOf(chain, { shard_ref: ref, seq, position, state: SATISFIED });
+      return ref === undefined ? undefined : newReader().formOf(chain, { shard_ref: ref, seq, position });
     },
     shards: (chain) => shards.of(chain),
     noteShard: (chain, shard) => void shards.refOf(chain, shard),
@@ -155,15 +148,8 @@ export function holdIndex(db: Db, deps: HoldIndexDeps): HoldIndexTable {
         counts.store();
         return released;
       }),
-    formsOf: (chain, shard, id) => {
-      const ref = shards.find(chain, shard);
-      if (ref === undefined) return [];
-      const { rows, forms } = heldOf(chain, ofShard.all(key48(id), ref), id);
-      const out: HeldForm[] = [];
-      for (const [i, { seq, position }] of rows.entries())
-        if (forms[i] !== undefined) out.push({ seq, position, form: forms[i] });
-      return out;
-    },
+    formsOf: (chain, shard, id) => formsOf(chain, shard, [id])[0]!,
+    formsOfMany: formsOf,
     stateOf: (chain, shard, id) => {
       const ref = shards.find(chain, shard);
       const [head] = ref === undefined ? [] : heldOf(chain, ofShard.all(key48(id), ref), id).rows;
@@ -173,9 +159,13 @@ export function holdIndex(db: Db, deps: HoldIndexDeps): HoldIndexTable {
       const out = new Uint8Array(ids.length);
       const ref = shards.find(chain, shard);
       if (ref === undefined) return out;
-      for (const [i, id] of ids.entries()) {
-        const key = key48(id);
-        if (hasKey.get(key, ref) !== undefined && heldOf(chain, ofShard.all(key, ref), id).rows.length > 0) out[i] = 1;
+      const reader = newReader();
+      for (let from = 0; from < ids.length; from += LOOKED_UP_AT_ONCE) {
+        const keys = ids.slice(from, from + LOOKED_UP_AT_ONCE).map(key48);
+        const found = keysOf(ref, keys);
+        for (const [i, key] of keys.entries())
+          if (found.has(key) && reader.heldOf(chain, ofShard.all(key, ref), ids[from + i]!).rows.length > 0)
+            out[from + i] = 1;
       }
       return out;
     },
@@ -211,58 +201,83 @@ export function holdIndex(db: Db, deps: HoldIndexDeps): HoldIndexTable {
     gained: (gained: Iterable<GainedFrame>) => {
       // The usual case of a capture: nothing waits for a frame.
       if (anyUnsatisfied.get() === undefined) return;
-      for (const frame of gained) {
-        const key = key48(frame.id);
-        const rows = ofAny.all(key);
-        if (!rows.some(({ state }) => state !== SATISFIED)) continue;
-        for (const { ref, held } of byShard(rows, frame.id)) {
-          const [head] = held.rows;
-          if (head === undefined || head.state === SATISFIED) continue;
-          if (!frame.identified && !held.forms.some((form) => isOf(frame, form))) continue;
-          const counts = shards.counts(ref);
-          change(key, head, SATISFIED, counts);
-          counts.store();
-        }
-      }
+      eachHeld(gained, isUnsatisfied, (frame, head, { forms }, counts) => {
+        if (head.state === SATISFIED) return;
+        if (frame.identified || forms.some((form) => isOf(frame, form))) change(head, SATISFIED, counts);
+      });
     },
     lost: (ids: readonly ChunkId[], _store: StoreName, why: FrameLoss) => {
       const reason = STATE_AFTER[why];
-      for (const id of ids) {
-        const key = key48(id);
-        for (const { ref, held } of byShard(ofAny.all(key), id)) {
-          const [head] = held.rows;
-          // Unreadable becomes lost when the bytes turn out to be gone. Wanted stays: it never was here.
-          const isWorse = head?.state === CODES.unreadable && reason === 'lost';
-          if (head === undefined || (head.state !== SATISFIED && !isWorse)) continue;
-          if (isSatisfied(id, held.forms)) continue;
-          if (reason !== 'wanted') deps.noteLoss();
-          const counts = shards.counts(ref);
-          change(key, head, CODES[reason], counts);
-          counts.store();
-        }
-      }
+      const lost = ids.map((id) => ({ id }));
+      eachHeld(lost, undefined, ({ id }, head, { forms }, counts) => {
+        // Unreadable becomes lost when the bytes turn out to be gone. Wanted stays: it never was here.
+        const isWorse = head.state === CODES.unreadable && reason === 'lost';
+        if ((head.state !== SATISFIED && !isWorse) || isSatisfied(id, forms)) return;
+        if (reason !== 'wanted') deps.noteLoss();
+        change(head, CODES[reason], counts);
+      });
     },
   };
 
-  function byShard(rows: readonly RawHold[], id: ChunkId): { readonly ref: number; readonly held: Held }[] {
-    const refs = [...new Set(rows.map(({ shard_ref }) => shard_ref))];
-    return refs.map((ref) => ({
-      ref,
-      held: heldOf(
-        shards.chainOf(ref),
-        rows.filter(({ shard_ref }) => shard_ref === ref),
-        id,
-      ),
-    }));
+  function formsOf(chain: number, shard: number, ids: readonly ChunkId[]): HeldForm[][] {
+    const ref = shards.find(chain, shard);
+    const reader = newReader();
+    return ids.map((id) => {
+      const { rows, forms } = ref === undefined ? NONE : reader.heldOf(chain, ofShard.all(key48(id), ref), id);
+      return rows.flatMap(({ seq, position }, i) =>
+        forms[i] === undefined ? [] : [{ seq, position, form: forms[i] }],
+      );
+    });
+  }
+
+  /** Each hold of each chunk, in whichever shard: with its first row, which has its state. `matters`: whether one of a chunk's rows does. */
+  function eachHeld<Chunk extends { readonly id: ChunkId }>(
+    chunks: Iterable<Chunk>,
+    matters: ((row: RawHold) => boolean) | undefined,
+    work: (chunk: Chunk, head: RawHold, held: Held, counts: ShardCounts) => void,
+  ): void {
+    const reader = newReader();
+    const counts = new Map<number, ShardCounts>();
+    for (const some of groupsOf(chunks)) {
+      const found = ofKeys(some.map(({ id }) => key48(id)));
+      if (found.size === 0) continue;
+      const seen = new Set<number>();
+      for (const chunk of some) {
+        const key = key48(chunk.id);
+        // The same id twice: the second time it is looked up as it is then.
+        const rows = seen.has(key) ? ofKeys([key]).get(key) : found.get(key);
+        seen.add(key);
+        if (matters !== undefined && rows?.some(matters) !== true) continue;
+        for (const ref of new Set(rows?.map(({ shard_ref }) => shard_ref))) {
+          const ofRef = rows!.filter(({ shard_ref }) => shard_ref === ref);
+          const held = reader.heldOf(shards.chainOf(ref), ofRef, chunk.id);
+          if (held.rows.length === 0) continue;
+          let ofShardRef = counts.get(ref);
+          if (ofShardRef === undefined) {
+            ofShardRef = shards.counts(ref);
+            counts.set(ref, ofShardRef);
+          }
+          work(chunk, held.rows[0]!, held, ofShardRef);
+        }
+      }
+    }
+    for (const one of counts.values()) one.store();
   }
 }
 
-/** Rows of one INSERT: the cost of a call into SQLite is shared by them. */
-const ROWS_AT_ONCE = 32;
-const COLUMNS = 5;
+function isUnsatisfied({ state }: RawHold): boolean {
+  return state !== SATISFIED;
+}
 
-function insertOf(rows: number): string {
-  return `INSERT INTO holds (key48, shard_ref, seq, position, state) VALUES ${Array(rows).fill('(?, ?, ?, ?, ?)').join(', ')}`;
+function* groupsOf<Item>(items: Iterable<Item>): Generator<Item[]> {
+  let group: Item[] = [];
+  for (const item of items) {
+    group.push(item);
+    if (group.length < LOOKED_UP_AT_ONCE) continue;
+    yield group;
+    group = [];
+  }
+  if (group.length > 0) yield group;
 }
 
 function isOf(frame: { readonly sealedSha256: Uint8Array }, form: Form | undefined): boolean {

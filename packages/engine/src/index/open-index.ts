@@ -124,9 +124,8 @@ const NO_BODIES: BodyBytes = { read: noBodies, readPart: noBodies };
 function bothWatchers(first: FrameWatcher, second: FrameWatcher): FrameWatcher {
   return {
     gained: (frames, store) => {
-      const all = [...frames];
-      first.gained(all, store);
-      second.gained(all, store);
+      first.gained(frames, store);
+      second.gained(frames, store);
     },
     lost: (ids, store, why) => {
       first.lost(ids, store, why);

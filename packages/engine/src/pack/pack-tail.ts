@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { asBuffer, ByteReader, bytesEqual } from '../core/bytes.ts';
+import { ChunkIdSet } from '../core/chunk-id-set.ts';
 import { EdgeError, formatError, newerFormatError } from '../core/errors.ts';
-import { type PackClass, type PackName, toHex, type VaultId } from '../core/ids.ts';
+import type { PackClass, PackName, VaultId } from '../core/ids.ts';
 import { CHUNK_SEALED_BYTES_MAX, PACK_BYTES_MAX, PACK_FRAMES_MAX } from '../core/limits.ts';
 import type { FrameRow } from '../core/ports/index.ts';
 import {
@@ -111,13 +112,13 @@ export function decodePackTail(tail: Uint8Array, header: Uint8Array, size: numbe
   if (!createHash('sha256').update(index).digest().equals(footer.indexSha256))
     throw formatError(what, 'its checksum is wrong');
   const frames: FrameRow[] = new Array(footer.frames);
-  const seen = new Set<string>();
+  const seen = new ChunkIdSet();
   let end = PACK_HEADER_BYTES;
   for (let i = 0; i < footer.frames; i++) {
     const frame = readRow(index, i * INDEX_ENTRY_BYTES, what);
     if (frame.offset !== end + FRAME_HEADER_BYTES) throw formatError(what, `frame ${i} leaves a gap or overlaps`);
     end = frame.offset + frame.sealedBytes;
-    seen.add(toHex(frame.id));
+    seen.add(frame.id);
     frames[i] = frame;
   }
   if (end !== footer.indexOffset)

@@ -211,6 +211,8 @@ export interface HoldTable extends PartHolds {
   applyRelease(chain: number, shard: number, ids: readonly ChunkId[]): number;
   /** Listed forms of an id in a shard, in the order in which they were added; empty where it is not held. */
   formsOf(chain: number, shard: number, id: ChunkId): readonly HeldForm[];
+  /** As `formsOf`, of many ids at once; positions match `ids`. */
+  formsOfMany(chain: number, shard: number, ids: readonly ChunkId[]): readonly (readonly HeldForm[])[];
   stateOf(chain: number, shard: number, id: ChunkId): HoldState | undefined;
   /** 1 where the id is held in the shard. */
   isHeld(chain: number, shard: number, ids: readonly ChunkId[]): Uint8Array;

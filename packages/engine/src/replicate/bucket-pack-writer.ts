@@ -2,7 +2,7 @@
 import type { Clock } from '../core/clock.ts';
 import { failpoint } from '../core/failpoint.ts';
 import type { ChunkId, PackClass, PackName, VaultId } from '../core/ids.ts';
-import { PACK_LOCAL_BYTES_TARGET } from '../core/limits.ts';
+import { PACK_FRAMES_TARGET, PACK_LOCAL_BYTES_TARGET } from '../core/limits.ts';
 import type { ChunkIndex } from '../core/ports/index.ts';
 import type { ReportProgress } from '../core/ports/progress.ts';
 import { createPackBuilder, type PackBuilder } from '../pack/pack-builder.ts';
@@ -72,7 +72,7 @@ export function openBucketPackWriter(deps: BucketPackWriterDeps): BucketPackWrit
       pack.ids.push(id);
       totals.chunks++;
       totals.bytes += sealed.length;
-      if (pack.builder.bytes >= PACK_BYTES_TARGET) await put(packClass);
+      if (pack.builder.bytes >= PACK_BYTES_TARGET || pack.builder.frames >= PACK_FRAMES_TARGET) await put(packClass);
     },
     async flush() {
       await put('data');

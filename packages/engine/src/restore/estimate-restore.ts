@@ -1,8 +1,8 @@
 /** Counts what a restore will read and write: bytes by source, and ranges asked for. Writes nothing. */
 import { Wanted } from '../browse/copy-router.ts';
 import { contentBytes, openTreeReader, type TreeReader } from '../browse/tree-reader.ts';
+import { ChunkIdSet } from '../core/chunk-id-set.ts';
 import { isEdgeError } from '../core/errors.ts';
-import { toHex } from '../core/ids.ts';
 import type { SealedSource, SourceKind } from '../core/ports/sealed-source.ts';
 import { chosenSources } from './restore-run.ts';
 import type { RestoreDeps, RestoreEstimate, RestorePlan } from './restore-types.ts';
@@ -20,7 +20,7 @@ export async function estimateRestore(plan: RestorePlan, deps: RestoreDeps): Pro
   let entries = 0;
   let files = 0;
   let bytes = 0;
-  const seen = new Set<string>();
+  const seen = new ChunkIdSet();
   for await (const window of windowsOf(plan, reader, signal)) {
     const items = [...window.smallFiles, ...window.largeFiles, ...window.others, ...window.links];
     entries += items.length + window.folders.length;
@@ -40,7 +40,7 @@ function windowsOf(plan: RestorePlan, reader: TreeReader, signal: AbortSignal | 
 }
 
 interface Tally {
-  add(reader: TreeReader, item: WindowItem, seen: Set<string>, signal: AbortSignal | undefined): Promise<void>;
+  add(reader: TreeReader, item: WindowItem, seen: ChunkIdSet, signal: AbortSignal | undefined): Promise<void>;
   lookUp(reader: TreeReader, signal: AbortSignal | undefined): Promise<void>;
   finish(): Omit<RestoreEstimate, 'entries' | 'files' | 'bytes'>;
 }
@@ -81,9 +81,7 @@ function createTally(): Tally {
       try {
         for await (const refs of reader.refs(item.entry, signal)) {
           for (const ref of refs) {
-            const hex = toHex(ref.id);
-            if (seen.has(hex)) continue;
-            seen.add(hex);
+            if (!seen.add(ref.id)) continue;
             waiting.push({ id: ref.id, path });
             if (waiting.length >= LOOKUPS_AT_ONCE) await lookUp(reader, signal);
           }

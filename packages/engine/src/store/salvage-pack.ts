@@ -1,7 +1,8 @@
 /** Frames of a pack that lost its index. They are only places to look: a frame counts when it opens to the chunk that its header names. */
 import { type FileHandle, open } from 'node:fs/promises';
 import { isEdgeError, toEdgeError } from '../core/errors.ts';
-import { type ChunkId, type PackClass, toHex } from '../core/ids.ts';
+import { ChunkIdSet } from '../core/chunk-id-set.ts';
+import type { ChunkId, PackClass } from '../core/ids.ts';
 import { MIB, PACK_BYTES_MAX } from '../core/limits.ts';
 import type { FrameRow } from '../core/ports/index.ts';
 import { decodePackHeader } from '../pack/pack-header.ts';
@@ -57,13 +58,11 @@ export async function salvagePack(
 
 /** The first of each id. */
 function* groupsOf(frames: Iterable<ScannedFrame>): Generator<ScannedFrame[]> {
-  const seen = new Set<string>();
+  const seen = new ChunkIdSet();
   let group: ScannedFrame[] = [];
   let bytes = 0;
   for (const frame of frames) {
-    const hex = toHex(frame.id);
-    if (seen.has(hex)) continue;
-    seen.add(hex);
+    if (!seen.add(frame.id)) continue;
     group.push(frame);
     bytes += frame.sealed.length;
     if (bytes < OPENED_BYTES) continue;

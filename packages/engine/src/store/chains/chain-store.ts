@@ -175,11 +175,8 @@ export class ChainStore implements Chains {
   heldForms(agent: AgentId, ids: readonly ChunkId[]): readonly (readonly Form[])[] {
     const chain = this.#table.followed(agent);
     if (chain === undefined) return ids.map(() => []);
-    const { holds } = this.#deps.index;
-    const shards = holds.shards(chain.chain);
-    return ids.map((id) =>
-      shards.flatMap(({ shard }) => holds.formsOf(chain.chain, shard, id).map(({ form }) => form)),
-    );
+    const ofShards = this.#formsOf(chain, ids).map(({ forms }) => forms);
+    return ids.map((_, i) => ofShards.flatMap((forms) => forms[i]!.map(({ form }) => form)));
   }
 
   holdsOf(
@@ -188,13 +185,9 @@ export class ChainStore implements Chains {
   ): readonly (readonly { readonly shard: number; readonly seq: number }[])[] {
     const chain = this.#table.followed(agent);
     if (chain === undefined) return ids.map(() => []);
-    const { holds } = this.#deps.index;
-    const shards = holds.shards(chain.chain);
-    return ids.map((id) =>
-      shards.flatMap(({ shard }) => {
-        const [first] = holds.formsOf(chain.chain, shard, id);
-        return first === undefined ? [] : [{ shard, seq: first.seq }];
-      }),
+    const ofShards = this.#formsOf(chain, ids);
+    return ids.map((_, i) =>
+      ofShards.flatMap(({ shard, forms }) => (forms[i]![0] === undefined ? [] : [{ shard, seq: forms[i]![0].seq }])),
     );
   }
 
@@ -206,8 +199,9 @@ export class ChainStore implements Chains {
     const chain = this.#table.followed(agent);
     if (chain === undefined) return ids.map(() => undefined);
     const { holds } = this.#deps.index;
-    return ids.map((id) => {
-      const [first] = holds.formsOf(chain.chain, shard, id);
+    const forms = holds.formsOfMany(chain.chain, shard, ids);
+    return ids.map((id, i) => {
+      const [first] = forms[i]!;
       const state = holds.stateOf(chain.chain, shard, id);
       return first === undefined || state === undefined ? undefined : { seq: first.seq, state };
     });
@@ -256,6 +250,11 @@ export class ChainStore implements Chains {
 
   get #table() {
     return this.#deps.index.chainTable;
+  }
+
+  #formsOf({ chain }: ChainRow, ids: readonly ChunkId[]) {
+    const { holds } = this.#deps.index;
+    return holds.shards(chain).map(({ shard }) => ({ shard, forms: holds.formsOfMany(chain, shard, ids) }));
   }
 
   #entry(agent: AgentId, seq: number): EntryRow | undefined {

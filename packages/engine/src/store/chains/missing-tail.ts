@@ -1,8 +1,10 @@
-/** The own chain's file ends before the index (docs/chain.md 2.5), and no store has the rest: the index goes back to the file. */
+/** The own chain's file ends before the index (docs/chain.md 2.5): the rest comes from other stores, or the index goes back to the file. */
 import { stat } from 'node:fs/promises';
-import { errnoOf, toEdgeError } from '../../core/errors.ts';
+import { requireBody, verifyHead } from '../../chain/entry-head.ts';
+import { EdgeError, errnoOf, toEdgeError } from '../../core/errors.ts';
 import { failpoint } from '../../core/failpoint.ts';
 import type { EntryRow } from '../../ports/chain-index.ts';
+import type { ChainEntry } from '../../ports/chains.ts';
 import { readFolder } from '../data-dir.ts';
 import { applyRecordsAgain, applyWaiting } from './apply-entries.ts';
 import { ChainFile, type FileEnd } from './chain-file.ts';

@@ -3,9 +3,18 @@
  * entry is full or something has to be durable; one fsync covers them and the record behind them.
  */
 import { EntryKind, encodeEntry, placeAfter, positionOf } from '../../chain/entry-head.ts';
-import { encodeAdd, encodeRelease, FORMS_MAX, type Form, isSameForm, RELEASE_IDS_MAX } from '../../chain/forms.ts';
+import {
+  decodeAdd,
+  encodeAdd,
+  encodeRelease,
+  FORMS_MAX,
+  type Form,
+  isSameForm,
+  RELEASE_IDS_MAX,
+} from '../../chain/forms.ts';
 import type { Link, Position } from '../../chain/position.ts';
 import { encodeRecordEntry } from '../../chain/record-entry.ts';
+import { ChunkIdSet } from '../../core/chunk-id-set.ts';
 import type { RandomBytes } from '../../core/clock.ts';
 import { EdgeError } from '../../core/errors.ts';
 import { failpoint } from '../../core/failpoint.ts';
@@ -39,8 +48,10 @@ export class OwnChainWriter implements OwnChain {
   readonly #deps: OwnChainDeps;
   /** Forms of a shard that wait for their entry. */
   readonly #waiting = new Map<number, Form[]>();
-  /** Forms on their way, by shard and id, until the index has them. */
-  #onTheWay = new Map<string, Form[]>();
+  /** Ids of a shard that wait, or are written and not in the index yet. */
+  readonly #onTheWay = new Map<number, ChunkIdSet>();
+  /** Bodies of adds that are written and not in the index yet. */
+  #written: { readonly shard: number; readonly body: Uint8Array }[] = [];
   #making: Promise<unknown> = Promise.resolve();
 
   constructor(chain: FollowedChain, deps: OwnChainDeps) {
@@ -82,14 +93,13 @@ export class OwnChainWriter implements OwnChain {
       const { holds } = this.#deps.index;
       const ids = forms.map(({ id }) => id);
       const held = row === undefined ? new Uint8Array(forms.length) : holds.isHeld(row.chain, shard, ids);
+      const onTheWay = this.#onTheWayOf(shard);
       for (const [i, form] of forms.entries()) {
-        const key = keyOf(shard, form.id);
-        const before = this.#onTheWay.get(key);
-        const isKnown = before !== undefined || held[i] === 1;
+        const isKnown = held[i] === 1 || onTheWay.has(form.id);
         if (isKnown && options.listsFurther !== true) continue;
-        if (before?.some((one) => isSameForm(one, form)) === true) continue;
+        if (isKnown && this.#isOnTheWay(shard, form)) continue;
         if (held[i] === 1 && this.#isListed(row!.chain, shard, form)) continue;
-        this.#onTheWay.set(key, [...(before ?? []), form]);
+        onTheWay.add(form.id);
         const waiting = this.#waiting.get(shard) ?? [];
         this.#waiting.set(shard, waiting);
         waiting.push(form);
@@ -105,7 +115,8 @@ export class OwnChainWriter implements OwnChain {
       const { row } = this.#chain;
       const none = new Uint8Array(ids.length);
       const held = row === undefined ? none : this.#deps.index.holds.isHeld(row.chain, shard, ids);
-      for (const [i, id] of ids.entries()) if (this.#onTheWay.has(keyOf(shard, id))) held[i] = 1;
+      const onTheWay = this.#onTheWayOf(shard);
+      for (const [i, id] of ids.entries()) if (onTheWay.has(id)) held[i] = 1;
       return held;
     });
   }
@@ -239,7 +250,9 @@ export class OwnChainWriter implements OwnChain {
 
   async #settle(): Promise<void> {
     await this.#chain.settle();
+    this.#written = [];
     this.#onTheWay.clear();
+    for (const [shard, forms] of this.#waiting) for (const { id } of forms) this.#onTheWayOf(shard).add(id);
   }
 
   get #waitingForms(): number {
@@ -256,25 +269,42 @@ export class OwnChainWriter implements OwnChain {
     const forms = this.#waiting.get(shard) ?? [];
     if (forms.length === 0) return;
     this.#waiting.delete(shard);
-    await this.#chain.write([this.#clear(EntryKind.add, shard, encodeAdd(forms))]);
+    await this.#writeAdd(shard, forms);
+  }
+
+  async #writeAdd(shard: number, forms: readonly Form[]): Promise<void> {
+    const body = encodeAdd(forms);
+    this.#written.push({ shard, body });
+    await this.#chain.write([this.#clear(EntryKind.add, shard, body)]);
   }
 
   /** Forms whose entry did not survive a failed write are added again: a capture relies on them. */
   async #addAgain(): Promise<void> {
-    if (this.#onTheWay.size === 0) return;
     const row = this.#chain.row;
-    const waiting = new Set([...this.#waiting].flatMap(([shard, forms]) => forms.map(({ id }) => keyOf(shard, id))));
-    for (const [key, forms] of this.#onTheWay) {
-      const shard = Number(key.slice(0, key.indexOf('/')));
-      if (waiting.has(key)) continue;
-      const lost = forms.filter((form) => row === undefined || !this.#isListed(row.chain, shard, form));
+    const written = this.#written;
+    this.#written = [];
+    for (const { shard, body } of written) {
+      const lost = decodeAdd(body).filter((form) => row === undefined || !this.#isListed(row.chain, shard, form));
       if (lost.length > 0) this.#waiting.set(shard, [...(this.#waiting.get(shard) ?? []), ...lost]);
-      else this.#onTheWay.delete(key);
     }
     for (const [shard, forms] of this.#waiting) {
-      while (forms.length > FORMS_MAX)
-        await this.#chain.write([this.#clear(EntryKind.add, shard, encodeAdd(forms.splice(0, FORMS_MAX)))]);
+      while (forms.length > FORMS_MAX) await this.#writeAdd(shard, forms.splice(0, FORMS_MAX));
     }
+  }
+
+  #onTheWayOf(shard: number): ChunkIdSet {
+    let ids = this.#onTheWay.get(shard);
+    if (ids === undefined) {
+      ids = new ChunkIdSet();
+      this.#onTheWay.set(shard, ids);
+    }
+    return ids;
+  }
+
+  /** Only looked at for further forms of what is held, which are few. */
+  #isOnTheWay(shard: number, form: Form): boolean {
+    const written = this.#written.filter((one) => one.shard === shard).flatMap(({ body }) => decodeAdd(body));
+    return [...(this.#waiting.get(shard) ?? []), ...written].some((one) => isSameForm(one, form));
   }
 
   #isListed(chain: number, shard: number, form: Form): boolean {
@@ -313,8 +343,4 @@ export class OwnChainWriter implements OwnChain {
       },
     );
   }
-}
-
-function keyOf(shard: number, id: ChunkId): string {
-  return `${shard}/${Buffer.from(id.buffer, id.byteOffset, id.byteLength).toString('latin1')}`;
 }

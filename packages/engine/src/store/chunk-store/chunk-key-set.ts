@@ -4,7 +4,7 @@
 import type { ChunkId } from '../../core/ids.ts';
 
 /** Beyond this many it begins anew; the cost is that a chunk may be stored twice. */
-const KEYS_MAX = 2_000_000;
+const KEYS_MAX = 1_000_000;
 
 export interface ChunkKeySet {
   mayHave(id: ChunkId): boolean;

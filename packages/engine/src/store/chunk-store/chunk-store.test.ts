@@ -14,7 +14,7 @@ import {
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { armFailpoints } from '../../core/failpoint.ts';
-import { MIB } from '../../core/limits.ts';
+import { MIB, PACK_FRAMES_TARGET } from '../../core/limits.ts';
 import type { SealedChunk } from '../../core/ports/chunk-store.ts';
 import {
   FIXTURE_VAULT,
@@ -76,6 +76,12 @@ describe('writing', () => {
     const sizes = store.index.chunks.packs().map((pack) => pack.bytes);
     expect(sizes).toHaveLength(3);
     expect(Math.max(...sizes)).toBeLessThan(33 * MIB);
+  });
+
+  test('packs of tiny chunks are closed at a number of frames: what is in memory of a pack grows with those', async () => {
+    await storeChunks(store, many(PACK_FRAMES_TARGET + 10, 1));
+    const frames = store.index.chunks.packs().map((pack) => pack.frames);
+    expect(frames.sort((a, b) => a - b)).toEqual([10, PACK_FRAMES_TARGET]);
   });
 
   test('a chunk added again by the writer is ignored, also when its pack is indexed by then', async () => {

@@ -2,7 +2,7 @@
 import type { Clock } from '../../core/clock.ts';
 import { EdgeError, toEdgeError } from '../../core/errors.ts';
 import type { PackClass, VaultId } from '../../core/ids.ts';
-import { PACK_FRAMES_MAX, PACK_LOCAL_BYTES_TARGET } from '../../core/limits.ts';
+import { PACK_FRAMES_TARGET, PACK_LOCAL_BYTES_TARGET } from '../../core/limits.ts';
 import type { ChunkWriter, ChunkWriterOptions, SealedChunk } from '../../core/ports/chunk-store.ts';
 import type { ChunkIndex } from '../../core/ports/index.ts';
 import { chunkKeySet } from './chunk-key-set.ts';
@@ -171,6 +171,6 @@ class Writer implements ChunkWriter {
 
 function isFull(file: PackFileWriter, chunk: SealedChunk): boolean {
   return (
-    file.frames >= PACK_FRAMES_MAX || (file.frames > 0 && file.bytes + chunk.bytes.length > PACK_LOCAL_BYTES_TARGET)
+    file.frames >= PACK_FRAMES_TARGET || (file.frames > 0 && file.bytes + chunk.bytes.length > PACK_LOCAL_BYTES_TARGET)
   );
 }

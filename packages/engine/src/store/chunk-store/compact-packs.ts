@@ -11,7 +11,7 @@ import { ChunkIdSet } from '../../core/chunk-id-set.ts';
 import type { Clock } from '../../core/clock.ts';
 import { failpoint } from '../../core/failpoint.ts';
 import { type PackClass, type PackName, toHex, type VaultId } from '../../core/ids.ts';
-import { MIB, PACK_LOCAL_BYTES_TARGET } from '../../core/limits.ts';
+import { MIB, PACK_FRAMES_TARGET, PACK_LOCAL_BYTES_TARGET } from '../../core/limits.ts';
 import type { ChunkIndex, FrameRow, KnownPack, PackRow } from '../../core/ports/index.ts';
 import type { ReportWarning } from '../../core/ports/progress.ts';
 import type { SealedAddress, SealedMiss } from '../../core/ports/sealed-source.ts';
@@ -41,6 +41,7 @@ export interface CompactDeps {
 const LIVE_PART_MIN = 0.6;
 /** Packs below this size are small. */
 const SMALL_PACK_BYTES = PACK_LOCAL_BYTES_TARGET / 4;
+const SMALL_PACK_FRAMES = PACK_FRAMES_TARGET / 4;
 /** Merging fewer than these would rewrite the same bytes again and again. */
 const SMALL_PACKS_MIN = 8;
 
@@ -82,7 +83,7 @@ export async function mergeSmallPacks(
   for (const packClass of ['data', 'meta'] as const) {
     const small = deps.index
       .packs('')
-      .filter((pack) => pack.packClass === packClass && pack.bytes < SMALL_PACK_BYTES && pack.marked === undefined);
+      .filter((pack) => pack.packClass === packClass && isSmall(pack) && pack.marked === undefined);
     if (small.length < SMALL_PACKS_MIN) continue;
     const readable = small.filter((pack) => deps.format.isKnown(pack.name) && mayBeReplaced(pack, deps));
     for (const group of groupsOf(readable, (pack) => pack.bytes)) {
@@ -95,6 +96,10 @@ export async function mergeSmallPacks(
   }
   deps.index.settleLosses();
   return { merged, bytes };
+}
+
+function isSmall({ bytes, frames }: PackRow): boolean {
+  return bytes < SMALL_PACK_BYTES && frames < SMALL_PACK_FRAMES;
 }
 
 /** A look at the rows: the pack is there, and what is damaged in it has a good copy elsewhere on this disk. */
@@ -237,15 +242,19 @@ function groupsOf(packs: readonly PackRow[], bytesOf: (pack: PackRow) => number)
   const groups: PackRow[][] = [];
   let open: PackRow[] = [];
   let sum = 0;
+  let frames = 0;
   for (const pack of packs) {
     const bytes = bytesOf(pack);
-    if (open.length > 0 && sum + bytes > PACK_LOCAL_BYTES_TARGET + MIB) {
+    const isFull = sum + bytes > PACK_LOCAL_BYTES_TARGET + MIB || frames + pack.frames > PACK_FRAMES_TARGET;
+    if (open.length > 0 && isFull) {
       groups.push(open);
       open = [];
       sum = 0;
+      frames = 0;
     }
     open.push(pack);
     sum += bytes;
+    frames += pack.frames;
   }
   if (open.length > 0) groups.push(open);
   return groups;
