@@ -34,6 +34,7 @@ export const MUTANTS_OF_CHAINS = [
       ],
     ],
     tests: [`${engine}/replicate/replicate-to-peer.test.ts`],
+    only: 'put back|after a takeover',
   },
   {
     name: 'an entry is taken although one before it is missing',

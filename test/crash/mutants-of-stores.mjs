@@ -36,6 +36,7 @@ export const MUTANTS_OF_STORES = [
       ],
     ],
     tests: [REPLICATOR],
+    only: 'from memory',
   },
   {
     name: 'an answer from before the snapshot was recorded counts',
@@ -110,6 +111,7 @@ export const MUTANTS_OF_STORES = [
       ],
     ],
     tests: [P5],
+    only: 'not ranked',
   },
   {
     name: 'whoever says that he is ahead stops the owner, without proof',
@@ -117,6 +119,7 @@ export const MUTANTS_OF_STORES = [
       [`${replicate}/own-trail.ts`, '  if (!isSignedByUs(head, deps)) throw unproved(link.label, position);\n', ''],
     ],
     tests: [PEER],
+    only: 'position that it cannot show',
   },
   {
     name: 'a segment that the agent did not sign stops the owner',

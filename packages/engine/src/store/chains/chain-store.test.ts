@@ -220,6 +220,12 @@ test('another owner’s unidentified frame of other bytes satisfies nothing', as
   const copy = store.index.chunks.locate([chunk.id])[0]![0]!;
   store.index.chunks.noteIdentified([{ id: chunk.id, pack: copy.pack }]);
   expect(store.chains.shards(owner.agent)[0]).toMatchObject({ wanted: 0, whole: 1 });
+  // The same when the frame comes after the hold.
+  const later = madeChunk(100, 'data', false);
+  owner.add(1, [{ ...makeForm(2), id: new Uint8Array(later.id) }]);
+  await store.chains.take(keys, owner.entries);
+  await storeChunks(store, [later]);
+  expect(store.chains.shards(owner.agent)[0]).toMatchObject({ wanted: 1, whole: 1 });
 });
 
 test('a takeover whose base lies before the end freezes what is behind it: the branch keeps its entries and holds', async () => {
