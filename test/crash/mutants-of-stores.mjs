@@ -84,7 +84,8 @@ export const MUTANTS_OF_STORES = [
   {
     name: 'P5 counts a statement under another layout',
     edits: [[`${engine}/demote/verify-at-peers.ts`, '    layoutVersion === LAYOUT_VERSION &&\n', '']],
-    tests: [`${engine}/demote/verify-at-peers.test.ts`],
+    tests: [P5],
+    only: 'not ranked',
   },
   {
     name: 'P5 counts a copy at a holder that is not ranked',
@@ -119,7 +120,7 @@ export const MUTANTS_OF_STORES = [
       [`${replicate}/own-trail.ts`, '  if (!isSignedByUs(head, deps)) throw unproved(link.label, position);\n', ''],
     ],
     tests: [PEER],
-    only: 'position that it cannot show',
+    only: 'did not sign, stops only',
   },
   {
     name: 'a segment that the agent did not sign stops the owner',
