@@ -149,3 +149,25 @@ test('rows of a snapshot that is not the newest live one are not believed', asyn
   await expectHeld(again.snapshot!);
   expect(fixture.snapshot(again).parent).toBeUndefined();
 });
+
+test('a capture claims the snapshot whose rows it uses until its own record is written', async () => {
+  write('root/a', 'one');
+  const first = await fixture.capture(root(), later(fixture));
+  const { chain } = fixture.deps;
+  const { chunks } = fixture.store.index;
+  let claimed: unknown;
+  const watched: typeof chain = {
+    ...chain,
+    add: (shard, forms) => chain.add(shard, forms),
+    sync: () => chain.sync(),
+    shardOf: (name) => chain.shardOf(name),
+    append: (body, shard) => {
+      claimed = chunks.sessions();
+      return chain.append(body, shard);
+    },
+  };
+  const second = await fixture.capture(root(), { ...later(fixture), chain: watched });
+  expect(second.bytes.read).toBe(0);
+  expect(claimed).toMatchObject([{ snapshots: [first.snapshot] }]);
+  expect(chunks.sessions()).toEqual([]);
+});

@@ -3,6 +3,8 @@ import { expect, test } from 'vitest';
 import { toHex } from '../core/ids.ts';
 import { arbitraryHoldSteps, writeSteps } from '../testing/arbitrary-chain.ts';
 import { chainWriter, makeForm } from '../testing/chain-writer.ts';
+import { encodeHoldCheckpoint, PARTS, summaryOf } from './checkpoint-parts.ts';
+import { EntryKind } from './entry-head.ts';
 import { type HeldForm, isDelta } from './forms.ts';
 import { applyEntry, EMPTY_HOLDS, holdStateOf, isHeldAnywhere } from './hold-state.ts';
 
@@ -37,12 +39,14 @@ test('a release takes the id with all its forms; of an id that is not held it ch
   expect(holdStateOf(owner.entries).get(1)?.get(idOf(1))).toEqual({ addedSeq: 3, forms: [makeForm(1, 2)] });
 });
 
-test('shards are apart, and records change nothing', () => {
+test('shards are apart; records and hold checkpoints change nothing, whatever the parts are', () => {
   const owner = chainWriter('apart');
   owner.add(1, [makeForm(1)]);
   owner.add(2, [makeForm(1)]);
   const before = holdStateOf(owner.entries);
   expect(applyEntry(before, owner.record())).toBe(before);
+  const empty = encodeHoldCheckpoint({ asOfSeq: 1, parts: Array(PARTS).fill(summaryOf(new Uint8Array(0))) });
+  expect(applyEntry(before, owner.clear(EntryKind.holdCheckpoint, empty, 1))).toBe(before);
   owner.release(1, [makeForm(1).id]);
   const after = holdStateOf(owner.entries);
   expect(after.get(1)?.size).toBe(0);

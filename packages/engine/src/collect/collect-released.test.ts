@@ -1,7 +1,9 @@
 import { rmSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Position } from '../chain/position.ts';
 import type { ChunkId } from '../core/ids.ts';
 import type { SealedChunk } from '../core/ports/chunk-store.ts';
+import type { CardOfTakeover } from '../store/chains/chains-deps.ts';
 import { type HolderFixture, openHolderFixture } from '../testing/holder-fixture.ts';
 import { formOf, type OwnerFixture, ownerFixture } from '../testing/owner-fixture.ts';
 import { readable, temporaryFolder } from '../testing/store-fixture.ts';
@@ -28,7 +30,15 @@ afterEach(() => {
 });
 
 async function open(): Promise<void> {
-  at = await openHolderFixture(folder.path, { ownerKey: owner.signPublicKey });
+  at = await openHolderFixture(folder.path, { ownerKey: owner.signPublicKey, openCard });
+}
+
+/** A card in these tests is the JSON of what is read from it. */
+const cardOf = (incarnation: number, base?: Position): Uint8Array => Buffer.from(JSON.stringify({ incarnation, base }));
+
+function openCard(body: Uint8Array): CardOfTakeover {
+  const { incarnation, base } = JSON.parse(Buffer.from(body).toString()) as { incarnation: number; base?: Position };
+  return { agentId: owner.agent, incarnation, signPublicKey: owner.signPublicKey, base };
 }
 
 function deps(): CollectDeps {
@@ -198,6 +208,21 @@ describe('what stays', () => {
     expect(report.deleted).toBe(0);
     expect(await left([chunk!])).toBe(1);
     for (let i = 0; i < 3; i++) await collect(10);
+    expect(await left([chunk!])).toBe(1);
+  });
+
+  test('a chunk that a branch holds, when the successor releases it', async () => {
+    owner.takeover(cardOf(1));
+    const [chunk] = await hold(['a']);
+    const base = owner.position!;
+    await hold(['b']);
+    owner.incarnation = 2;
+    owner.position = base;
+    const entries = [owner.takeover(cardOf(2, base)), owner.release(1, [chunk!.id])];
+    await at.holder.takeEntries(owner.ownerKeys, entries);
+    expect(at.store.chains.branches(owner.agent)).toHaveLength(1);
+    expect(at.store.chains.shards(owner.agent)).toMatchObject([{ held: 0 }]);
+    for (let i = 0; i < 4; i++) await collect(10);
     expect(await left([chunk!])).toBe(1);
   });
 

@@ -542,7 +542,7 @@ describe('P5', () => {
       expect((await run(two)).dropped.chunks).toBe(1);
     });
 
-    it('does not count an answer of another trail, of an older incarnation, or of a holder that is not ranked', async () => {
+    it('does not count an answer of another trail, of an older incarnation, under another layout, or of a holder that is not ranked', async () => {
       await snapshot(fixture.dir('', [file('a')]));
       addHolder();
       const position = store.chain.position()!;
@@ -550,6 +550,8 @@ describe('P5', () => {
         said = () => ({ position: wrong });
         expect((await run(two)).notes.join()).toMatch(/does not follow/);
       }
+      said = () => ({ layoutVersion: LAYOUT_VERSION + 1 });
+      expect((await run(two)).notes.join()).toMatch(/does not follow/);
       const { link, site } = peers.get(holderId)!;
       const report = await applyDemote(await planDemote(inputOf(two), deps()), {
         ...deps(),

@@ -262,6 +262,20 @@ const open = (at = 'data') =>
   });
 
 describe('recover from a bucket', () => {
+  it('says in the record checkpoint which snapshots are damaged', async () => {
+    const agent = shop();
+    const [bad, good] = agent.entries.slice(3).map(({ head }) => head.link) as [string, string];
+    agent.record({ type: 'damaged', snapshots: [bad] });
+    await apply(await plan([await newBucket([agent])]));
+    const items = await readBack(agent.agentId);
+    const entry = items.find(({ head }) => head.header.kind === EntryKind.recordCheckpoint);
+    const part = openCheckpointPart(sodium, entry as WholeEntry, fixture.keys);
+    expect(part.snapshots.map(({ id, damaged }) => [id, damaged])).toEqual([
+      [bad, true],
+      [good, false],
+    ]);
+  });
+
   it('gives head, settings, snapshots, and the chain with its takeover and a record checkpoint', async () => {
     const agent = shop();
     const recovered = await plan([await newBucket([agent])]);

@@ -1,6 +1,8 @@
 import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { EntryKind, encodeEntry, placeAfter, positionOf } from '../chain/entry-head.ts';
+import { encodeAdd } from '../chain/forms.ts';
 import { encodeStatement, verifyStatement } from '../chain/statement.ts';
 import { createOpener } from '../codec/open.ts';
 import { loadSodium } from '../codec/sodium.ts';
@@ -270,6 +272,29 @@ describe('a holder that does not tell the truth', () => {
     await expect(pass(liar)).rejects.toMatchObject({ code: 'E_INTEGRITY' });
     expect(deps.putBack.get()).toBeUndefined();
     await pass();
+    expect(await pass()).toMatchObject({ position: owner.chain.position() });
+  });
+
+  test('an entry ahead of the own trail that it shows, and this agent did not sign, stops only that store', async () => {
+    await capture(2);
+    const self = { vault: FIXTURE_VAULT, agent: FIXTURE_SELF, incarnation: 1 };
+    const place = placeAfter(owner.chain.position(), self, { kind: EntryKind.add, shard: 1, keyId: 0 });
+    const body = encodeAdd([formOf(chunk('made up'))]);
+    const { head } = encodeEntry(sodium, { ...place, body, signSeed: new Uint8Array(32).fill(0xee) });
+    const liar: PeerLink = {
+      ...at.link,
+      async *entries() {
+        yield { head, body: undefined };
+      },
+      statement: async (question) => {
+        const { statement, lists } = at.holder.statement(question);
+        const said = verifyStatement(sodium, statement, at.member.signPublicKey);
+        const ahead = { ...said, position: positionOf(head) };
+        return { statement: encodeStatement(sodium, ahead, new Uint8Array(32).fill(0xee)), lists };
+      },
+    };
+    await expect(pass(liar)).rejects.toMatchObject({ code: 'E_INTEGRITY' });
+    expect(deps.putBack.get()).toBeUndefined();
     expect(await pass()).toMatchObject({ position: owner.chain.position() });
   });
 

@@ -1,5 +1,5 @@
 /** What is acknowledged would survive a power loss: each of these fails when an fsync, of the file or of its folder, is taken out. */
-import { rmSync } from 'node:fs';
+import { existsSync, rmSync, statSync, truncateSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { armFailpoints } from '../core/failpoint.ts';
@@ -67,8 +67,14 @@ test('a pack is synced before it gets its name, and its folder after', async () 
 
 test('old packs are unlinked only after the new one is durable and the rows are swapped', async () => {
   for (let i = 0; i < 8; i++) await storeChunks(store, [madeChunk()]);
+  const old = store.index.chunks.packs().map(({ name }) => store.chunks.packPath(name));
   const unsafe: string[] = [];
+  let swaps = 0;
   const disarm = armFailpoints((name) => {
+    if (name === 'index.packs-swapping') {
+      swaps++;
+      unsafe.push(...old.filter((path) => !existsSync(path)));
+    }
     if (name === 'compact.copied' || name === 'index.packs-swapping') {
       for (const pack of store.index.chunks.packs()) unsafe.push(...tracker().unsafe(store.chunks.packPath(pack.name)));
     }
@@ -76,6 +82,7 @@ test('old packs are unlinked only after the new one is durable and the rows are 
   await store.chunks.mergeSmallPacks();
   disarm();
   expect(unsafe).toEqual([]);
+  expect([old.length, swaps, old.filter((path) => existsSync(path)).length]).toEqual([8, 1, 0]);
 });
 
 test('an entry is durable before the index has it, the first of a file and the next; so are late bodies and a written file', async () => {
@@ -129,6 +136,20 @@ test('an end of a chain that a kill left unsynced is synced before the index has
   disarm();
   expect(synced).toBe(true);
   expect(store.chain.position()?.seq).toBe(1);
+});
+
+test('an unfinished end of a chain is cut off durably, before anything is appended in its place', async () => {
+  const own = join(store.dataDir.chainsDir, FIXTURE_SELF, '00000001-0000000000000001.chain');
+  await store.chain.append({ type: 'unpin', snapshot: 'aa'.repeat(32) });
+  const { size } = statSync(own);
+  await store.chain.append({ type: 'unpin', snapshot: 'aa'.repeat(32) });
+  store.close();
+  truncateSync(own, size + 100);
+  for (const part of ['', '-wal', '-shm']) rmSync(store.dataDir.indexFile + part, { force: true });
+  store = await openStore(join(folder.path, 'home'));
+  expect(store.reconciled.moved).toMatchObject([{ bytes: 100 }]);
+  expect(statSync(own).size).toBe(size);
+  expect(tracker().unsafe(own)).toEqual([]);
 });
 
 test('late bodies that a kill left unsynced are written again and synced before the index has them', async () => {

@@ -1,11 +1,16 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import fc from 'fast-check';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { EntryKind, positionOf } from '../../chain/entry-head.ts';
+import { type EntryHeader, EntryKind, encodeEntry, positionOf } from '../../chain/entry-head.ts';
 import { type Form, isDelta } from '../../chain/forms.ts';
 import { type HoldState, holdStateOf } from '../../chain/hold-state.ts';
 import type { Position } from '../../chain/position.ts';
+import { encodeCheckpointEntries } from '../../chain/record-checkpoint.ts';
+import { loadSodium } from '../../codec/sodium.ts';
 import { toHex } from '../../core/ids.ts';
+import type { SnapshotBody } from '../../log/record-body.ts';
 import type { ChainEntry, OwnerKeys } from '../../ports/chains.ts';
+import { arbitrarySnapshot } from '../../testing/arbitrary-record.ts';
 import { type ChainWriter, chainWriter, makeForm } from '../../testing/chain-writer.ts';
 import { createSeededRandom, randomFraction } from '../../testing/seeded-random.ts';
 import {
@@ -19,6 +24,8 @@ import {
 } from '../../testing/store-fixture.ts';
 import type { CardOfTakeover } from './chains-deps.ts';
 import { verifyFiles } from './verify-files.ts';
+
+const sodium = await loadSodium();
 
 let folder: ReturnType<typeof temporaryFolder>;
 let store: OpenedStore;
@@ -213,6 +220,12 @@ test('another owner’s unidentified frame of other bytes satisfies nothing', as
   const copy = store.index.chunks.locate([chunk.id])[0]![0]!;
   store.index.chunks.noteIdentified([{ id: chunk.id, pack: copy.pack }]);
   expect(store.chains.shards(owner.agent)[0]).toMatchObject({ wanted: 0, whole: 1 });
+  // The same when the frame comes after the hold.
+  const later = madeChunk(100, 'data', false);
+  owner.add(1, [{ ...makeForm(2), id: new Uint8Array(later.id) }]);
+  await store.chains.take(keys, owner.entries);
+  await storeChunks(store, [later]);
+  expect(store.chains.shards(owner.agent)[0]).toMatchObject({ wanted: 1, whole: 1 });
 });
 
 test('a takeover whose base lies before the end freezes what is behind it: the branch keeps its entries and holds', async () => {
@@ -295,6 +308,38 @@ test('two takeovers of one incarnation are a fork, at whatever seq; the first on
   const next = owner.record();
   await store.chains.take(keys, [next]);
   expect(store.chains.position(owner.agent)).toEqual(positionOf(next.head));
+});
+
+test('an older incarnation writes nothing behind its successor, even where it follows the last entry', async () => {
+  owner.takeover(cardOf(1));
+  owner.incarnation = 2;
+  owner.takeover(cardOf(2, owner.position!));
+  await store.chains.take(keys, owner.entries);
+  const last = owner.position!;
+  const { head, body } = owner.record();
+  const older = resigned(head.header, 1, body);
+  await expect(store.chains.take(keys, [older])).rejects.toMatchObject({ code: 'E_ROLLBACK' });
+  expect(store.chains.position(owner.agent)).toEqual(last);
+});
+
+test('a snapshot that a record checkpoint calls damaged is damaged at every store that reads it', async () => {
+  owner.takeover(cardOf(1));
+  const [{ unfinished: _, ...body }] = fc.sample(arbitrarySnapshot, { seed: 5, numRuns: 1 }) as [SnapshotBody];
+  const snapshots = [1, 2].map((n) => {
+    const id = `${n}`.repeat(64);
+    return { id, incarnation: 1, seq: n, shard: 1, damaged: n === 2, body: { ...body, timeNs: 5n } };
+  });
+  const checkpoint = encodeCheckpointEntries(sodium, {
+    writer: owner,
+    after: owner.position!,
+    checkpoint: { snapshots, pins: [], settings: undefined },
+    keys: owner.keys,
+    signSeed: owner.signSeed,
+    random: createSeededRandom('checkpoint'),
+  });
+  await store.chains.take(keys, [...owner.entries, ...checkpoint]);
+  const damaged = () => store.index.log.snapshots().map((one) => [one.id, one.damaged]);
+  expect(damaged()).toEqual(snapshots.map((one) => [one.id, one.damaged]));
 });
 
 test('below the floor headers, records and releases are taken, and bodies of adds wait', async () => {
@@ -458,6 +503,13 @@ test('claims stay until every collection that was open at the end of their sessi
   store.index.chunks.endCollection(later);
   expect(store.index.chunks.isClaimed(chunk.id)).toBe(false);
 });
+
+/** The entry as another incarnation would have written it, with the owner's key. */
+function resigned(header: EntryHeader, incarnation: number, body: Uint8Array): ChainEntry {
+  const { vault, agent, seq, previous, kind, shard, keyId } = header;
+  const made = { vault, agent, incarnation, seq, previous, kind, shard, keyId };
+  return encodeEntry(sodium, { ...made, body, signSeed: owner.signSeed });
+}
 
 function headOnly(entry: ChainEntry): ChainEntry {
   return { head: entry.head, body: undefined };

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, rmSync, statSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { EntryKind } from '../../chain/entry-head.ts';
 import { armFailpoints } from '../../core/failpoint.ts';
 import type { ChainEntry } from '../../ports/chains.ts';
 import { chainWriter, makeForm } from '../../testing/chain-writer.ts';
@@ -177,4 +178,23 @@ test('an unfinished end is moved aside; a damaged end of the own chain stops app
   expect(store.reconciled.problems).toMatchObject([{ code: 'E_INTEGRITY' }]);
   expect(await entries()).toHaveLength(2);
   await expect(store.chain.append(RECORD)).rejects.toMatchObject({ code: 'E_INTEGRITY' });
+});
+
+test('an add of an id that is being released stands behind the release', async () => {
+  await store.chain.add(1, [makeForm(1)]);
+  await store.chain.sync();
+  const walked = store.chain.position()!.seq;
+  let added: Promise<void> | undefined;
+  const disarm = armFailpoints((name) => {
+    if (name === 'release.marked') added ??= store.chain.add(1, [makeForm(1)]).then(() => store.chain.sync());
+  });
+  expect(await store.chain.release(1, [makeForm(1).id], walked)).toBe(1);
+  disarm();
+  await added;
+  expect((await entries()).map(({ head }) => head.header.kind)).toEqual([
+    EntryKind.add,
+    EntryKind.release,
+    EntryKind.add,
+  ]);
+  expect(isHeld(1)).toEqual([1]);
 });
