@@ -2,10 +2,8 @@
 import {
   ByteReader,
   CHUNK_SEALED_BYTES_MAX,
-  type ChainEntry,
   type ChunkId,
   EdgeError,
-  type EntryBodies,
   HEAD_BYTES,
   isEdgeError,
   type Member,
@@ -23,7 +21,6 @@ import { withIdleDeadline } from './bounded-body.ts';
 import {
   ANSWER_BYTES_MAX,
   decodeAnswer,
-  decodeEntries,
   decodePosition,
   decodeSeqs,
   decodeState,
@@ -38,6 +35,7 @@ import {
   STATE_BYTES_MAX,
   WANTED_BYTES_MAX,
 } from './chain-wire.ts';
+import { fetchEntries } from './fetch-entries.ts';
 import { decodeFrameStream, encodeFrameEnd, encodeFrameItem } from './frame-stream.ts';
 import { encodeIds, IDS_MAX } from './id-list.ts';
 import type { PeerConnection } from './peer-connection.ts';
@@ -177,27 +175,6 @@ export function createPeerLink(deps: PeerLinkDeps): PeerLink {
       return out;
     },
   };
-}
-
-/** Entries of a chain, page by page. `get` answers the body for a path. */
-export async function* fetchEntries(
-  owner: string,
-  options: { readonly afterSeq: number; readonly bodies: EntryBodies; readonly branch?: string },
-  get: (path: string) => Promise<Uint8Array>,
-): AsyncGenerator<ChainEntry> {
-  let after = options.afterSeq;
-  for (;;) {
-    const branch = options.branch === undefined ? '' : `&branch=${options.branch}`;
-    const path = `/peer/1/entries?owner=${owner}&after=${after}&bodies=${options.bodies}${branch}`;
-    const page = decodeEntries(await get(path));
-    if (page.length === 0) return;
-    for (const entry of page) {
-      // A peer that repeats itself would keep us for ever.
-      if (entry.head.header.seq !== after + 1) throw new EdgeError('E_FORMAT', 'a peer sent entries out of order');
-      after = entry.head.header.seq;
-      yield entry;
-    }
-  }
 }
 
 type Greeted = <T>(signal: AbortSignal | undefined, run: () => Promise<T>) => Promise<T>;
