@@ -7,6 +7,7 @@ const PUT_BACK = 'faults/put-back';
 const POWER = 'faults/power-loss';
 const MEDIUM = 'faults/medium';
 const BEHIND = 'faults/index-behind';
+const CUT = 'faults/nothing-cut-off';
 
 export const STORE_ROWS: readonly FaultRow[] = [
   row(
@@ -252,5 +253,39 @@ export const STORE_ROWS: readonly FaultRow[] = [
     'no row a chunk for placements',
     [],
     'a size; measured by the bench',
+  ),
+  row(
+    'S1',
+    'zeros inside a chain file, and the index gone',
+    'an entry of holds zeroed, index deleted',
+    'they are damage: whole entries behind them stay, snapshots in them restore, and status says it; at a holder too, whose owner is gone',
+    [
+      [
+        CUT,
+        'zeros inside the own chain, without the index, take no snapshot along that lies behind them',
+        'zeros inside the chain at the only holder that is left, without its index: everything comes back',
+      ],
+    ],
+  ),
+  row(
+    'S2',
+    'one changed byte in the chain at the only holder that is left',
+    'one byte flipped in a record, in the header of an entry of holds',
+    'a recovery takes all entries around it; what is behind it is listed, and restores',
+    [[CUT, 'one changed byte in {what} at the only holder that is left: everything behind it comes back']],
+  ),
+  row(
+    'S3',
+    'the pack that a merge made is gone after a kill, before the old packs were removed',
+    'SIGKILL at a failpoint, then the pack moved away',
+    'the start reads it before it removes the packs that it replaces',
+    [[CUT, 'packs that a killed merge was about to remove stay, when the pack that replaced them is gone']],
+  ),
+  row(
+    'S4',
+    'a damaged length in the file of marks',
+    'one byte changed',
+    'the notes behind it count; the damage is told',
+    [['engine:store/marks-file', 'a note of which the length is damaged takes none of those behind it along']],
   ),
 ];

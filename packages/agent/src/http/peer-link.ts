@@ -1,9 +1,7 @@
 /** The peer protocol as flows call it: `PeerLink` over HTTPS. */
 import {
   ByteReader,
-  type ChainEntry,
   EdgeError,
-  type EntryBodies,
   HEAD_BYTES,
   isEdgeError,
   type Member,
@@ -15,7 +13,6 @@ import {
 import {
   ANSWER_BYTES_MAX,
   decodeAnswer,
-  decodeEntries,
   decodePosition,
   decodeSeqs,
   decodeState,
@@ -28,6 +25,7 @@ import {
   SEQS_BYTES_MAX,
   STATE_BYTES_MAX,
 } from './chain-wire.ts';
+import { fetchEntries } from './fetch-entries.ts';
 import { encodeFrameEnd, encodeFrameItem } from './frame-stream.ts';
 import { IDS_MAX } from './id-list.ts';
 import type { PeerConnection } from './peer-connection.ts';
@@ -195,27 +193,6 @@ export function createPeerLink(deps: PeerLinkDeps): PeerLink {
       return out;
     },
   };
-}
-
-/** Entries of a chain, page by page. `get` answers the body for a path. */
-export async function* fetchEntries(
-  owner: string,
-  options: { readonly afterSeq: number; readonly bodies: EntryBodies; readonly branch?: string },
-  get: (path: string) => Promise<Uint8Array>,
-): AsyncGenerator<ChainEntry> {
-  let after = options.afterSeq;
-  for (;;) {
-    const branch = options.branch === undefined ? '' : `&branch=${options.branch}`;
-    const path = `/peer/1/entries?owner=${owner}&after=${after}&bodies=${options.bodies}${branch}`;
-    const page = decodeEntries(await get(path));
-    if (page.length === 0) return;
-    for (const entry of page) {
-      // A peer that repeats itself would keep us for ever.
-      if (entry.head.header.seq !== after + 1) throw new EdgeError('E_FORMAT', 'a peer sent entries out of order');
-      after = entry.head.header.seq;
-      yield entry;
-    }
-  }
 }
 
 async function* piecesOf(

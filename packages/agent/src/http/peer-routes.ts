@@ -151,7 +151,13 @@ async function entries({ response, query }: PeerRequest, service: PeerService): 
   if (!isEntryBodies(bodies)) throw new EdgeError('E_USAGE', 'bodies is not all, records or none');
   const branch = query.get('branch') ?? undefined;
   if (branch !== undefined && !/^[0-9a-f]{64}$/.test(branch)) throw new EdgeError('E_USAGE', 'branch is not a link');
-  const page = { afterSeq: wholeNumber(query, 'after'), bodies, bytesMax: PAGE_BYTES, branch };
+  const page = {
+    afterSeq: wholeNumber(query, 'after'),
+    bodies,
+    bytesMax: PAGE_BYTES,
+    branch,
+    leavesGaps: query.get('gaps') === '1',
+  };
   sendBytes(response, encodeEntries(await service.entries(ownerOf(query), page)));
 }
 

@@ -50,6 +50,8 @@ export interface PeerService {
       readonly bytesMax: number;
       /** The tip of a branch whose entries are wanted; undefined for the chain that is followed. */
       readonly branch?: string | undefined;
+      /** Entries that are damaged here are passed over, instead of an error. */
+      readonly leavesGaps: boolean;
     },
   ): Promise<readonly ChainEntry[]>;
   locate(

@@ -103,13 +103,13 @@ export function serveHome(
       onHeld();
       return count;
     },
-    async entries(owner, { afterSeq, bodies, bytesMax, branch }) {
+    async entries(owner, { afterSeq, bodies, bytesMax, branch, leavesGaps }) {
       const out: ChainEntry[] = [];
       let bytes = 0;
       const all =
         branch === undefined
-          ? chains.entries(owner, { afterSeq, omitsDamagedBodies: true })
-          : chains.branchEntries(owner, branch);
+          ? chains.entries(owner, { afterSeq, omitsDamagedBodies: true, leavesGaps })
+          : chains.branchEntries(owner, branch, { leavesGaps });
       for await (const entry of all) {
         if (entry.head.header.seq <= afterSeq) continue;
         const isWanted = bodies === 'all' || (bodies === 'records' && !isHoldKind(entry.head.header.kind));

@@ -16,8 +16,8 @@ import {
   verifyCard,
 } from '@edgestore/engine';
 import { decodeState, ENTRIES_BYTES_MAX, STATE_BYTES_MAX } from '../http/chain-wire.ts';
+import { fetchEntries } from '../http/fetch-entries.ts';
 import { openPeerConnection, type PeerConnection, parseAddress } from '../http/peer-connection.ts';
-import { fetchEntries } from '../http/peer-link.ts';
 import { createPeerSource } from '../http/peer-source.ts';
 import { decodeParts, decodeSlots } from '../http/peer-wire.ts';
 import { TLS_OPTIONS } from '../http/pinned-connection.ts';
@@ -118,13 +118,13 @@ function recoveryOf(
       Uint8Array.from(await source.locate(ids, signal), (address) => (address === undefined ? 0 : 1)),
     async *entries(agent, signal) {
       const get = (path: string) => connection.bytes({ method: 'GET', path, limit: ENTRIES_BYTES_MAX, signal });
-      yield* fetchEntries(agent, { afterSeq: 0, bodies: 'all' }, get);
+      const all = { bodies: 'all', leavesGaps: true } as const;
+      yield* fetchEntries(agent, { ...all, afterSeq: 0 }, get);
       const { branches } = decodeState(
         await connection.bytes({ method: 'GET', path: '/peer/1/state', limit: STATE_BYTES_MAX, signal }),
       );
       for (const { agent: owner, tip, base } of branches) {
-        if (owner === agent)
-          yield* fetchEntries(agent, { afterSeq: base?.seq ?? 0, bodies: 'all', branch: tip.link }, get);
+        if (owner === agent) yield* fetchEntries(agent, { ...all, afterSeq: base?.seq ?? 0, branch: tip.link }, get);
       }
     },
     close: () => connection.close(),

@@ -68,14 +68,20 @@ export interface Chains {
   isOnTrail(agent: AgentId, position: Position): boolean;
   /**
    * Entries after a seq and up to another one, in order. E_INTEGRITY names the file where one is damaged. With `omitsDamagedBodies` a hold entry
-   * whose body is damaged comes without it, so that a reader elsewhere still gets what follows.
+   * whose body is damaged comes without it, so that a reader elsewhere still gets what follows. With `leavesGaps` entries that are damaged or not here are
+   * passed over: for a recovery, which takes what is left.
    */
   entries(
     agent: AgentId,
-    options?: { readonly afterSeq?: number; readonly untilSeq?: number; readonly omitsDamagedBodies?: boolean },
+    options?: {
+      readonly afterSeq?: number;
+      readonly untilSeq?: number;
+      readonly omitsDamagedBodies?: boolean;
+      readonly leavesGaps?: boolean;
+    },
   ): AsyncIterable<ChainEntry>;
   /** Entries of a branch behind its base, in order, by the link of its tip. */
-  branchEntries(agent: AgentId, tip: Link): AsyncIterable<ChainEntry>;
+  branchEntries(agent: AgentId, tip: Link, options?: { readonly leavesGaps?: boolean }): AsyncIterable<ChainEntry>;
   body(agent: AgentId, seq: number): Promise<Uint8Array | undefined>;
   shards(agent: AgentId): readonly ShardState[];
   /**

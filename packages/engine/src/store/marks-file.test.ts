@@ -79,6 +79,20 @@ test('damage is said, the rest is kept, and so is the damaged file', () => {
   expect(openMarksFile(path()).problem).toBeUndefined();
 });
 
+test('a note of which the length is damaged takes none of those behind it along', () => {
+  const file = openMarksFile(path());
+  for (const n of [1, 2, 3]) file.append([mark(n)]);
+  const sound = fs.readFileSync(path());
+  for (const change of [0x01, 0x40]) {
+    const bytes = Buffer.from(sound);
+    // The highest byte: the note seems to end far behind the file.
+    bytes.writeUInt8(bytes.readUInt8(8 + 3) ^ change, 8 + 3);
+    fs.writeFileSync(path(), bytes);
+    expect(openMarksFile(path()).problem).toMatchObject({ code: 'E_INTEGRITY', context: { offset: 8 } });
+    expect([noted(1), noted(2) !== undefined, noted(3) !== undefined]).toEqual([undefined, true, true]);
+  }
+});
+
 test('a file of which little holds is written anew', () => {
   const file = openMarksFile(path());
   const ids = Array.from({ length: 4000 }, (_, n) => new Uint8Array(32).fill(n & 0xff).fill(n >> 8, 1, 2));

@@ -94,19 +94,42 @@ function scan(bytes: Buffer): Scanned {
   let damagedAt: number | undefined;
   let end = at;
   while (at < bytes.length) {
-    const length = bytes.length - at < FRAME_BYTES ? undefined : bytes.readUInt32LE(at);
-    const next = length === undefined ? bytes.length : at + FRAME_BYTES + length;
-    if (length === undefined || next > bytes.length) break;
-    const body = bytes.subarray(at + FRAME_BYTES, next);
-    if (checkOf(body).equals(bytes.subarray(at + 4, at + FRAME_BYTES))) {
-      const note = decodeMarkNote(body);
+    const next = frameEnd(bytes, at);
+    if (next !== undefined && isWhole(bytes, at, next)) {
+      const note = decodeMarkNote(bytes.subarray(at + FRAME_BYTES, next));
       if (note !== undefined) notes.push(note);
       end = next;
-    } else if (next < bytes.length) damagedAt ??= at;
-    at = next;
+      at = next;
+      continue;
+    }
+    // With a whole note behind it, it is no unfinished end, whatever its length says.
+    const later = nextWhole(bytes, at + 1);
+    if (later !== undefined || (next !== undefined && next < bytes.length)) damagedAt ??= at;
+    if (later === undefined) break;
+    at = later;
   }
   const isTornOnly = damagedAt === undefined;
   return { notes, end, isDamaged: !isTornOnly, damagedAt: damagedAt ?? 0 };
+}
+
+/** Where the frame ends by its length; undefined where the file ends before. */
+function frameEnd(bytes: Buffer, at: number): number | undefined {
+  if (bytes.length - at < FRAME_BYTES) return undefined;
+  const end = at + FRAME_BYTES + bytes.readUInt32LE(at);
+  return end > bytes.length ? undefined : end;
+}
+
+function isWhole(bytes: Buffer, at: number, end: number): boolean {
+  return checkOf(bytes.subarray(at + FRAME_BYTES, end)).equals(bytes.subarray(at + 4, at + FRAME_BYTES));
+}
+
+function nextWhole(bytes: Buffer, from: number): number | undefined {
+  for (let at = from; at < bytes.length; at++) {
+    const end = frameEnd(bytes, at);
+    // No note is empty, and zeros are many.
+    if (end !== undefined && end > at + FRAME_BYTES && isWhole(bytes, at, end)) return at;
+  }
+  return undefined;
 }
 
 function checkOf(body: Uint8Array): Buffer {

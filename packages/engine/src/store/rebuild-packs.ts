@@ -24,7 +24,7 @@ export interface RebuiltPacks {
 }
 
 /**
- * Compares the pack files with the rows. Doomed files go; rows without a file are marked absent (and the loss epoch rises) until the file is there
+ * Compares the pack files with the rows. Doomed files go when what they had is read good elsewhere; rows without a file are marked absent (and the loss epoch rises) until the file is there
  * again; files without a row are synced and adopted, or removed when a merge that was killed left them and each of their frames was read good elsewhere.
  * A pack that cannot be read is marked, and tried again at the next start.
  */
@@ -39,7 +39,9 @@ export async function rebuildPacks(
   const known = new Set(rows.map((pack) => pack.name));
   let removed = 0;
   for (const name of chunks.doomedPacks()) {
-    if (!known.has(name) && (await removeIfThere(folder.packFile(name)))) removed++;
+    // One that is still needed has no rows, so it is adopted below.
+    const goes = !known.has(name) && (await isNotNeeded(folder, name, deps));
+    if (goes && (await removeIfThere(folder.packFile(name)))) removed++;
     failpoint('rebuild.doomed-unlinked');
     chunks.packUnlinked(name);
   }
@@ -195,6 +197,23 @@ function adopt(name: PackName, found: FoundPack, deps: Deps): void {
     chunks.markCopies(unverified.map((id) => ({ id, pack: name, reason: 'damaged', why })));
     chunks.markPacks([{ name, reason: 'damaged', why: damage, framesAreGood: true }]);
   });
+}
+
+/**
+ * Of a doomed pack, each frame that has rows here is read good elsewhere now: since the merge was killed, the pack that replaced it may have gone. A frame
+ * without rows was dropped.
+ */
+async function isNotNeeded(folder: PackFolder, name: PackName, deps: Deps): Promise<boolean> {
+  try {
+    const contents = await readPackTail(folder.packFile(name), name);
+    if (contents === undefined) return true;
+    const copies = deps.index.chunks.allCopies(contents.frames.map(({ id }) => id));
+    const wanted = contents.frames.filter((_, i) => copies[i]!.some(({ store }) => store === ''));
+    return await isGoodElsewhere(folder, name, wanted, deps);
+  } catch (error) {
+    if (!isEdgeError(error, 'E_INTEGRITY', 'E_NEWER_FORMAT') && readErrorOf(error) === undefined) throw error;
+    return false;
+  }
 }
 
 /** Each frame has another copy of the same bytes on this disk, and it was read now. */

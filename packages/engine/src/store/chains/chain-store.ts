@@ -21,6 +21,9 @@ import { takeEntries } from './take-entries.ts';
 
 const ROWS_AT_ONCE = 128;
 
+/** What becomes of entries that cannot be read. */
+type Damage = Pick<NonNullable<Parameters<Chains['entries']>[1]>, 'omitsDamagedBodies' | 'leavesGaps'>;
+
 export class ChainStore implements Chains {
   readonly parts: ChainParts;
   readonly #deps: ChainsDeps;
@@ -65,14 +68,17 @@ export class ChainStore implements Chains {
   async *entries(agent: AgentId, options: Parameters<Chains['entries']>[1] = {}): AsyncGenerator<ChainEntry> {
     const chain = this.#table.followed(agent);
     if (chain === undefined) return;
-    const omitsDamaged = options.omitsDamagedBodies === true;
-    yield* this.#read(chain, options.afterSeq ?? 0, options.untilSeq ?? Number.MAX_SAFE_INTEGER, omitsDamaged);
+    yield* this.#read(chain, options.afterSeq ?? 0, options.untilSeq ?? Number.MAX_SAFE_INTEGER, options);
   }
 
-  async *branchEntries(agent: AgentId, tip: string): AsyncGenerator<ChainEntry> {
+  async *branchEntries(
+    agent: AgentId,
+    tip: string,
+    options: Parameters<Chains['branchEntries']>[2] = {},
+  ): AsyncGenerator<ChainEntry> {
     for (const row of this.#table.rows())
       if (row.agent === agent && row.parent !== undefined && row.position?.link === tip)
-        yield* this.#read(row, row.baseSeq, Number.MAX_SAFE_INTEGER);
+        yield* this.#read(row, row.baseSeq, Number.MAX_SAFE_INTEGER, options);
   }
 
   async body(agent: AgentId, seq: number): Promise<Uint8Array | undefined> {
@@ -281,13 +287,13 @@ export class ChainStore implements Chains {
     return damaged === undefined ? untilSeq : Math.min(untilSeq, damaged.firstSeq - 1);
   }
 
-  async *#read(chain: ChainRow, afterSeq: number, untilSeq: number, omitsDamaged = false): AsyncGenerator<ChainEntry> {
+  async *#read(chain: ChainRow, afterSeq: number, untilSeq: number, damage: Damage): AsyncGenerator<ChainEntry> {
     let expected = Math.max(afterSeq, chain.baseSeq) + 1;
     for (;;) {
       const rows = this.#table.entries(chain.chain, expected - 1, untilSeq, ROWS_AT_ONCE);
       if (rows.length === 0) return;
       for (const row of rows) {
-        if (row.seq !== expected) {
+        if (row.seq !== expected && damage.leavesGaps !== true) {
           throw new EdgeError(
             'E_INTEGRITY',
             `entries ${expected} to ${row.seq - 1} of agent ${chain.agent.slice(0, 8)} cannot be read here`,
@@ -296,19 +302,31 @@ export class ChainStore implements Chains {
             },
           );
         }
-        yield this.#entryOf(row, omitsDamaged);
-        expected++;
+        const entry = this.#entryOf(row, damage);
+        if (entry !== undefined) yield entry;
+        expected = row.seq + 1;
       }
     }
   }
 
-  /** A hold entry verifies without its body, so damage in the body alone need not end the reading. */
-  #entryOf(row: EntryRow, omitsDamaged: boolean): ChainEntry {
+  /** A hold entry verifies without its body, so damage in the body alone need not end the reading. Undefined for a gap. */
+  #entryOf(row: EntryRow, { omitsDamagedBodies = false, leavesGaps = false }: Damage): ChainEntry | undefined {
     try {
       return this.#noting(row, () => readEntry(row, this.#deps));
     } catch (error) {
-      if (!omitsDamaged || !isHoldKind(row.kind) || !isEdgeError(error, 'E_INTEGRITY')) throw error;
+      if (!isEdgeError(error, 'E_INTEGRITY')) throw error;
+      if (omitsDamagedBodies && isHoldKind(row.kind)) return this.#headOf(row, leavesGaps);
+      if (leavesGaps) return undefined;
+      throw error;
+    }
+  }
+
+  #headOf(row: EntryRow, leavesGaps: boolean): ChainEntry | undefined {
+    try {
       return { head: readHead(row, this.#deps), body: undefined };
+    } catch (error) {
+      if (leavesGaps && isEdgeError(error, 'E_INTEGRITY')) return undefined;
+      throw error;
     }
   }
 

@@ -113,6 +113,7 @@ export class FollowedChain {
         folder: this.folder,
         agent: this.agent,
         last,
+        knowsAcknowledged: true,
         onEntries: (some: readonly PlacedEntry[]) => void entries.push(...some),
       };
       const found = await readChainEnd(input, this.deps);
@@ -143,7 +144,9 @@ export class FollowedChain {
     const last = this.#chain === undefined ? undefined : this.deps.index.chainTable.lastEntry(this.#chain);
     const onEntries = (entries: readonly PlacedEntry[]): void =>
       void applyEntries(this.number(), entries, missing, this.deps);
-    const found = await readChainEnd({ folder: this.folder, agent: this.agent, last, onEntries }, this.deps);
+    // The index may have gone back to entries before some that were acknowledged.
+    const input = { folder: this.folder, agent: this.agent, last, knowsAcknowledged: false, onEntries };
+    const found = await readChainEnd(input, this.deps);
     if (found.problem !== undefined) throw found.problem;
     this.reopen(found.end);
   }

@@ -5,6 +5,7 @@ import { ENTRY_BODY_BYTES_MAX } from '../../chain/entry-head.ts';
 import { EdgeError, toEdgeError } from '../../core/errors.ts';
 import { failpoint } from '../../core/failpoint.ts';
 import { syncFolder, writeFully } from '../durable-write.ts';
+import { copyRange } from './chain-file.ts';
 import { FileWindow } from './file-window.ts';
 
 /** Length and seq, before each body. */
@@ -20,7 +21,7 @@ export interface PlacedBody extends LateBody {
   readonly at: number;
 }
 
-/** Appends and fsyncs. Bytes behind the last whole item, which a crash left, are cut off first. Answers where each body lies. */
+/** Appends and fsyncs. Bytes behind the last whole item, which a crash left, are kept aside and cut off first. Answers where each body lies. */
 export async function appendBodies(path: string, bodies: readonly LateBody[]): Promise<PlacedBody[]> {
   const end = await endOfBodies(path);
   try {
@@ -28,7 +29,11 @@ export async function appendBodies(path: string, bodies: readonly LateBody[]): P
     let at = end ?? 0;
     const placed: PlacedBody[] = [];
     try {
-      if (end !== undefined && (await file.stat()).size > end) await file.truncate(end);
+      const { size } = await file.stat();
+      if (size > at) {
+        await copyRange(path, `${path}.torn-${at}`, at, size);
+        await file.truncate(at);
+      }
       for (const { seq, body } of bodies) {
         const head = Buffer.alloc(BODY_HEAD_BYTES);
         head.writeUInt32LE(BODY_HEAD_BYTES - 4 + body.length, 0);

@@ -67,11 +67,13 @@ class Opening {
   readonly #deps: ChainsDeps;
   readonly #missing: UnsatisfiedReason;
   readonly #report: Report;
+  #knowsAcknowledged: boolean;
 
   constructor(agent: AgentId, deps: ChainsDeps, isRebuilt: boolean, report: Report) {
     this.#agent = agent;
     this.#deps = deps;
     this.#missing = isRebuilt ? 'lost' : 'wanted';
+    this.#knowsAcknowledged = !isRebuilt;
     this.#report = report;
   }
 
@@ -94,6 +96,7 @@ class Opening {
         `chain of agent ${this.#agent.slice(0, 8)}: its file ends before entry ${last.seq}, which was acknowledged`,
       );
       row = undefined;
+      this.#knowsAcknowledged = false;
     }
     const chain = await this.#readOn(row, folder, row === undefined ? undefined : last);
     if (row === undefined || index.chainTable.waitingShards(row.chain).length > 0) await this.#applyRest(folder);
@@ -111,6 +114,7 @@ class Opening {
         folder,
         agent: this.#agent,
         last,
+        knowsAcknowledged: this.#knowsAcknowledged,
         onEntries: async (entries) => {
           number ??= deps.index.chainTable.add(this.#agent, this.#agent === deps.self).chain;
           const dropped = applyEntries(number, entries, this.#missing, deps);

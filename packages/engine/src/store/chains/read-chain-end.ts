@@ -2,9 +2,10 @@
  * Reads the chain files behind the last entry that the index knows, verifies what is there, and decides where the chain ends. What a crash left unfinished is
  * cut off: nobody was told of it (docs/chain.md 2.5).
  */
+import { stat } from 'node:fs/promises';
 import { decodeHead, EntryKind, HEAD_BYTES, type SignedHead, verifyHead } from '../../chain/entry-head.ts';
 import { type Position, ZERO_LINK } from '../../chain/position.ts';
-import { EdgeError, isEdgeError } from '../../core/errors.ts';
+import { EdgeError, isEdgeError, toEdgeError } from '../../core/errors.ts';
 import type { AgentId } from '../../core/ids.ts';
 import { MIB } from '../../core/limits.ts';
 import type { EntryRow } from '../../ports/chain-index.ts';
@@ -26,7 +27,7 @@ export interface ChainEnd {
   /** Where the next item goes; undefined when no file is left. */
   readonly end: FileEnd | undefined;
   readonly damage: readonly FoundDamage[];
-  /** Bytes behind `end` in its file that are no entry. */
+  /** What is in the file behind `end`: it is kept aside before it is cut off. */
   readonly rest: { readonly path: string; readonly from: number; readonly to: number } | undefined;
   /** Files behind the one that has the end: begun, and never finished. */
   readonly unwanted: readonly FileName[];
@@ -42,6 +43,8 @@ export interface ReadChainEnd {
   readonly agent: AgentId;
   /** The last entry that the index knows; undefined to read all. */
   readonly last: EntryRow | undefined;
+  /** The index knows all that was acknowledged. False while it is built anew: then zeros with entries behind them are damage, never an unfinished append. */
+  readonly knowsAcknowledged: boolean;
   /** Gets verified entries behind the last known one, some MiB at a time. */
   readonly onEntries: (entries: readonly PlacedEntry[]) => void | Promise<void>;
 }
@@ -74,7 +77,8 @@ export async function readChainEnd(input: ReadChainEnd, deps: ChainEndDeps): Pro
     const start = last !== undefined && isSameFile(name, last) ? last.itemEnd : 0;
     let at = start;
     for await (const part of scanChainFile(path, start)) {
-      if ((part.kind === 'damage' && !part.hasZeros) || (part.kind !== 'entry' && !isNewest)) {
+      const isDamage = part.kind === 'damage' && !(part.hasZeros && input.knowsAcknowledged);
+      if (isDamage || (part.kind !== 'entry' && !isNewest)) {
         reader.noteHole(path, part.offset, part.end);
         continue;
       }
@@ -88,12 +92,12 @@ export async function readChainEnd(input: ReadChainEnd, deps: ChainEndDeps): Pro
       } else if (part.kind === 'rest' && !part.isTorn) {
         problem = damaged(path, part.offset, `${part.end - part.offset} bytes at its end are no entry`);
       }
-      rest = { path, from: at, to: part.end };
+      rest = { path, from: at, to: await fileSize(path) };
       break;
     }
     if (rest === undefined && reader.isInHole && isNewest) {
       problem = damaged(path, at, 'what follows there is not signed by the agent');
-      rest = { path, from: at, to: at };
+      rest = { path, from: at, to: await fileSize(path) };
     }
     if (at === 0 && end !== undefined && problem === undefined) {
       unwanted.push(name);
@@ -120,6 +124,14 @@ export async function lookInFile(folder: string, row: EntryRow): Promise<'whole'
     throw error;
   } finally {
     await window.close();
+  }
+}
+
+async function fileSize(path: string): Promise<number> {
+  try {
+    return (await stat(path)).size;
+  } catch (error) {
+    throw toEdgeError(error, `looking at ${path}`);
   }
 }
 
