@@ -20,6 +20,7 @@ export type { Backing } from './chain/statement.ts';
 export { loadSodium, type Sodium } from './codec/sodium.ts';
 export { type CollectReport, collectReleased, DEFAULT_COLLECT_POLICY } from './collect/collect-released.ts';
 export { readClock } from './collect/grace-clock.ts';
+export { type AskedChunks, createAskedChunks } from './core/asked-chunks.ts';
 export { asBuffer, ByteReader, ByteWriter, bytesEqual, concatBytes } from './core/bytes.ts';
 export { type Clock, formatTimeNs, type RandomBytes } from './core/clock.ts';
 export {

@@ -5,8 +5,10 @@
 import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import {
+  type AskedChunks,
   type Backing,
   type Clock,
+  createAskedChunks,
   createHeard,
   createRateLimiter,
   createReplicator,
@@ -74,6 +76,8 @@ export interface AgentHome {
   readonly replicator: Replicator;
   /** Whether this machine was put back to an older state. */
   readonly putBack: PutBack;
+  /** Chunks that another store has to prove at this moment. */
+  readonly asked: AskedChunks;
   /** Time that this store has been running, over all its processes. */
   readonly runningTime: RunningTime;
   /** When each owner of holds here was heard of last. */
@@ -216,6 +220,7 @@ async function assembleHome(
     peers.cards.all().map(({ card, bytes }) => ({ agent: card.agentId, incarnation: card.incarnation, bytes }));
   const adminSeed = () => readAdminSeed(engine);
   const putBack = await openPutBack(dataDir.putBackFile, identity, () => index.chunks.voidRows());
+  const asked = createAskedChunks();
   const runningTime = createRunningTime(index.kv, clock);
   const heard = createHeard(index.kv, runningTime);
   /** Objects in buckets that were looked into and are none of this agent's. */
@@ -232,6 +237,7 @@ async function assembleHome(
     chains: engine.chains,
     chain: engine.chain,
     putBack,
+    asked,
     get sources() {
       return sources();
     },
@@ -297,6 +303,7 @@ async function assembleHome(
     },
     replicator,
     putBack,
+    asked,
     runningTime,
     heard,
     backing: (owner) => backingOf(owner, loaded.config, engine),

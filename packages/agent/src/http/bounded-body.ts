@@ -4,6 +4,8 @@ import { EdgeError } from '@edgestore/engine';
 
 /** A connection on which nothing moves for this long is given up. */
 export const IDLE_MS_MAX = 60_000;
+/** Less than this in a minute of waiting is as good as nothing: a byte now and then would hold the reader for ever. A line of 1 KiB/s brings four times as much. */
+const BYTES_A_MINUTE_MIN = 16 * 1024;
 
 /** The whole body. E_LIMIT beyond `limit` bytes, before they are read when the length is announced. */
 export async function readBody(message: IncomingMessage, limit: number): Promise<Buffer> {
@@ -11,7 +13,7 @@ export async function readBody(message: IncomingMessage, limit: number): Promise
   if (announced > limit) throw tooLong(limit);
   const parts: Buffer[] = [];
   let length = 0;
-  for await (const part of withIdleDeadline(message)) {
+  for await (const part of withProgress(message)) {
     length += part.length;
     if (length > limit) throw tooLong(limit);
     parts.push(part);
@@ -50,6 +52,31 @@ export async function* withIdleDeadline(message: IncomingMessage, idleMs = IDLE_
     throw new EdgeError('E_STORE', 'the connection broke off', { cause: error, retryable: true });
   } finally {
     clearTimeout(timer);
+  }
+}
+
+/** The same for an answer or a body that is at hand where it comes from: E_TIMEOUT also when it only drips. */
+export async function* withProgress(message: IncomingMessage): AsyncGenerator<Buffer> {
+  let waitedMs = 0;
+  let bytes = 0;
+  let since = performance.now();
+  for await (const part of withIdleDeadline(message)) {
+    waitedMs += performance.now() - since;
+    bytes += part.length;
+    if (waitedMs > IDLE_MS_MAX) {
+      if (bytes < BYTES_A_MINUTE_MIN) {
+        const slow = new EdgeError('E_TIMEOUT', `${bytes} bytes came in ${Math.round(waitedMs / 1000)} s`, {
+          retryable: true,
+        });
+        message.destroy(slow);
+        throw slow;
+      }
+      waitedMs = 0;
+      bytes = 0;
+    }
+    yield part;
+    // The time that the reader takes for itself is not the sender's fault.
+    since = performance.now();
   }
 }
 

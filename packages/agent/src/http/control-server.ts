@@ -18,6 +18,8 @@ export interface ControlServer {
   close(graceMs: number): Promise<void>;
 }
 
+type OnError = (error: unknown, request: { readonly path: string; readonly from: string }) => void;
+
 const CONNECTIONS_MAX = 128;
 const LOOPBACK = /^(127\.\d{1,3}\.\d{1,3}\.\d{1,3}|localhost|\[::1\])(:\d{1,5})?$/;
 
@@ -27,19 +29,19 @@ export async function openControlServer(input: {
   /** TCP as well. */
   readonly tcp: { readonly listen: string; readonly token: string } | undefined;
   readonly context: ControlContext;
-  readonly onError: (error: unknown, request: { readonly path: string; readonly from: string }) => void;
+  readonly onError: OnError;
 }): Promise<ControlServer> {
   const servers: Server[] = [];
   const closeAll = (graceMs: number) => Promise.all(servers.map((server) => closeServer(server, graceMs)));
   await removeStaleSocket(input.socketPath);
   const local = makeServer(input, undefined);
-  await listenOnSocket(local, input.socketPath);
+  await listenOnSocket(local, input.socketPath, input.onError);
   servers.push(local);
   let port: number | undefined;
   if (input.tcp !== undefined) {
     const server = makeServer(input, input.tcp.token);
     try {
-      await listenOnPort(server, input.tcp.listen);
+      await listenOnPort(server, input.tcp.listen, input.onError);
     } catch (error) {
       await closeAll(0);
       throw error;
@@ -60,9 +62,12 @@ export async function openControlServer(input: {
 function makeServer(input: Parameters<typeof openControlServer>[0], token: string | undefined): Server {
   const server = createServer(
     { headersTimeout: 10_000, requestTimeout: 60_000, maxHeaderSize: 16 * 1024, keepAliveTimeout: 5000 },
-    (message, response) => {
-      void handle(message, response, input, token);
-    },
+    // Whatever is thrown beside the answer's own errors ends this connection, never the process.
+    (message, response) =>
+      void handle(message, response, input, token).catch((error: unknown) => {
+        input.onError(error, { path: '?', from: token === undefined ? 'socket' : 'tcp' });
+        response.destroy();
+      }),
   );
   server.maxConnections = CONNECTIONS_MAX;
   return server;
@@ -157,18 +162,18 @@ function answers(path: string): Promise<boolean> {
   });
 }
 
-async function listenOnSocket(server: Server, path: string): Promise<void> {
+async function listenOnSocket(server: Server, path: string, onError: OnError): Promise<void> {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   chmodSync(dirname(path), 0o700);
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => reject(toEdgeError(error, `listening on ${path}`)));
     server.listen(path, resolve);
   });
-  server.removeAllListeners('error');
+  outliveErrors(server, path, onError);
   chmodSync(path, 0o600);
 }
 
-async function listenOnPort(server: Server, listen: string): Promise<void> {
+async function listenOnPort(server: Server, listen: string, onError: OnError): Promise<void> {
   const { host, port } = splitListen(listen);
   if (host === undefined || !LOOPBACK.test(host.includes(':') ? `[${host}]` : host)) {
     throw new EdgeError('E_CONFIG', `agent.api_listen ${listen} is no loopback address`);
@@ -177,7 +182,13 @@ async function listenOnPort(server: Server, listen: string): Promise<void> {
     server.once('error', (error) => reject(listenError(error, listen)));
     server.listen({ host, port }, resolve);
   });
+  outliveErrors(server, listen, onError);
+}
+
+/** A connection that cannot be accepted, such as for want of descriptors, is told and does not end the process. */
+function outliveErrors(server: Server, from: string, onError: OnError): void {
   server.removeAllListeners('error');
+  server.on('error', (error) => onError(error, { path: 'listen', from }));
 }
 
 function closeServer(server: Server, graceMs: number): Promise<void> {

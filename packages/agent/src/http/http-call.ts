@@ -85,7 +85,17 @@ async function send(call: HttpCall): Promise<IncomingMessage> {
     // An answer that comes before the body is sent (a refusal) ends the sending.
     responded.catch(() => {});
     await Promise.race([writeBody(request, call.body, responded), responded.then(() => {})]);
-    const response = await responded;
+    // Bytes of a header, or interim answers, move its own timeout without end.
+    const answering = setTimeout(
+      () =>
+        end(
+          new EdgeError('E_TIMEOUT', `${call.label} gave no answer for ${Math.round(idleMs / 1000)} s`, {
+            retryable: true,
+          }),
+        ),
+      idleMs,
+    );
+    const response = await responded.finally(() => clearTimeout(answering));
     // After the headers, an abort has to end the body as well.
     call.signal?.addEventListener('abort', () => response.destroy(abortError(call.signal)), { once: true });
     const status = response.statusCode ?? 0;

@@ -9,7 +9,7 @@ import type { TLSSocket } from 'node:tls';
 import { EdgeError } from '@edgestore/engine';
 import { IDLE_MS_MAX } from './bounded-body.ts';
 import { listenError, splitListen } from './listen-address.ts';
-import { type Access, PEER_ROUTES } from './peer-routes.ts';
+import { type Access, PEER_ROUTES, type PeerRoute } from './peer-routes.ts';
 import type { PeerService } from './peer-service.ts';
 import { TLS_OPTIONS } from './pinned-connection.ts';
 import { sendError } from './respond.ts';
@@ -66,7 +66,12 @@ export async function openPeerServer(input: PeerServerInput): Promise<PeerServer
       keepAliveTimeout: IDLE_MS_MAX,
       connectionsCheckingInterval: 5_000,
     },
-    (message, response) => void handle(message, response),
+    // Whatever is thrown beside the answer's own errors ends this connection, never the process.
+    (message, response) =>
+      void handle(message, response).catch((error: unknown) => {
+        input.onError(error, { path: '?', from: message.socket.remoteAddress ?? '?' });
+        response.destroy();
+      }),
   );
   server.maxConnections = CONNECTIONS_MAX;
   // Nothing moving in either direction; long work between request and answer has its own signs of life (see receive).
@@ -83,8 +88,8 @@ export async function openPeerServer(input: PeerServerInput): Promise<PeerServer
   async function handle(message: IncomingMessage, response: ServerResponse): Promise<void> {
     const socket = message.socket as TLSSocket;
     const pin = peerPin(socket);
-    const url = new URL(message.url ?? '/', 'https://peer');
-    const route = PEER_ROUTES.get(`${message.method} ${url.pathname}`);
+    let path = '?';
+    let route: PeerRoute | undefined;
     const ended = new AbortController();
     response.once('close', () => {
       if (!response.writableEnded) ended.abort(new EdgeError('E_STORE', 'the other side went away'));
@@ -95,8 +100,11 @@ export async function openPeerServer(input: PeerServerInput): Promise<PeerServer
       if (pin === undefined) throw new EdgeError('E_DENIED', 'no certificate was shown');
       const member = input.service.memberByPin(pin);
       admitted = admit(underWay, member === undefined ? 'strangers' : pin);
+      const url = urlOf(message);
+      path = url.pathname;
+      route = PEER_ROUTES.get(`${message.method} ${path}`);
       if (route === undefined)
-        throw new EdgeError('E_NOT_FOUND', `there is no ${message.method} ${url.pathname.slice(0, 200)}`);
+        throw new EdgeError('E_NOT_FOUND', `there is no ${message.method} ${path.slice(0, 200)}`);
       if (!isAllowed(route.access, member !== undefined, input.service.mayRecover(pin))) {
         throw new EdgeError('E_DENIED', 'this key is of no member of the vault', {
           hint: 'Join with an invitation, or recover with the recovery sheet.',
@@ -117,7 +125,7 @@ export async function openPeerServer(input: PeerServerInput): Promise<PeerServer
       );
     } catch (error) {
       input.onError(error, {
-        path: url.pathname.slice(0, 200),
+        path: path.slice(0, 200),
         from: `${socket.remoteAddress ?? '?'} ${pin?.slice(0, 8) ?? ''}`,
       });
       sendError(response, error);
@@ -126,7 +134,7 @@ export async function openPeerServer(input: PeerServerInput): Promise<PeerServer
     } finally {
       if (admitted !== undefined) leave(underWay, admitted);
       input.onRequest?.({
-        route: route === undefined ? 'unknown' : url.pathname,
+        route: route === undefined ? 'unknown' : path,
         status: response.statusCode,
         bytesIn: socket.bytesRead - before.in,
         bytesOut: socket.bytesWritten - before.out,
@@ -154,6 +162,13 @@ export async function openPeerServer(input: PeerServerInput): Promise<PeerServer
         server.closeIdleConnections();
       }),
   };
+}
+
+/** E_USAGE for a target that is no path, which only a stranger would send. */
+function urlOf({ url = '/' }: IncomingMessage): URL {
+  if (!url.startsWith('/') || !URL.canParse(`https://peer${url}`))
+    throw new EdgeError('E_USAGE', 'the request names no path');
+  return new URL(`https://peer${url}`);
 }
 
 function isAllowed(access: Access, isMember: boolean, mayRecover: boolean): boolean {

@@ -10,7 +10,7 @@ import {
   type SealedSource,
   toHex,
 } from '@edgestore/engine';
-import { withIdleDeadline } from './bounded-body.ts';
+import { withProgress } from './bounded-body.ts';
 import { decodeFrameStream } from './frame-stream.ts';
 import { encodeIds, IDS_MAX } from './id-list.ts';
 import type { PeerConnection } from './peer-connection.ts';
@@ -61,7 +61,7 @@ export function createPeerSource(connection: PeerConnection, greeted: Greeted, d
     const response = await greeted(signal, () =>
       connection.stream({ method: 'POST', path: '/peer/1/fetch', body: encodeIds(part.map((a) => a.id)), signal }),
     );
-    const items = decodeFrameStream(withIdleDeadline(response), part.length);
+    const items = decodeFrameStream(withProgress(response), part.length);
     let isWhole = false;
     try {
       for (let next = await items.next(); next.done !== true; next = await items.next()) {

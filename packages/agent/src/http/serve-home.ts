@@ -2,6 +2,7 @@
 import {
   CHUNK_SEALED_BYTES_MAX,
   type ChainEntry,
+  type ChunkId,
   createHolder,
   EdgeError,
   type Holder,
@@ -17,6 +18,9 @@ import { admitPeer } from '../membership/invite-peer.ts';
 import { createRecoveryAccess } from '../membership/recovery-access.ts';
 import type { FrameItem } from './frame-stream.ts';
 import type { PeerService } from './peer-service.ts';
+
+/** A reader of a chunk that another store is asked for waits so long, and is told then that it cannot be read now. */
+const ASKED_MS_MAX = 30_000;
 
 export interface ServedHome {
   readonly service: PeerService;
@@ -58,6 +62,16 @@ export function serveHome(
     proofPublicKey: engine.vault.proofPublicKey,
     pin: peers.tls.spkiSha256,
   });
+
+  /** A chunk that another store has to prove now is given out only after that. */
+  const isFree = async (id: ChunkId, signal: AbortSignal): Promise<boolean> => {
+    if (!home.asked.has(id)) return true;
+    const waited = new AbortController();
+    const stop = AbortSignal.any([signal, waited.signal]);
+    await Promise.race([home.asked.ended(id), engine.clock.sleep(ASKED_MS_MAX, stop).catch(() => {})]);
+    waited.abort();
+    return !home.asked.has(id);
+  };
 
   const service: PeerService = {
     vault: keys.vaultId,
@@ -142,6 +156,8 @@ export function serveHome(
       for await (const answer of chunks.fetch(there, signal)) {
         const { id, keyId } = answer.address;
         if (!('sealed' in answer)) yield { type: 'miss', id, reason: answer.reason };
+        // Looked at when it is given out: the stream may have begun before the question.
+        else if (!(await isFree(id, signal))) yield { type: 'miss', id, reason: 'unreadable' };
         else {
           const packClass = packClassOf.get(keyOf(id)) ?? 'data';
           yield {
@@ -152,7 +168,12 @@ export function serveHome(
         }
       }
     },
-    verify: (nonce, ids, of, signal) => holder.verify(nonce, ids, of, signal),
+    verify: async (nonce, ids, of, signal) => {
+      const hashes = await holder.verify(nonce, ids, of, signal);
+      if (ids.some((id) => home.asked.has(id)))
+        throw new EdgeError('E_BUSY', 'another store is asked to prove some of these chunks', { retryable: true });
+      return hashes;
+    },
     state: async () => ({
       positions: chains.agents().flatMap((agent) => {
         const position = chains.position(agent);

@@ -42,6 +42,7 @@ export function demoteDeps(context: OperationContext): DemoteDeps {
     chains: engine.chains,
     isPutBack: () => context.home.putBack.get() !== undefined,
     witnesses: replicator.witnesses,
+    asked: context.home.asked,
     index: engine.index,
     placed: replicator.placed,
     chunks: engine.chunks,

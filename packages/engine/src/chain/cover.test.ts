@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
 import { type CoveredStore, type CoverInput, coveredLevels, coverGap, isCovered } from './cover.ts';
 import type { Position } from './position.ts';
-import type { StatedShard, Statement, UnsatisfiedList } from './statement.ts';
+import type { StatedShard, Statement } from './statement.ts';
+import { encodeUnsatisfiedList, type ListedIds, listedIds } from './unsatisfied-list.ts';
 
 const position: Position = { incarnation: 2, seq: 20, link: 'aa'.repeat(32) };
 const shard: StatedShard = {
@@ -29,14 +30,14 @@ const statement: Statement = {
   shards: [shard],
   backing: [],
 };
-const list: UnsatisfiedList = [{ id: new Uint8Array(32), reason: 'wanted' }];
+const list = listedIds(encodeUnsatisfiedList([{ id: new Uint8Array(32), reason: 'wanted' }]));
 
 interface Change {
   readonly snapshot?: Partial<CoverInput['snapshot']>;
   readonly statement?: Partial<Statement>;
   readonly shard?: Partial<StatedShard>;
   readonly askedAtSeq?: number;
-  readonly list?: UnsatisfiedList;
+  readonly list?: ListedIds;
   readonly isRanked?: boolean;
   readonly isOnTrail?: boolean;
   readonly meets?: boolean;

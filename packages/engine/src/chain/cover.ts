@@ -4,7 +4,8 @@
  */
 import type { AgentId, HexId } from '../core/ids.ts';
 import type { Position } from './position.ts';
-import type { Statement, UnsatisfiedList } from './statement.ts';
+import type { Statement } from './statement.ts';
+import type { ListedIds } from './unsatisfied-list.ts';
 
 /** A statement with the owner's nonce, and when the question was asked. */
 export interface Answer {
@@ -12,7 +13,7 @@ export interface Answer {
   /** The seq of the owner's durable position when it made the nonce. */
   readonly askedAtSeq: number;
   /** Lists that came with the statement, by shard, checked against the digests that it names. */
-  readonly lists: ReadonlyMap<number, UnsatisfiedList>;
+  readonly lists: ReadonlyMap<number, ListedIds>;
 }
 
 export interface CoverInput {
@@ -28,7 +29,7 @@ export interface CoverInput {
   /** Whether the store is ranked for the shard under the owner's newest layout. */
   readonly isRanked: boolean;
   /** Whether the snapshot reaches anything of the list. Called only where that decides. */
-  readonly reachMeets: (list: UnsatisfiedList) => boolean;
+  readonly reachMeets: (list: ListedIds) => boolean;
 }
 
 /** Why an answer does not cover a snapshot, for people and for deciding what to do next. */

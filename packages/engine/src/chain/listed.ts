@@ -1,8 +1,7 @@
 /** What an answer says of single chunks (docs/chain.md 5.5). */
-import { asBuffer } from '../core/bytes.ts';
 import type { ChunkId } from '../core/ids.ts';
 import type { Answer } from './cover.ts';
-import type { UnsatisfiedList } from './statement.ts';
+import { isListed } from './unsatisfied-list.ts';
 
 /** A chunk that is held in a shard since its added seq. */
 export interface ShardHold {
@@ -21,19 +20,4 @@ export function isPlaced(
   if (seq <= stated.whole) return true;
   const list = lists.get(shard);
   return list !== undefined && !isListed(list, id);
-}
-
-/** Whether a list, which is sorted by id, has the chunk. */
-export function isListed(list: UnsatisfiedList, id: ChunkId): boolean {
-  const wanted = asBuffer(id);
-  let low = 0;
-  let high = list.length - 1;
-  while (low <= high) {
-    const middle = (low + high) >> 1;
-    const order = wanted.compare(list[middle]!.id);
-    if (order === 0) return true;
-    if (order < 0) high = middle - 1;
-    else low = middle + 1;
-  }
-  return false;
 }

@@ -1,6 +1,7 @@
 /** The nouns of demotion: what a policy says, what a plan lists, and what is used to carry it out. */
 import type { Opener } from '../codec/open.ts';
 import type { Sodium } from '../codec/sodium.ts';
+import type { AskedChunks } from '../core/asked-chunks.ts';
 import type { Clock, RandomBytes } from '../core/clock.ts';
 import type { AgentId, ChunkId, PackClass, PackName, VaultId } from '../core/ids.ts';
 import type { ChunkStore } from '../core/ports/chunk-store.ts';
@@ -135,6 +136,7 @@ export interface DemoteDeps extends TierDeps {
   /** While it answers true, nothing is dropped: this machine was put back or copied (docs/chain.md 2.7). */
   readonly isPutBack: () => boolean;
   readonly witnesses: Witnesses;
+  readonly asked: AskedChunks;
   readonly chunks: Pick<ChunkStore, 'drop' | 'verify'>;
   readonly buckets: ReadonlyMap<StoreName, ColdStore>;
   readonly peers: PeerDirectory;

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Statement } from '../chain/statement.ts';
 import { NO_LIST } from '../chain/unsatisfied-list.ts';
 import { loadSodium } from '../codec/sodium.ts';
+import { createAskedChunks } from '../core/asked-chunks.ts';
 import { EdgeError } from '../core/errors.ts';
 import { armFailpoints } from '../core/failpoint.ts';
 import { type ChunkId, packClassOf, toHex } from '../core/ids.ts';
@@ -106,6 +107,7 @@ function deps(): DemoteDeps & RecallDeps & { readonly sessions: OpenedStore['ind
     opener: fixture.opener,
     self: { agentId: FIXTURE_SELF, incarnation: 1 },
     chains: store.chains,
+    asked: createAskedChunks(),
     isPutBack: () => isPutBack,
     witnesses: { holder: askPeer, bucket: witnessBucket },
     index: { chunks: index.chunks, log: index.log, holds: index.holds },

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createOpener } from '../codec/open.ts';
 import { loadSodium } from '../codec/sodium.ts';
+import { createAskedChunks } from '../core/asked-chunks.ts';
 import type { ChunkId } from '../core/ids.ts';
 import type { SealedChunk } from '../core/ports/chunk-store.ts';
 import { publicKeyOf } from '../keys/ed25519.ts';
@@ -41,6 +42,7 @@ beforeEach(async () => {
   folder = temporaryFolder();
   owner = await openStore(join(folder.path, 'owner'));
   await openHolder();
+  const asked = createAskedChunks();
   const putBack = await openPutBack(join(folder.path, 'put-back'), identity);
   const shared = {
     clock: realClock,
@@ -58,6 +60,7 @@ beforeEach(async () => {
     ...shared,
     chain: owner.chain,
     putBack,
+    asked,
     files: { descriptor: async () => new Uint8Array(0), slots: async () => [], cards: async () => [] },
     policy: () => ({ copies: 1, sites: 1, store: undefined }),
     coldStores: () => [],
@@ -71,6 +74,7 @@ beforeEach(async () => {
     placed: { targetsOf: (ids) => ids.map(() => [{ target: at.member.agent, askedNs: 1n }]) },
     buckets: new Map(),
     witnesses: replicator.witnesses,
+    asked,
     isPutBack: () => putBack.get() !== undefined,
     warn: () => {},
   };

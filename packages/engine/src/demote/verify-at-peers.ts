@@ -71,10 +71,13 @@ export async function verifyAtPeers(
       const before = await deps.witnesses.holder(agent, signal);
       const there = stated(wanted, before, link, copies.note, deps);
       if (before === undefined || there.length === 0) continue;
-      const good = await rereadAtPeer(there, link, copies.note, deps, signal);
-      if (good.length === 0) continue;
-      requireSameStart(before, await deps.witnesses.holder(agent, signal));
-      for (const chunk of good) copies.count(chunk, { ...storeOf(chunk, before), agent, site });
+      const ids = there.map(({ id }) => id);
+      const shown = await deps.asked.during(ids, () => rereadAtPeer(there, link, copies.note, deps, signal));
+      if (shown.length === 0) continue;
+      const now = await deps.witnesses.holder(agent, signal);
+      requireSameStart(before, now);
+      for (const chunk of stated(shown, now, link, copies.note, deps))
+        copies.count(chunk, { ...storeOf(chunk, before), agent, site });
     } catch (error) {
       signal?.throwIfAborted();
       copies.note(`copies at ${link.name} could not be verified: ${toEdgeError(error).message}`);

@@ -4,7 +4,13 @@
  */
 
 import { type Backing, encodeStatement, type StatedShard, verifyStatement } from '../chain/statement.ts';
-import { encodeUnsatisfiedList, listDigest, NO_LIST, UNSATISFIED_IDS_MAX } from '../chain/unsatisfied-list.ts';
+import {
+  encodeUnsatisfiedList,
+  LISTED_IDS_MAX,
+  listDigest,
+  NO_LIST,
+  UNSATISFIED_IDS_MAX,
+} from '../chain/unsatisfied-list.ts';
 import type { Sodium } from '../codec/sodium.ts';
 import type { Clock } from '../core/clock.ts';
 import { isEdgeError } from '../core/errors.ts';
@@ -32,8 +38,10 @@ export function makeStatement(question: StatementQuestion, deps: StatementDeps):
   noticePutBack(question, deps);
   const { chains, store, self } = deps;
   const lists: Uint8Array[] = [];
+  let left = LISTED_IDS_MAX;
   const shards = chains.shards(owner).map((state): StatedShard => {
-    const list = listOf(owner, state, deps);
+    const list = listOf(owner, state, Math.min(left, UNSATISFIED_IDS_MAX), deps);
+    if (list !== undefined) left -= lacksOf(state);
     lists.push(list ?? NOTHING);
     const { held: _, ...stated } = state;
     return { ...stated, listDigest: list === undefined ? NO_LIST : listDigest(list) };
@@ -62,11 +70,18 @@ export function makeStatement(question: StatementQuestion, deps: StatementDeps):
 }
 
 /** Undefined above the most ids that a list may have. */
-function listOf(owner: AgentId, state: ShardState, deps: StatementDeps): Uint8Array | undefined {
-  if (state.wanted + state.lost + state.unreadable > UNSATISFIED_IDS_MAX) return undefined;
+function listOf(owner: AgentId, state: ShardState, idsMax: number, deps: StatementDeps): Uint8Array | undefined {
+  if (lacksOf(state) > idsMax) return undefined;
   const list = deps.chains.unsatisfiedList(owner, state.shard, UNSATISFIED_IDS_MAX);
   return list === undefined ? undefined : encodeUnsatisfiedList(list);
 }
+
+function lacksOf({ wanted, lost, unreadable }: ShardState): number {
+  return wanted + lost + unreadable;
+}
+
+/** No store raised its epoch so often: whoever shows more than this can only want it to run out. */
+const EPOCH_SHOWN_MAX = 2n ** 48n;
 
 /**
  * The asker shows the newest statement that it has of this store. If that is ahead of what is here, then this data dir was put back: the epoch rises above
@@ -88,7 +103,8 @@ function noticePutBack({ owner, shown }: StatementQuestion, deps: StatementDeps)
     said.holder === self.agentId &&
     said.holderIncarnation === self.incarnation &&
     said.storeId === store.storeId &&
-    said.owner === owner;
+    said.owner === owner &&
+    said.epoch < EPOCH_SHOWN_MAX;
   if (!isOurs) return;
   const isAhead = (said.position?.seq ?? 0) > (chains.position(owner)?.seq ?? 0) || said.epoch > store.epoch();
   if (isAhead) store.raiseEpoch(said.epoch);

@@ -2,7 +2,8 @@
  * Stores that speak for their copies in the job that is under way (docs/chain.md 5.5, 6.1). Each call asks the store anew: an answer of an earlier job allows
  * no drop.
  */
-import type { Statement, UnsatisfiedList } from '../chain/statement.ts';
+import type { Statement } from '../chain/statement.ts';
+import type { ListedIds } from '../chain/unsatisfied-list.ts';
 import type { AgentId, HexId } from '../core/ids.ts';
 import type { StoreName } from '../core/ports/index.ts';
 
@@ -19,7 +20,7 @@ export interface Witnesses {
 export interface HolderAnswer {
   readonly statement: Statement;
   /** By shard, where they are made. */
-  readonly lists: ReadonlyMap<number, UnsatisfiedList>;
+  readonly lists: ReadonlyMap<number, ListedIds>;
 }
 
 export interface BucketWitness {

@@ -1,7 +1,7 @@
 /** Beliefs about targets, read: a statement whose signature still verifies, with its lists. Kept in memory, since status and waiting ask often. */
 import type { Answer } from '../chain/cover.ts';
-import { type UnsatisfiedList, verifyStatement } from '../chain/statement.ts';
-import { NO_LIST, requireListOf } from '../chain/unsatisfied-list.ts';
+import { verifyStatement } from '../chain/statement.ts';
+import { type ListedIds, NO_LIST, requireListOf } from '../chain/unsatisfied-list.ts';
 import type { Sodium } from '../codec/sodium.ts';
 import { isEdgeError } from '../core/errors.ts';
 import type { TargetId } from '../core/ports/index.ts';
@@ -55,7 +55,7 @@ function readAnswer(belief: Extract<Belief, { kind: 'peer' }>, member: Member, s
   try {
     const statement = verifyStatement(sodium, belief.statement, member.signPublicKey);
     if (statement.holder !== member.agent || statement.holderIncarnation !== member.incarnation) return undefined;
-    const lists = new Map<number, UnsatisfiedList>();
+    const lists = new Map<number, ListedIds>();
     for (const [i, shard] of statement.shards.entries()) {
       const list = belief.lists[i];
       if (shard.listDigest !== NO_LIST && list !== undefined) lists.set(shard.shard, requireListOf(shard, list));

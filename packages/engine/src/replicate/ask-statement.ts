@@ -1,6 +1,6 @@
 /** One question to one holder: what it has of this agent. The answer is verified, and noted only after it proved to be of the own trail. */
-import { type Statement, type UnsatisfiedList, verifyStatement } from '../chain/statement.ts';
-import { NO_LIST, requireListOf } from '../chain/unsatisfied-list.ts';
+import { type Statement, verifyStatement } from '../chain/statement.ts';
+import { type ListedIds, NO_LIST, requireListOf } from '../chain/unsatisfied-list.ts';
 import { bytesEqual } from '../core/bytes.ts';
 import { EdgeError } from '../core/errors.ts';
 import type { TargetId } from '../core/ports/index.ts';
@@ -12,7 +12,7 @@ import type { ReplicateDeps } from './replicate-deps.ts';
 export interface AskedStatement {
   readonly statement: Statement;
   /** Lists by shard, where they are made. */
-  readonly lists: ReadonlyMap<number, UnsatisfiedList>;
+  readonly lists: ReadonlyMap<number, ListedIds>;
   readonly belief: PeerBelief;
 }
 
@@ -51,13 +51,22 @@ export async function askStatement(
       'E_INTEGRITY',
       `${link.label} sent ${answer.lists.length} lists for ${statement.shards.length} shards`,
     );
-  const lists = new Map<number, UnsatisfiedList>();
+  // Where a statement names shards that the own chain does not have, no list is kept: it is of another chain (2.7), or a lie that costs memory.
+  const own = new Set(deps.chains.shards(self.agentId).map(({ shard }) => shard));
+  const lists = new Map<number, ListedIds>();
   for (const [i, shard] of statement.shards.entries())
-    if (shard.listDigest !== NO_LIST) lists.set(shard.shard, requireListOf(shard, answer.lists[i]!));
+    if (own.has(shard.shard) && shard.listDigest !== NO_LIST)
+      lists.set(shard.shard, requireListOf(shard, answer.lists[i]!));
   return {
     statement,
     lists,
-    belief: { kind: 'peer', askedSeq, askedNs, statement: answer.statement, lists: answer.lists },
+    belief: {
+      kind: 'peer',
+      askedSeq,
+      askedNs,
+      statement: answer.statement,
+      lists: statement.shards.every(({ shard }) => own.has(shard)) ? answer.lists : [],
+    },
   };
 }
 

@@ -3,12 +3,12 @@
  * fresh nonce over the bytes on its medium. A holder that says yes to everything and stores nothing is met at once.
  */
 import type { Form } from '../chain/forms.ts';
-import { isListed } from '../chain/listed.ts';
+import { isListed } from '../chain/unsatisfied-list.ts';
 import { openClassed } from '../codec/opens-to-its-id.ts';
 import { bytesEqual } from '../core/bytes.ts';
 import type { RandomBytes } from '../core/clock.ts';
 import { EdgeError } from '../core/errors.ts';
-import { toHex } from '../core/ids.ts';
+import { type ChunkId, toHex } from '../core/ids.ts';
 import { MIB } from '../core/limits.ts';
 import type { TargetId } from '../core/ports/index.ts';
 import type { OutgoingFrame, PeerLink } from '../core/ports/peer.ts';
@@ -23,7 +23,10 @@ const TRIES_MAX = 64;
 /** Larger ones are passed over: an audit is not to cost what it looks at. */
 const SAMPLE_BYTES_MAX = MIB;
 
-type AuditDeps = Pick<ReplicateDeps, 'chains' | 'index' | 'opener' | 'random' | 'self' | 'sodium' | 'sources'>;
+type AuditDeps = Pick<
+  ReplicateDeps,
+  'asked' | 'chains' | 'index' | 'opener' | 'random' | 'self' | 'sodium' | 'sources'
+>;
 
 /**
  * Looks at what was not audited yet of this store in its present epoch. Nothing of the answer may be noted when this throws. E_INTEGRITY when the holder
@@ -59,8 +62,18 @@ async function auditForms(
   for await (const frame of supplyForms(forms, deps, { count: 0, first: undefined, unlisted: [] }, signal))
     frames.push(frame);
   if (frames.length === 0) return;
-  const { sodium } = deps;
   const ids = frames.map(({ id }) => id);
+  await deps.asked.during(ids, () => requireProof(frames, ids, link, deps, signal));
+}
+
+async function requireProof(
+  frames: readonly OutgoingFrame[],
+  ids: readonly ChunkId[],
+  link: PeerLink,
+  deps: AuditDeps,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const { sodium } = deps;
   const nonce = deps.random(32);
   const sealed = await link.verify(nonce, ids, 'sealed', signal);
   const others = frames.filter(

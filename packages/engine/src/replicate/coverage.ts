@@ -1,8 +1,7 @@
 /** Which targets cover a snapshot, by their newest answers (docs/chain.md 5.3, 5.4). */
 import { type CoveredStore, coverGap } from '../chain/cover.ts';
-import type { UnsatisfiedList } from '../chain/statement.ts';
-import { UNSATISFIED_IDS_MAX } from '../chain/unsatisfied-list.ts';
-import { asBuffer } from '../core/bytes.ts';
+import { encodeUnsatisfiedList, type ListedIds, listedIds, UNSATISFIED_IDS_MAX } from '../chain/unsatisfied-list.ts';
+import { asBuffer, bytesEqual } from '../core/bytes.ts';
 import type { AgentId, ChunkId } from '../core/ids.ts';
 import { LAYOUT_VERSION } from '../core/limits.ts';
 import type { SnapshotRow, TargetId } from '../core/ports/index.ts';
@@ -101,7 +100,7 @@ async function coveringBucket(
 }
 
 /** Ids that the bucket lacks, sorted; undefined when there are too many to look at. */
-function lackingList(target: TargetId, { buckets, chains, self }: CoverageDeps): UnsatisfiedList | undefined {
+function lackingList(target: TargetId, { buckets, chains, self }: CoverageDeps): ListedIds | undefined {
   const ids: ChunkId[] = [];
   for (let afterSeq = 0; ; ) {
     const page = buckets.lacking(target, afterSeq, 4);
@@ -112,5 +111,8 @@ function lackingList(target: TargetId, { buckets, chains, self }: CoverageDeps):
       for (const { id } of chains.forms(self.agentId, seq, positions)) ids.push(id);
     if (ids.length > UNSATISFIED_IDS_MAX) return undefined;
   }
-  return ids.sort((a, b) => asBuffer(a).compare(b)).map((id) => ({ id, reason: 'lost' as const }));
+  ids.sort((a, b) => asBuffer(a).compare(b));
+  // A chunk that two shards hold is there twice.
+  const once = ids.filter((id, i) => i === 0 || !bytesEqual(id, ids[i - 1]!));
+  return listedIds(encodeUnsatisfiedList(once.map((id) => ({ id, reason: 'lost' }))));
 }

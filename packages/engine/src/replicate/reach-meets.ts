@@ -1,8 +1,7 @@
 /** Whether a snapshot reaches any of a list of chunks (docs/chain.md 5.3). A walk of its whole tree, so the answer is kept for the pair of both. */
 import { openTreeReader } from '../browse/tree-reader.ts';
 import { reachedChunks } from '../browse/where-is.ts';
-import { isListed } from '../chain/listed.ts';
-import type { UnsatisfiedList } from '../chain/statement.ts';
+import { isListed, type ListedIds } from '../chain/unsatisfied-list.ts';
 import type { Opener } from '../codec/open.ts';
 import { isEdgeError } from '../core/errors.ts';
 import type { RecordHash } from '../core/ids.ts';
@@ -21,7 +20,7 @@ const KEPT_MAX = 256;
 /** `listKey` names the list, such as its digest. A tree that cannot be read may reach anything: true. */
 export type ReachMeets = (
   snapshot: SnapshotRow,
-  list: UnsatisfiedList,
+  list: ListedIds,
   listKey: string,
   signal?: AbortSignal,
 ) => Promise<boolean>;
@@ -44,7 +43,7 @@ export function createReachMeets(deps: ReachDeps): ReachMeets {
 
 async function walk(
   snapshot: SnapshotRow,
-  list: UnsatisfiedList,
+  list: ListedIds,
   deps: ReachDeps,
   signal: AbortSignal | undefined,
 ): Promise<{ readonly isKnown: boolean; readonly meets: boolean }> {

@@ -1,6 +1,7 @@
 import type { Position } from '../chain/position.ts';
 import type { Opener } from '../codec/open.ts';
 import type { Sodium } from '../codec/sodium.ts';
+import type { AskedChunks } from '../core/asked-chunks.ts';
 import type { Clock, RandomBytes } from '../core/clock.ts';
 import type { AgentId, HexId, VaultId } from '../core/ids.ts';
 import type { ChunkIndex, KeyValue, LogIndex } from '../core/ports/index.ts';
@@ -30,6 +31,7 @@ export interface ReplicateDeps {
   /** This agent's own chain. */
   readonly chain: OwnChain;
   readonly putBack: PutBack;
+  readonly asked: AskedChunks;
   /** Where sealed chunks are read from, own disk first. */
   readonly sources: readonly SealedSource[];
   /** The vault's clear files as they are now. */

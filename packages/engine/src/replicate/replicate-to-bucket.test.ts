@@ -7,6 +7,7 @@ import { decodeChainSegment } from '../chain/chain-segment.ts';
 import { EntryKind } from '../chain/entry-head.ts';
 import type { Form } from '../chain/forms.ts';
 import { loadSodium } from '../codec/sodium.ts';
+import { createAskedChunks } from '../core/asked-chunks.ts';
 import { ChunkKind, fromHex, toHex } from '../core/ids.ts';
 import type { ObjectStore } from '../core/ports/object-store.ts';
 import { type BucketIndexTable, bucketIndex } from '../index/bucket-index.ts';
@@ -89,6 +90,7 @@ function machine(chain: MemoryChain, store: ObjectStore, scope: 'all' | 'meta' =
     index: { chunks, buckets, kv, beliefs, log: { snapshots: () => [] } },
     chains: chain.chains,
     chain: chain.own,
+    asked: createAskedChunks(),
     putBack: {
       get: () => proof,
       set: async (given: PutBackProof) => {

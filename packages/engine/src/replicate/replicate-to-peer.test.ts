@@ -6,6 +6,7 @@ import { encodeAdd } from '../chain/forms.ts';
 import { encodeStatement, verifyStatement } from '../chain/statement.ts';
 import { createOpener } from '../codec/open.ts';
 import { loadSodium } from '../codec/sodium.ts';
+import { createAskedChunks } from '../core/asked-chunks.ts';
 import { EdgeError } from '../core/errors.ts';
 import type { SealedChunk } from '../core/ports/chunk-store.ts';
 import type { PeerLink } from '../core/ports/peer.ts';
@@ -68,6 +69,7 @@ async function openOwner(): Promise<void> {
     index: owner.index,
     chains: owner.chains,
     chain: owner.chain,
+    asked: createAskedChunks(),
     putBack: await openPutBack(join(ownerPath(), 'put-back'), { agentId: FIXTURE_SELF, incarnation: 1 }),
     sources: [owner.chunks],
     files: { descriptor: async () => new Uint8Array(0), slots: async () => [], cards: async () => [] },

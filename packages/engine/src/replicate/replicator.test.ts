@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { encodeStatement, type Statement, verifyStatement } from '../chain/statement.ts';
 import { createOpener } from '../codec/open.ts';
 import { loadSodium } from '../codec/sodium.ts';
+import { createAskedChunks } from '../core/asked-chunks.ts';
 import { EdgeError } from '../core/errors.ts';
 import type { PeerLink } from '../core/ports/peer.ts';
 import { publicKeyOf } from '../keys/ed25519.ts';
@@ -75,6 +76,7 @@ async function replicatorOf(
     index: store.index,
     chains: store.chains,
     chain: store.chain,
+    asked: createAskedChunks(),
     putBack: await openPutBack(join(folder.path, 'owner/put-back'), { agentId: FIXTURE_SELF, incarnation: 1 }),
     sources: [store.chunks],
     files: { descriptor: async () => new Uint8Array(0), slots: async () => [], cards: async () => [] },

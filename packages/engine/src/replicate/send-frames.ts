@@ -25,7 +25,7 @@ export interface SentFrames {
   readonly unsupplied: Unsupplied;
 }
 
-type FrameDeps = Pick<ReplicateDeps, 'chains' | 'self' | 'sources' | 'progress'>;
+type FrameDeps = Pick<ReplicateDeps, 'asked' | 'chains' | 'self' | 'sources' | 'progress'>;
 
 export async function sendFrames(
   link: PeerLink,
@@ -42,6 +42,8 @@ export async function sendFrames(
 
   async function* frames(group: readonly Form[]): AsyncGenerator<OutgoingFrame> {
     for await (const frame of supplyForms(group, deps, unsupplied, stop)) {
+      // A holder that is asked to prove it has to have it already.
+      await deps.asked.ended(frame.id);
       yield frame;
       totals.sentBytes += frame.sealed.length;
       deps.progress?.({ phase: 'replicate', bytesDone: totals.sentBytes, detail: link.name });
