@@ -114,5 +114,6 @@ export const FAILPOINT_NAMES = [
   'store-identity.epoch-written',
   'store-identity.id-written',
   'tail.cut',
+  'tail.filled',
   'tail.rewound',
 ] as const;
