@@ -108,3 +108,30 @@ test('a damaged copy without any other is given up too, and its mark goes', asyn
   expect([again.exitCode, JSON.parse(again.stdout).data.findings]).toEqual([0, []]);
   expect((await fixture.json(['status'])).data.losses).toEqual([]);
 });
+
+test('a folder listing that was given up before does not keep anything else from being given up', async () => {
+  const metaPacks = (): string[] => {
+    const folder = join(fixture.dataDir, 'packs');
+    return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.pack') && readFileSync(join(folder, name))[10] !== 1)
+      .map((name) => join(folder, name));
+  };
+  const old = metaPacks();
+  rmSync(gone);
+  writeFileSync(join(fixture.tree, 'c.txt'), 'only in the second');
+  const { data: synced } = await fixture.json(['sync']);
+  const second = synced.roots[0].snapshot;
+  for (const pack of old) rmSync(pack);
+  expect((await fixture.json(['scrub', '--all', '--repair'], 7)).data.given_up.snapshots).toMatchObject([
+    { id: first },
+  ]);
+  expect((await fixture.json(['scrub', '--all'])).data).toMatchObject({ lost: { chunks: 0 }, files: [] });
+  rmSync(join(fixture.tree, 'c.txt'));
+  await fixture.json(['sync']);
+  removeDataPacks();
+  const { data } = await fixture.json(['scrub', '--all', '--repair'], 7);
+  expect(data.given_up).toMatchObject({ chunks: 1, waits_for: [] });
+  expect(data.given_up.snapshots.map((one: { id: string }) => one.id)).toEqual([second]);
+  expect((await damagedOnes()).sort()).toEqual([first, second].sort());
+  await fixture.json(['scrub', '--all']);
+});

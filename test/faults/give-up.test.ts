@@ -2,6 +2,7 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect } from 'vitest';
+import { restoresExactly } from '../crash/journal.ts';
 import { edgestoreJson } from '../support/edgestore-process.ts';
 import { pseudoRandom } from '../support/hostile-tree.ts';
 import { faultTest } from './fault-test.ts';
@@ -71,6 +72,14 @@ faultTest(
     rmSync(scene.bucket, { recursive: true });
     renameSync(`${scene.bucket}.unplugged`, scene.bucket);
 
+    // The holder says what it lacks of each snapshot, and afterwards lacks nothing.
+    const lacks = async (): Promise<(number | null)[]> =>
+      (
+        await edgestoreJson<{ snapshots: { id: string; lacks: number | null }[] }>([
+          ...['snapshot', 'list', '--agent', scene.vault.ownerName, ...holder.at],
+        ])
+      ).snapshots.map((one) => one.lacks);
+    expect(Math.max(...(await lacks()).map((one) => one ?? -1))).toBeGreaterThan(0);
     scene.vault.keep('before');
     const given = await repair(7);
     expect(given).toMatchObject({ chunks: 1, waits_for: [] });
@@ -80,20 +89,27 @@ faultTest(
     await scene.mustSync('sites=2');
     const { targets } = await scene.json<{ targets: { name: string; lacks: object | null }[] }>(['status']);
     expect(targets.find(({ name }) => name === 'holder-1')?.lacks).toEqual({ wanted: 0, lost: 0, unreadable: 0 });
+    expect(new Set(await lacks())).toEqual(new Set([0]));
     expect(scene.brokenBeliefs()).toEqual([]);
-    await scene.lastComesFrom(`file://${scene.bucket}`, 'from the bucket alone');
-    await scene.lastComesFrom(`https://127.0.0.1:${holder.port}`, 'from the holder alone');
     expect(await repair(0)).toMatchObject({ chunks: 0, waits_for: [] });
-    // A machine that has nothing else learns the mark from the chain.
-    const recovered = join(scene.vault.base, 'a reader');
-    await edgestoreJson([
-      ...['recover', '--from', `file://${scene.bucket}`, '--recovery-file', scene.vault.sheet, '--read-only'],
-      ...['--agent', scene.vault.ownerName, '--data-dir', recovered],
-    ]);
-    const listed = await edgestoreJson<{ snapshots: { id: string; damaged: boolean }[] }>([
-      ...['snapshot', 'list', '--agent', scene.vault.ownerName, '--data-dir', recovered],
-    ]);
-    expect(listed.snapshots.filter((one) => one.damaged).map(({ id }) => id)).toEqual([lost]);
+    // A machine that has nothing else learns the mark from the chain, names the gap, and has everything else.
+    for (const [at, from] of [`file://${scene.bucket}`, `https://127.0.0.1:${holder.port}`].entries()) {
+      const recovered = join(scene.vault.base, `reader ${at}`);
+      const who = ['--agent', scene.vault.ownerName];
+      const { gaps } = await edgestoreJson<{ gaps: { snapshot: string }[] }>(
+        [
+          ...['recover', '--from', from, '--recovery-file', scene.vault.sheet, '--read-only'],
+          ...[...who, '--data-dir', recovered],
+        ],
+        { exitCodes: [3] },
+      );
+      expect(gaps.map(({ snapshot }) => snapshot)).toEqual([lost]);
+      const listed = await edgestoreJson<{ snapshots: { id: string; damaged: boolean }[] }>([
+        ...['snapshot', 'list', ...who, '--data-dir', recovered],
+      ]);
+      expect(listed.snapshots.filter((one) => one.damaged).map(({ id }) => id)).toEqual([lost]);
+      await restoresExactly(scene.vault.journal.last!, ['--data-dir', recovered, ...who], `from ${from} alone`);
+    }
 
     // An image of the data dir from before the giving up: the stores prove it, and it neither sends nor gives up.
     scene.vault.backTo('before');

@@ -11,6 +11,8 @@ export interface Opened {
   readonly sources: readonly SealedSource[];
   /** The other agents of the vault. */
   readonly members: readonly Member[];
+  /** It keeps nothing for others: it was recovered to read what another agent stored. */
+  readonly isReader: boolean;
   /** An agent's name by its id. */
   nameOf(agent: string): string | undefined;
 }
@@ -24,6 +26,7 @@ export function openedOf({ home }: OperationContext): Opened {
     replicator: home.replicator,
     sources: home.sources,
     members,
+    isReader: home.peers.cards.newestOf(engine.identity.agentId)?.card.role === 'reader',
     nameOf: (agent) =>
       agent === engine.identity.agentId ? engine.identity.name : members.find((member) => member.agent === agent)?.name,
   };

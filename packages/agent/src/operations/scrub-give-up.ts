@@ -59,7 +59,10 @@ class GiveUpJob {
       this.#copies,
     );
     const missing = this.#missingNow(this.#candidates());
-    if (missing.length === 0) return NOTHING_GIVEN_UP;
+    if (missing.length === 0)
+      return this.#report.unknown.chunks === 0
+        ? NOTHING_GIVEN_UP
+        : { ...NOTHING_GIVEN_UP, waits_for: this.#reasonsHere() };
     const reasons = [...this.#reasonsHere(), ...(await this.#reasonsElsewhere(missing))];
     if (reasons.length > 0) return { ...NOTHING_GIVEN_UP, waits_for: reasons };
     const again = await this.#captureAgain(missing);
@@ -78,6 +81,10 @@ class GiveUpJob {
     const isHeld = (id: ChunkId): boolean =>
       chains.holdsOf(identity.agentId, [id])[0]!.length > 0 || index.holds.isHeldByOthers(id);
     return { chunks: index.chunks, isHeld };
+  }
+
+  get #reach() {
+    return { reader: this.#reader, givenUp: this.#report.givenUp, signal: this.#context.signal };
   }
 
   /** Lost ones, and damaged ones that the repair found no other copy of, as far as the own chain holds them. */
@@ -174,7 +181,7 @@ class GiveUpJob {
     const snapshots = index.log.snapshots({ agent: identity.agentId });
     const names = new Set<string>();
     try {
-      const reach = await findReach(snapshots, new Set(ids.map(toHex)), { reader: this.#reader, signal });
+      const reach = await findReach(snapshots, new Set(ids.map(toHex)), this.#reach);
       for (const { body } of reach.keys()) names.add(body.root);
     } catch (error) {
       signal.throwIfAborted();
@@ -204,7 +211,7 @@ class GiveUpJob {
   }
 
   async #giveUp(gone: readonly ChunkId[]): Promise<Omit<ScrubGivenUp, 'stored_again'>> {
-    const { warn, signal, home } = this.#context;
+    const { warn, home } = this.#context;
     const { identity, index, chain } = this.#engine;
     let reached = 0;
     const given = await giveUp(
@@ -220,7 +227,7 @@ class GiveUpJob {
             });
         },
       },
-      { identity, log: index.log, ...this.#copies, chain, reader: this.#reader, signal },
+      { identity, log: index.log, ...this.#copies, ...this.#reach, chain },
     );
     if (given.chunks.length > 0) {
       home.replicator.owe();

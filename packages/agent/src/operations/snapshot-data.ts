@@ -1,5 +1,6 @@
 /** What the `snapshot` commands answer. */
-import { escapeName, formatTimeNs, type SnapshotRow } from '@edgestore/engine';
+import { type Engine, escapeName, formatTimeNs, type SnapshotRow } from '@edgestore/engine';
+import type { Opened } from './opened.ts';
 
 export interface SnapshotData {
   readonly id: string;
@@ -28,6 +29,8 @@ export interface SnapshotData {
   readonly branch: boolean;
   /** It counts at no level, for ever: chunks of it were given up, or its entry lay behind damage of the chain. Its files can still be restored. */
   readonly damaged: boolean;
+  /** Of another agent: chunks that were held with it or before it and are not here. 0: whole here. Null for own ones and branches, whose chunks may be elsewhere on purpose. */
+  readonly lacks: number | null;
   readonly program: string;
 }
 
@@ -54,7 +57,10 @@ export interface PinData {
   readonly dry_run: boolean;
 }
 
-export function snapshotData(row: SnapshotRow, nameOf: (agent: string) => string | undefined): SnapshotData {
+export function snapshotData(
+  row: SnapshotRow,
+  { nameOf, engine, isReader }: Pick<Opened, 'nameOf' | 'engine' | 'isReader'>,
+): SnapshotData {
   const { body } = row;
   return {
     id: row.id,
@@ -79,6 +85,24 @@ export function snapshotData(row: SnapshotRow, nameOf: (agent: string) => string
     forgotten: row.forgotten,
     branch: row.branch,
     damaged: row.damaged,
+    lacks: isReader ? null : lacksOf(row, engine),
     program: body.program,
   };
+}
+
+const ENTRIES_AT_ONCE = 256;
+
+/** docs/chain.md 3.6: whole up to the first chunk that is not here; what is not here and was added up to the snapshot counts against it. */
+function lacksOf(row: SnapshotRow, { chains, identity }: Pick<Engine, 'chains' | 'identity'>): number | null {
+  if (row.agent === identity.agentId || row.branch) return null;
+  const shard = chains.shards(row.agent).find((one) => one.shard === row.shard);
+  if (shard === undefined || row.seq <= shard.whole) return 0;
+  let lacks = 0;
+  for (let after = 0; ; ) {
+    const page = chains.unsatisfied(row.agent, row.shard, after, ENTRIES_AT_ONCE);
+    for (const { seq, positions } of page) if (seq <= row.seq) lacks += positions.length;
+    const last = page.at(-1)?.seq;
+    if (last === undefined || last >= row.seq) return lacks;
+    after = last;
+  }
 }

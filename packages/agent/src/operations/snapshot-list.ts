@@ -17,7 +17,7 @@ export const snapshotList = defineOperation<z.output<typeof input>, SnapshotList
   mutates: false,
   run: async ({ root, agent, includeForgotten }, context) => {
     const opened = openedOf(context);
-    const { engine, nameOf } = opened;
+    const { engine } = opened;
     const of = agent === 'all' ? undefined : agent === undefined ? engine.identity.agentId : findAgent(agent, opened);
     if (root !== undefined) requireKnownRoot(root, of, opened);
     const rows = engine.index.log.snapshots({
@@ -28,6 +28,6 @@ export const snapshotList = defineOperation<z.output<typeof input>, SnapshotList
     const byTime = rows.toSorted((a, b) =>
       a.body.timeNs < b.body.timeNs ? -1 : a.body.timeNs > b.body.timeNs ? 1 : 0,
     );
-    return { data: { snapshots: byTime.map((row) => snapshotData(row, nameOf)) } };
+    return { data: { snapshots: byTime.map((row) => snapshotData(row, opened)) } };
   },
 });

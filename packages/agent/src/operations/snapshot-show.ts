@@ -16,6 +16,6 @@ export const snapshotShow = defineOperation<z.output<typeof input>, SnapshotShow
     const opened = openedOf(context);
     const row = findSnapshot(spec, opened);
     const copies = await snapshotCopies(row, opened);
-    return { data: { snapshot: { ...snapshotData(row, opened.nameOf), copies } } };
+    return { data: { snapshot: { ...snapshotData(row, opened), copies } } };
   },
 });

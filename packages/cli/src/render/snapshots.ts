@@ -69,6 +69,7 @@ function notesOf(s: SnapshotData): string {
   if (s.failed > 0) notes.push(`${s.failed} failed`);
   if (s.branch) notes.push('branch');
   if (s.damaged) notes.push('damaged');
+  if (s.lacks !== null && s.lacks > 0) notes.push(`incomplete: lacks ${formatCount(s.lacks)} chunks`);
   if (s.forgotten) notes.push('forgotten');
   return notes.join(', ');
 }

@@ -8,6 +8,8 @@ import type { Entry } from '../tree/entry.ts';
 
 export interface FindReachDeps {
   readonly reader: TreeReader;
+  /** Chunks that were given up before: what lies below one is not looked at either. */
+  readonly givenUp?: ReadonlySet<HexId>;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -31,8 +33,9 @@ async function metIn(
   top: Entry,
   gone: ReadonlySet<HexId>,
   clean: Set<HexId>,
-  { reader, signal }: FindReachDeps,
+  { reader, signal, givenUp }: FindReachDeps,
 ): Promise<Set<HexId>> {
+  const isNowhere = (id: ChunkId): boolean => gone.has(toHex(id)) || givenUp?.has(toHex(id)) === true;
   const met = new Set<HexId>();
   let meetings = 0;
   const look = (ids: readonly { readonly id: ChunkId }[]): void => {
@@ -54,7 +57,7 @@ async function metIn(
     } catch (error) {
       signal?.throwIfAborted();
       // What a list that is gone names cannot be read. Another one must be: a chunk in it may be gone, too.
-      if (!isEdgeError(error) || !content.lists.some(({ id }) => gone.has(toHex(id)))) throw error;
+      if (!isEdgeError(error) || !content.lists.some(({ id }) => isNowhere(id))) throw error;
     }
   };
   await lookAt(top);
@@ -73,7 +76,7 @@ async function metIn(
     if (step.step === 'entry') await lookAt(step.entry);
     else if (step.step === 'leave') {
       if (before.pop() === meetings) for (const page of step.entry.pages ?? []) clean.add(toHex(page));
-    } else if (!gone.has(toHex(step.page))) throw unreadable(step.error);
+    } else if (!isNowhere(step.page)) throw unreadable(step.error);
   }
   if (atTop === meetings) for (const page of top.pages ?? []) clean.add(toHex(page));
   return met;

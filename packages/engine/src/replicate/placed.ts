@@ -21,7 +21,9 @@ export function createPlaced(deps: PlacedDeps): Placed {
     const there = new Uint8Array(ids.length);
     if (target.type === 'bucket') {
       const found = deps.chunks.addresses(target.store, ids);
-      for (const [i, address] of found.entries()) there[i] = address === undefined ? 0 : 1;
+      // A copy that is marked is a place to try, and is not there.
+      for (const [i, address] of found.entries())
+        there[i] = address === undefined || address.marked !== undefined ? 0 : 1;
       return { there, askedNs: deps.answers.ofBucket(target.target)?.askedNs ?? 0n };
     }
     const answer = answerOf(target.member, deps);

@@ -69,7 +69,9 @@ async function* touchedIn(
     } else if (step.step === 'broken') {
       // The page itself is among the touched, or cannot be read for another reason: either way, nothing above it is clean.
       count++;
-      if (!touched.has(toHex(step.page)) && isDamage(step.error)) yield { path: step.path, state: 'damaged' };
+      // Of a snapshot that is damaged already it is no news.
+      if (!touched.has(toHex(step.page)) && isDamage(step.error) && !snapshot.damaged)
+        yield { path: step.path, state: 'damaged' };
     } else if (step.step === 'leave') {
       const { entry, before } = depths.pop()!;
       if (count === before) for (const page of entry.pages ?? []) clean.add(toHex(page));
