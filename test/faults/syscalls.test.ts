@@ -44,7 +44,9 @@ describe('the n-th call of a sync fails', () => {
             scene.vault.acknowledge(snapshot);
             scene.acknowledged.push({ entry: scene.vault.journal.last!, level: 'local' });
           }
-          expect(scene.brokenBeliefs(), `${what} ${nth}: exit ${run.exitCode}, EDGESTORE_FAULT_SEED=${SEED}`).toEqual([]);
+          expect(scene.brokenBeliefs(), `${what} ${nth}: exit ${run.exitCode}, EDGESTORE_FAULT_SEED=${SEED}`).toEqual(
+            [],
+          );
           await scene.mustSync('local');
         }
         expect(injected).toBeGreaterThan(0);
