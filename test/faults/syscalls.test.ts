@@ -123,6 +123,25 @@ describe('reads of each class of file fail', () => {
   );
 
   faultTest(
+    'what cannot be looked at now is not taken for absent: a root is listed as present, a stored key is not passed over',
+    async () => {
+      scene = await OwnerAndHolders.make();
+      const looking = 'statx,stat,lstat,newfstatat,access,faccessat,faccessat2';
+      const failing = (path: string) => [{ calls: looking, error: 'EIO', files: [path] }];
+      const status = await runWithSyscallFaults(['status', '--json', ...scene.at], failing(scene.root));
+      expect(status.injected).toBeGreaterThan(0);
+      expect(JSON.parse(status.stdout).data.roots).toMatchObject([{ present: true }]);
+      expect(status.stdout).toContain('W_ROOT_UNREADABLE');
+      const key = join(scene.vault.dataDir, 'key');
+      const list = await runWithSyscallFaults(['snapshot', 'list', ...scene.at], failing(key));
+      expect(list.injected).toBeGreaterThan(0);
+      expect([0, 10, 12], list.stderr).not.toContain(list.exitCode);
+      expect(list.stderr).toMatch(/EIO/);
+    },
+    { needs },
+  );
+
+  faultTest(
     'a log that cannot be read now is neither damaged nor cut: nothing of it is changed',
     async () => {
       scene = await OwnerAndHolders.make();

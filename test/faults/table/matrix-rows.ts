@@ -136,6 +136,7 @@ export const MATRIX_ROWS: readonly FaultRow[] = [
       [
         SYSCALLS,
         'a key slot or a descriptor that cannot be read now is an error of reading, not a wrong key and not an absent vault',
+        'what cannot be looked at now is not taken for absent: a root is listed as present, a stored key is not passed over',
         'a log that cannot be read now is neither damaged nor cut: nothing of it is changed',
         'an index that cannot be read now is not thrown away for good: the next command has everything',
         'a restore meets a pack that cannot be read now: the other files come, exit 3, and the same command finishes later',
