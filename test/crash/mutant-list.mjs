@@ -14,7 +14,7 @@ export const UNITS = [
   'packages/engine/src/codec/xchacha20poly1305.test.ts',
 ];
 /** Too long to be run once without a mutant: the suite does that. */
-export const SCENES = new Set(['test/crash/sync.test.ts', 'test/crash/log-repair.test.ts']);
+export const SCENES = new Set(['test/crash/log-repair.test.ts']);
 
 /** Edits are exact: one that is not found once means that the sources moved on and the mutant has to follow. */
 export const MUTANTS = [
@@ -67,8 +67,8 @@ export const MUTANTS = [
         "    failpoint('capture.recorded');\n    await run.writer.close();\n    failpoint('capture.chunks-durable');\n",
       ],
     ],
-    tests: [ORDER, 'test/crash/sync.test.ts'],
-    only: '^sync |system calls',
+    tests: [ORDER],
+    only: 'sync: pack bytes',
   },
   {
     name: 'the index names a pack before it has its name',
@@ -164,6 +164,7 @@ export const MUTANTS = [
       ['packages/engine/src/index/database.ts', '{ simple: true }) !== 2', '{ simple: true }) !== 1'],
     ],
     tests: [ORDER],
+    only: 'sync: pack bytes',
   },
   {
     name: 'an own copy is dropped with too few others verified',
@@ -209,6 +210,7 @@ export const MUTANTS = [
       [`${demote}/verify-at-peers.ts`, '    deps.chains.isOnTrail(agentId, position);', '    agentId !== undefined;'],
     ],
     tests: ['packages/engine/src/demote/demote.test.ts'],
+    only: 'not ranked',
   },
   {
     name: 'the drop does not look at added seqs again',
@@ -232,6 +234,7 @@ export const MUTANTS = [
     name: 'copies are dropped on a machine that was put back',
     edits: [[`${demote}/drop-verified.ts`, '  if (isPutBack()) return true;\n', '  void isPutBack;\n']],
     tests: ['packages/engine/src/demote/demote.test.ts'],
+    only: 'put back',
   },
   {
     name: 'copies behind one bucket count more than once',
@@ -243,6 +246,7 @@ export const MUTANTS = [
       ],
     ],
     tests: ['packages/engine/src/demote/demote.test.ts'],
+    only: 'behind one bucket',
   },
   {
     name: 'a pass of an earlier question speaks for a bucket',
@@ -273,6 +277,7 @@ export const MUTANTS = [
       ],
     ],
     tests: [ORDER],
+    only: 'scrub --repair',
   },
   {
     name: 'the index keeps what a cut took out of the log',
