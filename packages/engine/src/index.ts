@@ -195,6 +195,7 @@ export { type BucketPacks, openBucketPacks } from './store/bucket/bucket-packs.t
 export { createBucketSource } from './store/bucket/bucket-source.ts';
 export { type BucketVault, openBucketVault } from './store/bucket/bucket-vault.ts';
 export { createIndexedSource } from './store/bucket/indexed-source.ts';
+export { scrubSegments } from './scrub/scrub-segments.ts';
 export { learnPacks } from './store/bucket/learn-packs.ts';
 export { locationOf } from './store/bucket/location.ts';
 export { type Bucket, openBucket } from './store/bucket/open-bucket.ts';

@@ -8,6 +8,7 @@ import { repairOwnLog, type ScrubbedLog } from './repair-own-log.ts';
 import { listStores, scrubChains } from './scrub-chains.ts';
 import { scrubHolds } from './scrub-holds.ts';
 import { scrubPlaces } from './scrub-places.ts';
+import { scrubStoredChains } from './scrub-segments.ts';
 
 export interface ScrubFindingData {
   /** `local`, or a store's name. */
@@ -105,6 +106,9 @@ export const scrub = defineOperation<Input, ScrubData>({
       ? await scrubChains({ repair: given.repair && !given.dryRun, notes: !given.dryRun }, context)
       : [];
     if (given.all && !given.dryRun) await listStores(context);
+    const stored = given.all
+      ? await scrubStoredChains({ repair: given.repair && !given.dryRun }, context)
+      : { chains: [], unread: [] };
     const report = await runScrub(
       { mode: given.all ? 'all' : { sample: given.sample }, repair: given.repair, dryRun: given.dryRun },
       {
@@ -150,9 +154,12 @@ export const scrub = defineOperation<Input, ScrubData>({
       files_omitted: report.filesOmitted,
       lost: { chunks: report.lost.chunks, complete: report.lost.isComplete },
       unknown: report.unknown,
-      unread: report.unread.map(({ label, code, message }) => ({ store: label, code, message })),
+      unread: [
+        ...report.unread.map(({ label, code, message }) => ({ store: label, code, message })),
+        ...stored.unread.filter(({ store }) => !report.unread.some(({ label }) => label === store)),
+      ],
       repaired: report.repaired,
-      chains,
+      chains: [...chains, ...stored.chains],
       holds,
       dry_run: given.dryRun,
       duration_s: Math.round(report.durationS * 1000) / 1000,

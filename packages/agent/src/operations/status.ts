@@ -12,6 +12,7 @@ import {
 import { z } from 'zod';
 import type { RootConfig } from '../config/config.ts';
 import { ownerPolicy, replicationOf } from '../home/effective-policy.ts';
+import { isEmptyFolder } from './empty-folder.ts';
 import { openedOf } from './opened.ts';
 import { defineOperation, type OperationContext } from './operation.ts';
 import { findingsOf, type StatusFinding } from './status-findings.ts';
@@ -20,6 +21,8 @@ export interface StatusRoot {
   readonly name: string;
   readonly path: string;
   readonly present: boolean;
+  /** Nothing is in the folder, although its last snapshot has files: as when a disk is not mounted. */
+  readonly emptied: boolean;
   readonly watch: boolean;
   readonly last_snapshot: {
     readonly id: string;
@@ -279,6 +282,7 @@ async function statusOfRoot(
     name: root.name,
     path: root.path,
     present: existsSync(root.path),
+    emptied: (row?.body.stats.files ?? 0) > 0 && isEmptyFolder(root.path),
     watch: root.watch,
     last_snapshot:
       row === undefined
