@@ -25,7 +25,7 @@ export async function scrubStoredChains(
         own: true,
         damaged: damaged.length - repaired,
         repaired,
-        from: [],
+        from: repaired > 0 ? [identity.name] : [],
         messages: damaged.slice(0, MESSAGES_MAX),
       });
     } catch (error) {
