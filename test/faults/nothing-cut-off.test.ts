@@ -103,6 +103,27 @@ for (const [what, kind, at] of [
   );
 }
 
+faultTest(
+  'one changed byte in the chain in the bucket is found by scrub, and what lies behind it comes back',
+  async () => {
+    scene = await OwnerAndHolders.make({ bucket: true });
+    for (let i = 0; i < 2; i++) {
+      scene.vault.edit(50_000);
+      await scene.mustSync('s3');
+    }
+    const segments = filesBelow(scene.bucket, '.seg');
+    // Not the last one: it has the snapshot that has to come back.
+    flipByte(segments.at(-2)!, 300);
+    await scene.lastComesFrom(`file://${scene.bucket}`, 'from a bucket with a damaged segment');
+    const scrub = await scene.run(['scrub', '--all']);
+    expect(scrub.exitCode, scrub.stdout).toBe(20);
+    expect(scrub.stdout).toMatch(/segment .* is damaged/);
+    expect((await scene.run(['scrub', '--all', '--repair'])).exitCode).toBe(0);
+    expect((await scene.run(['scrub', '--all'])).exitCode).toBe(0);
+    await scene.lastComesFrom(`file://${scene.bucket}`, 'from the repaired bucket');
+  },
+);
+
 faultTest('packs that a killed merge was about to remove stay, when the pack that replaced them is gone', async () => {
   scene = await OwnerAndHolders.make();
   let before: ReadonlySet<string> = new Set();

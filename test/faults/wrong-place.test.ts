@@ -1,5 +1,5 @@
 /** A store's address that is wrong, and an address behind which another store is: never the same as "not there any more". */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect } from 'vitest';
 import { faultTest } from './fault-test.ts';
@@ -62,4 +62,20 @@ faultTest('a storage class that does not exist, or from which nothing can be rea
       expect.stringContaining('stores.cold.storage_class'),
     ]);
   }
+});
+
+faultTest('a root whose disk is not mounted is a finding, and its last snapshot stays', async () => {
+  scene = await OwnerAndHolders.make();
+  const away = `${scene.root} away`;
+  renameSync(scene.root, away);
+  mkdirSync(scene.root);
+  // Refused by the guard: it was all there before.
+  expect((await scene.run(['sync', scene.root])).exitCode).toBe(21);
+  const status = await scene.run(['status', '--check']);
+  expect(status.exitCode, status.stdout).toBe(20);
+  expect(status.stdout).toMatch(/is empty, and its last snapshot has \d+ files/);
+  rmdirSync(scene.root);
+  renameSync(away, scene.root);
+  expect((await scene.run(['status', '--check'])).exitCode).toBe(0);
+  await scene.everythingRestores('after the disk of the root was away');
 });

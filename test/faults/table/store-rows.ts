@@ -275,6 +275,13 @@ export const STORE_ROWS: readonly FaultRow[] = [
     [[CUT, 'one changed byte in {what} at the only holder that is left: everything behind it comes back']],
   ),
   row(
+    'S2a',
+    'one changed byte in a chain segment in the bucket',
+    'one byte flipped',
+    '`scrub --all` is 20 and names it, `--repair` puts it again; a recovery takes all entries around it',
+    [[CUT, 'one changed byte in the chain in the bucket is found by scrub, and what lies behind it comes back']],
+  ),
+  row(
     'S3',
     'the pack that a merge made is gone after a kill, before the old packs were removed',
     'SIGKILL at a failpoint, then the pack moved away',
@@ -287,5 +294,12 @@ export const STORE_ROWS: readonly FaultRow[] = [
     'one byte changed',
     'the notes behind it count; the damage is told',
     [['engine:store/marks-file', 'a note of which the length is damaged takes none of those behind it along']],
+  ),
+  row(
+    'S5',
+    'a root whose disk is not mounted',
+    'an empty folder in its place',
+    'no snapshot is written, and `status --check` is 20 until it is there again',
+    [['faults/wrong-place', 'a root whose disk is not mounted is a finding, and its last snapshot stays']],
   ),
 ];

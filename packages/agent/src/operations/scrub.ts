@@ -9,6 +9,7 @@ import { listStores, scrubChains } from './scrub-chains.ts';
 import { giveUpLost, NOTHING_GIVEN_UP, type ScrubGivenUp } from './scrub-give-up.ts';
 import { scrubHolds } from './scrub-holds.ts';
 import { scrubPlaces } from './scrub-places.ts';
+import { scrubStoredChains } from './scrub-segments.ts';
 
 export interface ScrubFindingData {
   /** `local`, or a store's name. */
@@ -113,6 +114,9 @@ export const scrub = defineOperation<Input, ScrubData>({
       // What the reader meets is noted like the scrub's own findings, or not.
       ...(given.dryRun ? { onBadCopy: undefined } : {}),
     });
+    const stored = given.all
+      ? await scrubStoredChains({ repair: given.repair && !given.dryRun }, context)
+      : { chains: [], unread: [] };
     const report = await runScrub(
       { mode: given.all ? 'all' : { sample: given.sample }, repair: given.repair, dryRun: given.dryRun },
       {
@@ -157,9 +161,12 @@ export const scrub = defineOperation<Input, ScrubData>({
       lost: { chunks: report.lost.chunks, complete: report.lost.isComplete },
       given_up: givenUp,
       unknown: report.unknown,
-      unread: report.unread.map(({ label, code, message }) => ({ store: label, code, message })),
+      unread: [
+        ...report.unread.map(({ label, code, message }) => ({ store: label, code, message })),
+        ...stored.unread.filter(({ store }) => !report.unread.some(({ label }) => label === store)),
+      ],
       repaired: report.repaired,
-      chains,
+      chains: [...chains, ...stored.chains],
       holds,
       dry_run: given.dryRun,
       duration_s: Math.round(report.durationS * 1000) / 1000,

@@ -75,6 +75,13 @@ export function findingsOf(status: Omit<StatusData, 'findings'>, nowNs: bigint):
 function problemsOf(root: StatusRoot): [string, string][] {
   const problems: [string, string][] = [];
   if (!root.present) problems.push(['root_missing', `the folder of root ${root.name} is not there: ${root.path}`]);
+  if (root.emptied) {
+    const files = root.last_snapshot?.files ?? 0;
+    problems.push([
+      'root_emptied',
+      `the folder of root ${root.name} is empty, and its last snapshot has ${files} files: is its disk mounted? ${root.path}`,
+    ]);
+  }
   if (root.last_snapshot === null) problems.push(['never_captured', `root ${root.name} was never captured`]);
   else if (root.last_snapshot.failed > 0) {
     problems.push([

@@ -11,6 +11,7 @@ import {
 import { z } from 'zod';
 import type { RootConfig } from '../config/config.ts';
 import { ownerPolicy, replicationOf } from '../home/effective-policy.ts';
+import { isEmptyFolder } from './empty-folder.ts';
 import { openedOf } from './opened.ts';
 import { defineOperation, type OperationContext } from './operation.ts';
 import { rootIsPresent } from './root-present.ts';
@@ -20,6 +21,8 @@ export interface StatusRoot {
   readonly name: string;
   readonly path: string;
   readonly present: boolean;
+  /** Nothing is in the folder, although its last snapshot has files: as when a disk is not mounted. */
+  readonly emptied: boolean;
   readonly watch: boolean;
   readonly last_snapshot: {
     readonly id: string;
@@ -302,6 +305,7 @@ async function statusOfRoot(
     name: root.name,
     path: root.path,
     present: rootIsPresent(root.path, context.warn),
+    emptied: (row?.body.stats.files ?? 0) > 0 && isEmptyFolder(root.path),
     watch: root.watch,
     last_snapshot:
       row === undefined

@@ -100,7 +100,7 @@ async function writeLife(
   const cardBytes = encodeCard(sodium, card, plan.adminSeed);
   await writeFileDurably(dir.cardFile(identity.agentId, identity.incarnation), cardBytes);
 
-  await writeRecoveredChains(dir.chainsDir, plan);
+  await writeRecoveredChains(dir.chainsDir, plan, { keepsLoose: !isTakeover });
   failpoint('recover.chains-written');
   const { state, brokenShards } = plan;
   const first = { keys, identity, card: cardBytes, base, state, brokenShards, random };

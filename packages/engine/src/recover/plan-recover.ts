@@ -72,6 +72,7 @@ export async function planRecover(input: RecoverInput, deps: RecoverDeps, signal
     cards: vault.cards,
     trail,
     sideChains,
+    loose,
     state,
     brokenShards: brokenShards(trail),
     spool: input.spool,
