@@ -93,6 +93,18 @@ faultTest('a holder that is shown the last epoch that there is, signed by itself
   await scene.mustSync('sites=1');
 });
 
+for (const code of ['E_INTERRUPTED', 'E_NO_VAULT'])
+  faultTest(`a holder that answers ${code}, a code of this machine alone, is a holder that failed`, async () => {
+    const holder = await withHolder();
+    await scene.mustSync('sites=1');
+    await lies(`answers ${code}`, holder);
+    change(1);
+    const { exitCode, stderr, stdout } = await scene.run(['sync', scene.root, '--wait', 'sites=1', '--timeout', '5s']);
+    expect(exitCode, `${stdout}${stderr}`).toBe(5);
+    await isHonestAgain(holder);
+    await scene.mustSync('sites=1');
+  });
+
 for (const how of ['a header by drip', 'a body by drip', 'interim answers without end'])
   faultTest(
     `a holder that gives ${how} does not keep a tier run for ever`,

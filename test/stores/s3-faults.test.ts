@@ -1,4 +1,5 @@
 /** What the S3 store does when the server or the network misbehaves (each fault is injected by the project's own server). */
+import { createServer } from 'node:http';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createStoreCounts } from '../../packages/engine/src/store/objects/measured.ts';
 import { openObjectStore } from '../../packages/engine/src/store/objects/open-object-store.ts';
@@ -178,5 +179,29 @@ describe('what a store may lie about is left to be verified', () => {
     server.faults.setPlan([fault('put', { kind: 'flip', bit: 12_345 }, 1)]);
     await store.put('bad', body);
     expect((await store.stat('bad'))?.md5).not.toBe((await store.stat('good'))?.md5);
+  });
+});
+
+describe('a server that lists without end', () => {
+  it('pages that name nothing are given up after a while', async () => {
+    let pages = 0;
+    const endless = createServer((_, response) => {
+      const token = ++pages;
+      response.end(
+        `<?xml version="1.0"?><ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>${token}</NextContinuationToken></ListBucketResult>`,
+      );
+    });
+    const port = await freePort();
+    await new Promise<void>((resolve) => endless.listen(port, '127.0.0.1', resolve));
+    try {
+      const { store } = open(`http://127.0.0.1:${port}`);
+      const listed = async () => {
+        for await (const _ of store.list('k'));
+      };
+      await expect(listed()).rejects.toMatchObject({ code: 'E_STORE' });
+    } finally {
+      endless.closeAllConnections();
+      endless.close();
+    }
   });
 });

@@ -238,6 +238,23 @@ export const MATRIX_ROWS: readonly FaultRow[] = [
     [['agent:http/peer', 'bounds what one peer asks at once', 'refuses bodies over the limit before reading them']],
     'ten thousand connections are not tried',
   ),
+  row('F33a', 'a stranger’s request that names no path', 'raw bytes over TLS', 'refused; the agent goes on', [
+    ['faults/strangers', 'a request whose target is no path ends no agent'],
+  ]),
+  row(
+    'F33b',
+    'huge objects, and very many of them, planted in a bucket; a listing without end',
+    'sparse files of three gigabytes; a server that does',
+    'bounded memory and time, no process ends by it',
+    [
+      [
+        'faults/hostile-bucket',
+        'an object of three gigabytes in the place of {what} is an error or passed over, and takes no memory',
+        'a thousand large cards of nobody in a bucket take no memory of a recovery',
+      ],
+      ['stores/s3-faults', 'pages that name nothing are given up after a while'],
+    ],
+  ),
   row('F34', 'malformed bytes at every decoder', 'property tests', 'a value or an error of the format', [
     ['engine:pack/pack', 'arbitrary and mutated bytes give a value or an E_FORMAT, whatever they claim'],
     ['engine:tree/tree', 'arbitrary and mutated bytes give a value or an E_FORMAT'],

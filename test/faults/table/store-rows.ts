@@ -87,10 +87,44 @@ export const STORE_ROWS: readonly FaultRow[] = [
   row(
     'C2d',
     'a holder that stores nothing and repeats the head; a peer that names a head far ahead',
-    'an evil peer in the process',
+    'a member that signs false statements, in a process of its own',
     'no acknowledgement without a statement for the asked nonce',
-    [],
-    'needs a peer that signs false statements; tested in the engine with fakes where statements are built',
+    [
+      [
+        'engine:replicate/replicate-to-peer',
+        'one that says yes to everything and stores nothing is met by the audit, at each pass',
+      ],
+    ],
+    'a head far ahead is tested in the engine, with fakes where statements are built',
+  ),
+  row(
+    'C2e',
+    'a holder that keeps nothing, and proves bytes that it fetches from the owner in that moment; one that lacks what it showed a moment before',
+    'a member that lies, in a process of its own',
+    'nothing is acknowledged, and no own copy goes',
+    [
+      [
+        'faults/lying-holder',
+        'a holder that keeps nothing and proves the bytes that it fetches from the owner is believed in nothing',
+        'a holder that lacks what it showed a moment before makes no own copy go',
+      ],
+    ],
+    'a holder that fetches them from another holder in that moment is believed: one real copy counts twice then',
+  ),
+  row(
+    'C2f',
+    'answers of a holder that are made to cost: lists of shards that are not there, the last epoch, codes of this machine, bytes by drip',
+    'a member that lies, in a process of its own',
+    'bounded memory and time, also of later commands; with an honest holder all goes on',
+    [
+      [
+        'faults/lying-holder',
+        'long lists of shards that the owner does not have take no memory, then or later',
+        'a holder that is shown the last epoch that there is, signed by itself, goes on',
+        'a holder that answers {code}, a code of this machine alone, is a holder that failed',
+        'a holder that gives {how} does not keep a tier run for ever',
+      ],
+    ],
   ),
   row(
     'C3',

@@ -3,7 +3,7 @@ import type { ClientRequest, IncomingMessage, RequestOptions } from 'node:http';
 import type https from 'node:https';
 import { EdgeError, errnoOf } from '@edgestore/engine';
 import { IDLE_MS_MAX, readBody } from './bounded-body.ts';
-import { errorOfProblem, PROBLEM_BYTES_MAX } from './problem.ts';
+import { errorOfPeer, errorOfProblem, PROBLEM_BYTES_MAX } from './problem.ts';
 
 export interface HttpCall {
   readonly method: 'GET' | 'POST' | 'DELETE';
@@ -101,7 +101,8 @@ async function send(call: HttpCall): Promise<IncomingMessage> {
     const status = response.statusCode ?? 0;
     if (status >= 200 && status < 300) return response;
     const body = await readBody(response, PROBLEM_BYTES_MAX);
-    throw errorOfProblem(status, body.toString('utf8'), call.label);
+    const isPeer = call.agent !== undefined;
+    throw (isPeer ? errorOfPeer : errorOfProblem)(status, body.toString('utf8'), call.label);
   } catch (error) {
     request.destroy();
     throw error;

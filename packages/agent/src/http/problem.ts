@@ -49,6 +49,28 @@ export function problemOf(thrown: unknown): Problem {
   };
 }
 
+/** What only this machine can say of itself. From another one it would end a command, or be taken for the own signal. */
+const OWN_CODES: readonly ErrorCode[] = [
+  'E_AGENT_UNREACHABLE',
+  'E_DELETE_GUARD',
+  'E_FINDINGS',
+  'E_INTERRUPTED',
+  'E_NOT_ENOUGH_COPIES',
+  'E_NO_BUCKET',
+  'E_NO_VAULT',
+  'E_PARTIAL',
+  'E_TARGET_NOT_EMPTY',
+  'E_TERMINATED',
+  'E_WRONG_KEY',
+];
+
+/** The same from another machine: a code that only this one can give is a failure there. */
+export function errorOfPeer(status: number, body: string, from: string): EdgeError {
+  const error = errorOfProblem(status, body, from);
+  if (!OWN_CODES.includes(error.code)) return error;
+  return new EdgeError('E_STORE', `${from} answered ${error.code}: ${error.message}`, { retryable: true });
+}
+
 /** The error that a problem document stands for. What is no problem of ours becomes an E_STORE that tells the status. */
 export function errorOfProblem(status: number, body: string, from: string): EdgeError {
   let parsed: Partial<Problem> | undefined;

@@ -13,6 +13,7 @@ import {
 import {
   decodeUnsatisfiedList,
   encodeUnsatisfiedList,
+  isListed,
   listDigest,
   NO_LIST,
   requireListOf,
@@ -164,7 +165,10 @@ test('lists read back, and belong to one statement only', () => {
   const encoded = encodeUnsatisfiedList(list);
   expect(decodeUnsatisfiedList(encoded)).toEqual(list);
   const stated = shard({ wanted: 1, lost: 1, unreadable: 1, listDigest: listDigest(encoded) });
-  expect(requireListOf(stated, encoded)).toEqual(list);
+  const ids = requireListOf(stated, encoded);
+  expect(ids).toHaveLength(list.length);
+  for (const { id } of list) expect(isListed(ids, id)).toBe(true);
+  expect(isListed(ids, new Uint8Array(32).fill(0x55))).toBe(false);
   expect(() => requireListOf(stated, encoded.subarray(33))).toThrow(code('E_INTEGRITY'));
   const others = encodeUnsatisfiedList(list.map(({ id }) => ({ id, reason: 'wanted' as const })));
   expect(() => requireListOf(stated, others)).toThrow(code('E_INTEGRITY'));

@@ -33,7 +33,7 @@ export function encodeUnsatisfiedList(list: UnsatisfiedList): Uint8Array {
 export function decodeUnsatisfiedList(bytes: Uint8Array): UnsatisfiedList {
   return Array.from({ length: checkRows(bytes) }, (_, i) => {
     const at = i * ROW_BYTES;
-    return { id: bytes.slice(at, at + 32), reason: REASONS[bytes[at + 32]!]! };
+    return { id: new Uint8Array(bytes.subarray(at, at + 32)), reason: REASONS[bytes[at + 32]!]! };
   });
 }
 

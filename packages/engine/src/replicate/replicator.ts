@@ -142,7 +142,8 @@ export function createReplicator(deps: ReplicatorDeps): Replicator {
       return report;
     } catch (error) {
       const known = toEdgeError(error);
-      if (known.code !== 'E_INTERRUPTED') noteFailure(target, known, askedSeq);
+      // By the own signal, not by the code: another store may say what it likes.
+      if (!signal.aborted) noteFailure(target, known, askedSeq);
       throw known;
     } finally {
       bytesDone.delete(target.target);

@@ -5,6 +5,7 @@ import { type Position, ZERO_LINK } from '../../chain/position.ts';
 import { EdgeError } from '../../core/errors.ts';
 import type { ChainRow } from '../../ports/chain-index.ts';
 import type { ChainEntry, OwnerKeys } from '../../ports/chains.ts';
+import { readFolder } from '../data-dir.ts';
 import { makeFolderDurably, writeFileDurably } from '../durable-write.ts';
 import { addBodiesFit } from './bodies-fit.ts';
 import { freezeBranch } from './branches.ts';
@@ -15,6 +16,8 @@ import { type FollowedChain, follows } from './followed-chain.ts';
 /** Entries made durable and applied together. */
 const ENTRIES_AT_ONCE = 512;
 const BYTES_AT_ONCE = 32 * 1024 * 1024;
+/** Refused heads that are kept of one owner. */
+const FORK_PROOFS_MAX = 16;
 
 export async function takeEntries(
   chain: FollowedChain,
@@ -201,7 +204,9 @@ class Taking {
     const folder = join(this.#chain.folder, 'forks');
     await makeFolderDurably(folder);
     const proof = join(folder, `${header.incarnation}-${header.seq}-${link.slice(0, 16)}.entry`);
-    await writeFileDurably(proof, itemOf({ head: entry.head, body: undefined }));
+    // One is enough to prove it, and an owner may sign others without end.
+    if ((await readFolder(folder)).length < FORK_PROOFS_MAX)
+      await writeFileDurably(proof, itemOf({ head: entry.head, body: undefined }));
     return new EdgeError(
       'E_FORK',
       `the chain of agent ${header.agent.slice(0, 8)} is forked: ${placeOf(entry)} ${link.slice(0, 8)} does not go with ${ours?.incarnation ?? 0}/${ours?.seq ?? 0} ${ours?.link.slice(0, 8) ?? ''}`,

@@ -14,7 +14,14 @@ import { toHex } from '../../core/ids.ts';
 import type { ObjectStat, ObjectStore } from '../../core/ports/object-store.ts';
 import { readFromMedium } from '../chunk-store/page-cache.ts';
 import { FolderNames, syncFolder } from './folder-names.ts';
-import { checkObjectKey, checkObjectPrefix, checkRange, rangeBeyondEnd, UNFINISHED_FOLDER } from './object-key.ts';
+import {
+  checkObjectKey,
+  checkObjectPrefix,
+  checkRange,
+  rangeBeyondEnd,
+  refuseLarge,
+  UNFINISHED_FOLDER,
+} from './object-key.ts';
 
 /** What a network mount or a racing removal of a folder gives and the next try may not. */
 const RETRYABLE_ERRNO = new Set(['EIO', 'ESTALE', 'ETIMEDOUT', 'ENOENT']);
@@ -79,6 +86,7 @@ export function openFolderObjectStore(
         if (file === undefined) return await absent(folder, label);
         try {
           const { size } = await file.stat();
+          if (options.range === undefined) refuseLarge(label, key, size);
           const range = options.range ?? { offset: 0, length: size };
           if (range.offset + range.length > size) throw rangeBeyondEnd(label, key, range, size);
           // Who reads here verifies: what the kernel remembers of the file is as it was written, whatever the disk made of it.

@@ -1,5 +1,6 @@
 /** Which keys an object store takes: names that mean the same on every driver, and that never leave a folder driver's folder. */
 import { EdgeError } from '../../core/errors.ts';
+import { PACK_BYTES_MAX } from '../../core/limits.ts';
 
 /** S3's own bound (1024 bytes) less room for the configured prefix. */
 export const OBJECT_KEY_LENGTH_MAX = 768;
@@ -58,4 +59,12 @@ function checkParts(key: string): void {
 
 function badKey(key: string): EdgeError {
   return new EdgeError('E_USAGE', `not a key that an object store takes: ${JSON.stringify(key.slice(0, 200))}`);
+}
+
+/** E_LIMIT for an object that is read as a whole: nothing that edgestore stores is larger than a pack. */
+export function refuseLarge(label: string, key: string, size: number): void {
+  if (size <= PACK_BYTES_MAX) return;
+  throw new EdgeError('E_LIMIT', `${label}/${key} has ${size} bytes; nothing that edgestore stores is that large`, {
+    context: { store: label, key, size },
+  });
 }

@@ -5,6 +5,8 @@ import { bucketKey, type S3Session, s3Request } from './session.ts';
 
 /** S3's own bound. */
 const KEYS_PER_PAGE = 1000;
+/** A page may be empty and not the last one; a server that gives no others would be asked for ever. */
+const PAGES_WITHOUT_KEY_MAX = 100;
 
 export async function* listObjects(
   session: S3Session,
@@ -16,6 +18,7 @@ export async function* listObjects(
   let token: string | undefined;
   const after = options.after === undefined ? undefined : bucketKey(session, options.after);
   let previous = after ?? '';
+  let pagesWithoutKey = 0;
   do {
     const page = await s3Request(
       session,
@@ -43,6 +46,7 @@ export async function* listObjects(
         );
       }
       previous = key;
+      pagesWithoutKey = 0;
       // Not an md5: a listing does not say how the object was encrypted.
       const modified = found.LastModified?.getTime();
       yield {
@@ -51,6 +55,10 @@ export async function* listObjects(
         ...(modified === undefined ? {} : { modifiedNs: BigInt(modified) * 1_000_000n }),
       };
     }
+    if (++pagesWithoutKey > PAGES_WITHOUT_KEY_MAX)
+      throw new EdgeError('E_STORE', `${session.label}: the listing of ${prefix} goes on and names nothing`, {
+        retryable: true,
+      });
     if (page.IsTruncated === true && (page.NextContinuationToken ?? '') === '') {
       throw new EdgeError(
         'E_STORE',
