@@ -2,6 +2,7 @@
  * Writes the chosen chain of a recovered agent, and each other end of it beside it. `keepsLoose`: what lies behind a gap goes behind it, as in a chain file
  * that is damaged there, so that its snapshots are listed. Every file is durable when it resolves.
  */
+import { type Link, ZERO_LINK } from '../chain/position.ts';
 import { concatBytes } from '../core/bytes.ts';
 import { EdgeError } from '../core/errors.ts';
 import { chainFolder } from '../store/chains/chain-paths.ts';
@@ -17,7 +18,7 @@ export async function writeRecoveredChains(
 ): Promise<void> {
   const { agent, trail, sideChains, loose, spool } = plan;
   const entries = options.keepsLoose ? [...trail, ...behind(trail, loose)] : trail;
-  await writeEntries(chainFolder(chainsDir, agent.agentId), entries, spool);
+  await writeEntries(chainFolder(chainsDir, agent.agentId), entries, spool, ZERO_LINK);
   for (const { tip, entries } of sideChains)
     await writeEntries(chainFolder(chainsDir, agent.agentId, tip.link), entries, spool);
 }
@@ -39,16 +40,17 @@ async function writeEntries(
   folder: string,
   entries: readonly GatheredEntry[],
   spool: EntrySpool | undefined,
+  base?: Link,
 ): Promise<void> {
   const writer = await openChainFileWriter(folder);
-  let before: GatheredEntry | undefined;
+  let before = base;
   for (const entry of entries) {
     if (spool === undefined || entry.item === undefined)
       throw new EdgeError('E_FAILED', 'a recovery without a spool cannot be written');
-    const isBehindGap = before !== undefined && before.link !== entry.previous;
+    const isBehindGap = before !== undefined && before !== entry.previous;
     const item = await spool.read(entry.item);
     await writer.add(entry, isBehindGap ? concatBytes([GAP, item]) : item);
-    before = entry;
+    before = entry.link;
   }
   await writer.finish();
 }
