@@ -3,7 +3,7 @@ import { bytesEqual } from '../../core/bytes.ts';
 import { EdgeError } from '../../core/errors.ts';
 import { failpoint } from '../../core/failpoint.ts';
 import type { AgentId, VaultId } from '../../core/ids.ts';
-import { MIB } from '../../core/limits.ts';
+import { CARD_BYTES_MAX } from '../../keys/card.ts';
 import type { ObjectStore } from '../../core/ports/object-store.ts';
 import {
   type BucketSegment,
@@ -61,10 +61,10 @@ export type MayReplace = (stored: Uint8Array) => Promise<boolean>;
 
 /** A slot, card or descriptor larger than this is none, and not read. */
 export const VAULT_FILE_BYTES_MAX = 1024 * 1024;
+/** Also of a later version. Larger objects are not slots, and not held in memory. */
+const SLOT_OBJECT_BYTES_MAX = 1024;
 /** Slots or cards read at most: what else lies there is not edgestore's doing. */
 const OBJECTS_MAX = 10_000;
-/** Their bytes that are held in memory at most: some hundred times what the slots or cards of a large vault take. */
-const BYTES_MAX = 64 * MIB;
 
 export function openBucketVault(store: ObjectStore, vault: VaultId): BucketVault {
   const withSignal = (signal: AbortSignal | undefined) => (signal === undefined ? {} : { signal });
@@ -88,20 +88,18 @@ export function openBucketVault(store: ObjectStore, vault: VaultId): BucketVault
 
   async function readAll<T>(
     prefix: string,
+    bytesMax: number,
     describe: (key: string) => T | undefined,
     signal: AbortSignal | undefined,
   ): Promise<(T & { readonly bytes: Uint8Array })[]> {
     const all: (T & { readonly bytes: Uint8Array })[] = [];
-    let total = 0;
     for await (const found of store.list(`${vault}/${prefix}`, withSignal(signal))) {
       const what = describe(found.key);
-      if (what === undefined || found.size > VAULT_FILE_BYTES_MAX) continue;
+      if (what === undefined || found.size > bytesMax) continue;
       // Whoever can write there can plant names without end; those beyond the bound end nothing.
-      if (all.length >= OBJECTS_MAX || total > BYTES_MAX) break;
+      if (all.length >= OBJECTS_MAX ) break;
       const bytes = await store.get(found.key, withSignal(signal));
       // Removed since it was listed: as if it had not been there.
-      total += bytes?.length ?? 0;
-      if (total > BYTES_MAX) break;
       if (bytes !== undefined) all.push({ ...what, bytes });
     }
     return all;
@@ -122,6 +120,7 @@ export function openBucketVault(store: ObjectStore, vault: VaultId): BucketVault
     slots: (signal) =>
       readAll(
         'slots/',
+        SLOT_OBJECT_BYTES_MAX,
         (key) => {
           const parsed = parseBucketKey(key);
           return parsed?.kind === 'slot' ? { slotId: parsed.slotId } : undefined;
@@ -132,6 +131,7 @@ export function openBucketVault(store: ObjectStore, vault: VaultId): BucketVault
     slotRemovals: (signal) =>
       readAll(
         'slots/',
+        SLOT_OBJECT_BYTES_MAX,
         (key) => {
           const parsed = parseBucketKey(key);
           return parsed?.kind === 'slot-removal' ? { slotId: parsed.slotId } : undefined;
@@ -146,6 +146,7 @@ export function openBucketVault(store: ObjectStore, vault: VaultId): BucketVault
     cards: (signal) =>
       readAll(
         'cards/',
+        CARD_BYTES_MAX,
         (key) => {
           const parsed = parseBucketKey(key);
           return parsed?.kind === 'card' ? { agent: parsed.agent, incarnation: parsed.incarnation } : undefined;
