@@ -198,6 +198,24 @@ describe('an owner', () => {
     expect(store.index.checked.all()).toMatchObject([{ shard: 1, verdict: 'proved', seq: 2 }]);
   });
 
+  test('one that a holder calls false is followed by another one, made from the first body on, once', async () => {
+    await store.chain.add(
+      1,
+      range(0, 20).map((n) => makeForm(n)),
+    );
+    await store.chain.sync();
+    await store.chain.makeCheckpoints(ALWAYS);
+    const { chain } = store.index.chainTable.rows()[0]!;
+    const refuse = (seq: number): void =>
+      store.index.checked.set({ chain, shard: 1, seq, verdict: 'false', message: 'dc-a made others', notedNs: 1n });
+    refuse(2);
+    expect(await store.chain.makeCheckpoints()).toMatchObject([{ shard: 1, asOfSeq: 2, seq: 3 }]);
+    await requireTrue(3);
+    expect(await store.chain.makeCheckpoints()).toEqual([]);
+    refuse(3);
+    expect(await store.chain.makeCheckpoints()).toEqual([]);
+  });
+
   test('after a takeover each shard gets one, and nothing is released before', async () => {
     await store.chain.add(1, [makeForm(1), makeForm(2)]);
     await store.chain.sync();
