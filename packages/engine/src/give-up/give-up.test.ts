@@ -32,7 +32,8 @@ beforeEach(async () => {
   await capture();
   writeFileSync(path('lost'), 'lost');
   first = await capture();
-  lost = (await fixture.entries(first)).get('lost')!.content!.refs!.map(({ id }) => id);
+  const { content } = (await fixture.entries(first)).get('lost')!;
+  lost = content?.form === 'inline' ? content.refs.map(({ id }) => id) : [];
   const { chunks } = fixture.store.index;
   for (const { pack } of chunks.locate(lost).flat()) chunks.markPacks([{ name: pack, reason: 'absent', why: 'gone' }]);
   reader = openTreeReader({
