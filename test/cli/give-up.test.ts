@@ -29,7 +29,9 @@ const damagedOnes = async (): Promise<string[]> =>
     .filter((one: { damaged: boolean }) => one.damaged)
     .map((one: { id: string }) => one.id);
 
-test('the chunk of a file that is gone is given up: its snapshot is damaged for ever, everything else counts', async () => {
+test('the chunk of a file that is gone is given up: its snapshot is damaged for ever, everything else counts', {
+  timeout: 400_000,
+}, async () => {
   rmSync(gone);
   removeDataPacks();
   expect((await fixture.json(['scrub', '--all'], 7)).data).toMatchObject({ given_up: { chunks: 0 } });
@@ -42,7 +44,7 @@ test('the chunk of a file that is gone is given up: its snapshot is damaged for 
   expect((await fixture.run(['snapshot', 'list'])).stdout).toMatch(/damaged/);
   expect((await fixture.run(['where', `${first}:a.txt`])).stdout).toMatch(/snapshot is damaged/);
   expect((await fixture.run(['status'])).stdout).toMatch(/damaged: +1 snapshots/);
-  expect((await fixture.json(['doctor'], 20)).data.checks).toContainEqual(
+  expect((await fixture.json(['doctor'])).data.checks).toContainEqual(
     expect.objectContaining({ what: 'snapshots', result: 'warning' }),
   );
 
@@ -109,7 +111,9 @@ test('a damaged copy without any other is given up too, and its mark goes', asyn
   expect((await fixture.json(['status'])).data.losses).toEqual([]);
 });
 
-test('a folder listing that was given up before does not keep anything else from being given up', async () => {
+test('a folder listing that was given up before does not keep anything else from being given up', {
+  timeout: 400_000,
+}, async () => {
   const metaPacks = (): string[] => {
     const folder = join(fixture.dataDir, 'packs');
     return readdirSync(folder, { recursive: true, encoding: 'utf8' })
@@ -130,7 +134,8 @@ test('a folder listing that was given up before does not keep anything else from
   await fixture.json(['sync']);
   removeDataPacks();
   const { data } = await fixture.json(['scrub', '--all', '--repair'], 7);
-  expect(data.given_up).toMatchObject({ chunks: 1, waits_for: [] });
+  // The chunk of `b.txt` as well: it lies below the listing that is gone, and no walk meets it.
+  expect(data.given_up).toMatchObject({ chunks: 2, waits_for: [] });
   expect(data.given_up.snapshots.map((one: { id: string }) => one.id)).toEqual([second]);
   expect((await damagedOnes()).sort()).toEqual([first, second].sort());
   await fixture.json(['scrub', '--all']);

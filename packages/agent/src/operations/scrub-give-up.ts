@@ -35,6 +35,8 @@ export const NOTHING_GIVEN_UP: ScrubGivenUp = { chunks: 0, snapshots: [], stored
 /** A holder that is away holds this up no longer. */
 const ASK_MS_MAX = 15_000;
 const NAMED_MAX = 20;
+/** Own holds that are not satisfied; beyond, only what snapshots reach is looked at. */
+const LISTED_MAX = 65_536;
 
 /** After the repair of a scrub of everything. Nothing is appended before every store that may have the chunks has answered in this job. */
 export function giveUpLost(report: ScrubReport, reader: TreeReader, context: OperationContext): Promise<ScrubGivenUp> {
@@ -87,12 +89,20 @@ class GiveUpJob {
     return { reader: this.#reader, givenUp: this.#report.givenUp, signal: this.#context.signal };
   }
 
-  /** Lost ones, and damaged ones that the repair found no other copy of, as far as the own chain holds them. */
+  /** What the own chain holds and this scrub found lost, or damaged without another copy, and what the own store noted as lost. */
   #candidates(): ChunkId[] {
     const { lost, findings } = this.#report;
     const { chains, identity } = this.#engine;
     const damaged = findings.flatMap(({ chunk, repaired }) => (chunk === undefined || repaired ? [] : [toHex(chunk)]));
-    const ids = [...new Set([...lost.ids, ...damaged])].map((hex) => fromHex(hex, 32));
+    // Below a page that is gone nothing is met by a walk, and after a rebuild no row tells of it.
+    const noted = chains
+      .shards(identity.agentId)
+      .flatMap(({ shard }) =>
+        (chains.unsatisfiedList(identity.agentId, shard, LISTED_MAX) ?? [])
+          .filter(({ reason }) => reason === 'lost')
+          .map(({ id }) => toHex(id)),
+      );
+    const ids = [...new Set([...lost.ids, ...damaged, ...noted])].map((hex) => fromHex(hex, 32));
     const holds = chains.holdsOf(identity.agentId, ids);
     return ids.filter((_, i) => holds[i]!.length > 0);
   }
@@ -213,12 +223,10 @@ class GiveUpJob {
   async #giveUp(gone: readonly ChunkId[]): Promise<Omit<ScrubGivenUp, 'stored_again'>> {
     const { warn, home } = this.#context;
     const { identity, index, chain } = this.#engine;
-    let reached = 0;
     const given = await giveUp(
       {
         gone,
         announce: (snapshots, chunks) => {
-          reached = chunks;
           const code = 'W_GIVING_UP';
           if (snapshots.length > 0)
             warn({
@@ -236,7 +244,7 @@ class GiveUpJob {
     return {
       chunks: given.chunks.length,
       snapshots: given.snapshots.map(({ id, body }) => ({ id, root: body.root, time: formatTimeNs(body.timeNs) })),
-      waits_for: given.chunks.length < reached ? ['a job that runs now relies on some of them'] : [],
+      waits_for: given.chunks.length < gone.length ? ['a job that runs now relies on some of them'] : [],
     };
   }
 }

@@ -82,12 +82,11 @@ function chunksOf(
 ): GoneChunk[] {
   const snapshotsOf = new Map<HexId, string[]>();
   for (const [{ id }, met] of reach) for (const hex of met) snapshotsOf.set(hex, [...(snapshotsOf.get(hex) ?? []), id]);
-  // What no live snapshot reaches is released by a collection: nothing is damaged by it.
-  return [...wanted].flatMap((hex) => {
-    const snapshots = snapshotsOf.get(hex);
-    if (snapshots === undefined) return [];
+  // What no walk met lies below a page that is gone, so its snapshots are damaged anyway, or no live snapshot needs it: it is released alone.
+  return [...wanted].map((hex) => {
+    const snapshots = snapshotsOf.get(hex) ?? [];
     const form = again?.get(hex);
-    return [{ id: fromHex(hex, 32), snapshots, ...(form === undefined ? {} : { again: form }) }];
+    return { id: fromHex(hex, 32), snapshots, ...(form === undefined ? {} : { again: form }) };
   });
 }
 
@@ -95,5 +94,7 @@ function chunksOf(
 function isGone({ id, snapshots, again }: GoneChunk, { chunks }: GiveUpDeps): boolean {
   const copies = chunks.allCopies([id])[0]!;
   if (again === undefined && copies.some(({ marked }) => marked === undefined || marked === 'unreadable')) return false;
-  return !chunks.sessions().some((session) => session.snapshots.some((one) => snapshots.includes(one)));
+  // Of a chunk that no walk met any snapshot may be the one.
+  const isOfIt = (one: string): boolean => snapshots.length === 0 || snapshots.includes(one);
+  return !chunks.sessions().some((session) => session.snapshots.some(isOfIt));
 }
