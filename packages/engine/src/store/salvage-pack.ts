@@ -1,7 +1,7 @@
 /** Frames of a pack that lost its index. They are only places to look: a frame counts when it opens to the chunk that its header names. */
 import { type FileHandle, open } from 'node:fs/promises';
-import { isEdgeError, toEdgeError } from '../core/errors.ts';
 import { ChunkIdSet } from '../core/chunk-id-set.ts';
+import { isEdgeError, toEdgeError } from '../core/errors.ts';
 import type { ChunkId, PackClass } from '../core/ids.ts';
 import { MIB, PACK_BYTES_MAX } from '../core/limits.ts';
 import type { FrameRow } from '../core/ports/index.ts';
