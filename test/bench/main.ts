@@ -40,7 +40,7 @@ if (wants('kernels')) {
 if (wants('tree') || wants('file')) await wholeRuns();
 
 async function wholeRuns(): Promise<void> {
-  if (!hasTool('/usr/bin/time')) fail('GNU time is needed for processor time and memory: apt-get install time');
+  if (!hasTool('python3')) fail('python3 is needed: it measures processor time and memory');
   const tools: Tool[] = ['edgestore', 'edgestore-fast', 'files'];
   if (!options['installed-peers']) useNewestRestic();
   for (const tool of ['restic', 'borg'] as const) {
