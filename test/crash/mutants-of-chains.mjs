@@ -147,6 +147,7 @@ export const MUTANTS_OF_CHAINS = [
       ],
     ],
     tests: [OWN],
+    only: 'being released',
   },
   {
     name: 'a look-up takes an id that is being released for known',
