@@ -78,7 +78,9 @@ test('a snapshot is covered when all of the rule holds, and by none of it less',
 
 test('a list of which it reaches nothing covers it, but never beyond the applied bodies (K1)', () => {
   expect(isCovered(input({ shard: { whole: 14 }, list, meets: false }))).toBe(true);
-  expect(coverGap(input({ shard: { whole: 0, applied: 0 }, list: listedIds(new Uint8Array(0)), meets: false }))).toBe('bodies-missing');
+  expect(coverGap(input({ shard: { whole: 0, applied: 0 }, list: listedIds(new Uint8Array(0)), meets: false }))).toBe(
+    'bodies-missing',
+  );
   expect(coverGap(input({ shard: { whole: 14, applied: 14 }, list, meets: false }))).toBe('bodies-missing');
 });
 
