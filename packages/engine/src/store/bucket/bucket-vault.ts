@@ -3,8 +3,8 @@ import { bytesEqual } from '../../core/bytes.ts';
 import { EdgeError } from '../../core/errors.ts';
 import { failpoint } from '../../core/failpoint.ts';
 import type { AgentId, VaultId } from '../../core/ids.ts';
-import { CARD_BYTES_MAX } from '../../keys/card.ts';
 import type { ObjectStore } from '../../core/ports/object-store.ts';
+import { CARD_BYTES_MAX } from '../../keys/card.ts';
 import {
   type BucketSegment,
   cardKeyOf,
@@ -97,7 +97,7 @@ export function openBucketVault(store: ObjectStore, vault: VaultId): BucketVault
       const what = describe(found.key);
       if (what === undefined || found.size > bytesMax) continue;
       // Whoever can write there can plant names without end; those beyond the bound end nothing.
-      if (all.length >= OBJECTS_MAX ) break;
+      if (all.length >= OBJECTS_MAX) break;
       const bytes = await store.get(found.key, withSignal(signal));
       // Removed since it was listed: as if it had not been there.
       if (bytes !== undefined) all.push({ ...what, bytes });
