@@ -79,7 +79,10 @@ export function readSnapshot(reader: CborReader, pairs: number, what: string): S
   if (seconds === undefined || nanos === undefined || failed === undefined || program === undefined)
     throw reader.error('a snapshot without time or program');
   if (unknown !== undefined) body.unknown = unknown;
-  return { ...body, type: 'snapshot', root, path, timeNs: joinTime(seconds, nanos), entry, stats, failed, program };
+  const timeNs = joinTime(seconds, nanos);
+  // Beyond 64 bits no index takes it, and each start would meet the entry again.
+  if (BigInt.asIntN(64, timeNs) !== timeNs) throw reader.error('a snapshot with a time beyond 64 bits');
+  return { ...body, type: 'snapshot', root, path, timeNs, entry, stats, failed, program };
 }
 
 function readTrue(reader: CborReader): boolean {
