@@ -14,7 +14,7 @@ export const arbitrarySnapshot: fc.Arbitrary<SnapshotBody> = fc
   .record({
     root: text,
     path: fc.uint8Array({ maxLength: 60 }),
-    timeNs: fc.bigInt({ min: -(2n ** 70n), max: 2n ** 70n }),
+    timeNs: fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }),
     entry: arbitraryEntry.map((entry) => ({ ...entry, name: new Uint8Array(0) })),
     stats: fc.record({ files: count, dirs: count, others: count, bytes: count, newBytes: count, storedBytes: count }),
     failed: count,
