@@ -6,6 +6,8 @@ const OWN = `${chains}/own-chain.test.ts`;
 const HOLDER = `${engine}/hold/holder.test.ts`;
 const COLLECT = `${engine}/collect/collect-released.test.ts`;
 const DURABILITY = `${engine}/store/durability.test.ts`;
+const CHECKPOINTS = `${chains}/checkpoints.test.ts`;
+const JOIN = `${chains}/join-shard.test.ts`;
 const RECOVER = `${engine}/recover/recover.test.ts`;
 const FOLLOWS = '  return seq === (position?.seq ?? 0) + 1 && previous === (position?.link ?? ZERO_LINK);';
 
@@ -291,5 +293,48 @@ export const MUTANTS_OF_CHAINS = [
       ],
     ],
     tests: [`${engine}/chain/hold-state.test.ts`],
+  },
+  {
+    name: 'parts are not compared with the signed checkpoint',
+    edits: [[`${chains}/join-shard.ts`, '    requirePart(checkpoint, byte, part);\n', '    void requirePart;\n']],
+    tests: [JOIN],
+  },
+  {
+    name: 'a checkpoint is believed against the chain',
+    edits: [
+      [
+        `${chains}/prove-checkpoints.ts`,
+        "difference === undefined ? 'proved' : 'false'",
+        "process.pid > 0 ? 'proved' : 'false'",
+      ],
+    ],
+    tests: [CHECKPOINTS],
+  },
+  {
+    name: 'a store jumps to a checkpoint without all of its parts',
+    edits: [
+      [
+        `${chains}/join-shard.ts`,
+        'byte < PARTS; byte++) {\n    const part = await readPart',
+        'byte < PARTS / 2; byte++) {\n    const part = await readPart',
+      ],
+    ],
+    tests: [JOIN],
+  },
+  {
+    name: 'what a taken checkpoint lacks is not disputed',
+    edits: [
+      [
+        `${engine}/index/part-holds.ts`,
+        '            dispute.run(row.key48, chain, shard, id);\n',
+        '            void dispute;\n',
+      ],
+    ],
+    tests: [JOIN],
+  },
+  {
+    name: 'ids in grace are left out of the branch',
+    edits: [[`${engine}/collect/collect-released.ts`, '    if (chains.branches(owner).length > 0) continue;\n', '']],
+    tests: [COLLECT],
   },
 ];

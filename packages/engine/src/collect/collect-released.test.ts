@@ -226,6 +226,23 @@ describe('what stays', () => {
     expect(await left([chunk!])).toBe(1);
   });
 
+  test('a chunk that was in grace where a branch was frozen, until the branch ends', async () => {
+    owner.takeover(cardOf(1));
+    const [chunk] = await hold(['a']);
+    const base = owner.position!;
+    await at.holder.takeEntries(owner.ownerKeys, [owner.release(1, [chunk!.id])]);
+    await collect(1);
+    owner.incarnation = 2;
+    owner.position = base;
+    await at.holder.takeEntries(owner.ownerKeys, [owner.takeover(cardOf(2, base)), owner.release(1, [chunk!.id])]);
+    const [branch] = at.store.chains.branches(owner.agent);
+    for (let i = 0; i < 4; i++) await collect(10);
+    expect(await left([chunk!])).toBe(1);
+    await at.holder.takeEntries(owner.ownerKeys, [owner.dropBranch(branch!.tip.link)]);
+    for (let i = 0; i < 4; i++) await collect(10);
+    expect(await left([chunk!])).toBe(0);
+  });
+
   test('a chunk that a session claimed', async () => {
     const [chunk] = await hold(['a']);
     await release([chunk!]);
