@@ -3,7 +3,7 @@ import type { SceneName } from './coverage.ts';
 
 /** In a normal run. A scene that is not here is killed at its failpoints only. */
 const NORMAL: Partial<Record<SceneName, number>> = {
-  sync: 14,
+  sync: 20,
   merge: 10,
   demote: 8,
   recover: 8,
