@@ -157,6 +157,8 @@ async function makeCheckpoints({ home, signal, warn }: OperationContext): Promis
     if (made.length > 0) home.running?.noteNewWork();
   } catch (error) {
     const known = toEdgeError(error, 'making a hold checkpoint');
+    // The time of --timeout is for copies, and what came of them is known by now.
+    if (signal.aborted && isEdgeError(signal.reason, 'E_TIMEOUT')) return;
     if (signal.aborted) throw known;
     warn({ code: 'W_CHECKPOINT', message: `${known.message}; nothing was lost, the next sync tries again` });
   }
