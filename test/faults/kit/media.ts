@@ -43,7 +43,7 @@ export function flipByte(path: string, at: number, bits = 0x40): void {
 
 export function zeroRange(path: string, at: number, length: number): void {
   const bytes = readFileSync(path);
-  bytes.fill(0, at, at + length);
+  bytes.fill(0, at, Math.min(bytes.length, at + length));
   writeFileSync(path, bytes);
 }
 
