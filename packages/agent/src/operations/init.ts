@@ -2,7 +2,7 @@
 import { rmSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { dirname } from 'node:path';
-import { dataDirAt, dataDirExists, EdgeError, formatRecoverySheet, isThere } from '@edgestore/engine';
+import { dataDirAt, dataDirExists, EdgeError, formatRecoverySheet, isEdgeError, isThere } from '@edgestore/engine';
 import { z } from 'zod';
 import { type LoadedConfig, loadConfig } from '../config/load-config.ts';
 import { createPrivateFile } from './key-file.ts';
@@ -172,6 +172,17 @@ function nameOf(text: string, flag: string): string {
 
 /** Before anything is made: a mistyped path must leave nothing behind. */
 function checkNewFile(file: string): void {
+  try {
+    checkFree(file);
+  } catch (error) {
+    if (!isEdgeError(error, 'E_DENIED')) throw error;
+    throw new EdgeError('E_DENIED', `no permission to write the recovery sheet to ${file}`, {
+      hint: 'Name a place where you may write.',
+    });
+  }
+}
+
+function checkFree(file: string): void {
   if (isThere(file))
     throw new EdgeError('E_USAGE', `${file} exists already; the recovery sheet is not written over it`, {
       hint: 'Name another file.',
