@@ -11,7 +11,9 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { packsBelow } from '../faults/kit/media.ts';
 import { chainFilesBelow, damageEntry, entriesIn } from '../support/chain-files.ts';
+import { FRAME_HEAD_BYTES, framesOf } from '../support/pack-frames.ts';
 import { contentsOf, flipBit, largestFile, makeSite, type Site, setByte } from './site.ts';
 
 let site: Site;
@@ -57,16 +59,22 @@ describe('a damaged pack', () => {
   );
 
   test('a folder whose listing is lost is not one in which nothing matches: exit 3, not 2', async () => {
-    const dataDir = site.copy();
-    const folder = join(dataDir, 'packs');
-    const packs = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.pack'));
-    const meta = packs.map((name) => join(folder, name)).find((file) => file !== largestPack(dataDir))!;
-    // Behind the headers of the pack and of its first frame: the pages of a folder come before those of the folder that it is in.
-    flipBit(meta, 64 + 48 + 50);
-    const target = site.at('lost-listing');
-    const { data } = await site.json(dataDir, ['restore', 'latest', '--target', target, '--include', 'b.txt'], 3);
-    expect(data.failures).toMatchObject([{ path: 'sub', code: 'E_INTEGRITY' }]);
-    expect((await site.run(dataDir, ['find', 'b.txt'])).exitCode).toBe(7);
+    // Which of the few frames of the pack has the listing of the folder is not known; without that of the root nothing comes back (7).
+    const exits: (number | undefined)[] = [];
+    for (let at = 0; !exits.includes(3); at++) {
+      const dataDir = site.copy();
+      const meta = packsBelow(join(dataDir, 'packs')).find((file) => file !== largestPack(dataDir))!;
+      const frame = framesOf(meta)[at];
+      if (frame === undefined) throw new Error(`no frame is that of a folder: ${exits.join(', ')}`);
+      flipBit(meta, frame + FRAME_HEAD_BYTES + 50);
+      const target = site.at(`lost-listing-${at}`);
+      const done = await site.run(dataDir, ['restore', 'latest', '--target', target, '--include', 'b.txt', '--json']);
+      exits.push(done.exitCode);
+      if (done.exitCode !== 3) continue;
+      expect(JSON.parse(done.stdout).data.failures).toMatchObject([{ path: 'sub', code: 'E_INTEGRITY' }]);
+      expect((await site.run(dataDir, ['find', 'b.txt'])).exitCode).toBe(7);
+    }
+    expect(exits).not.toContain(2);
   });
 
   test('gone: said when the data dir is opened; a restore names what is lost; a new sync heals it', async () => {

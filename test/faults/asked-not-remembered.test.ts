@@ -2,12 +2,13 @@
  * An acknowledgement is asked for, not remembered: a holder or a bucket that lost something says so, the owner sends it again, and nothing counts as
  * safe until then.
  */
-import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect } from 'vitest';
 import { AgentProcess } from '../crash/agent-process.ts';
 import { waitUntil } from '../support/edgestore-process.ts';
 import { pseudoRandom } from '../support/hostile-tree.ts';
+import { framesOf } from '../support/pack-frames.ts';
 import { faultTest } from './fault-test.ts';
 import { dataPacksBelow, filesBelow, flipByte, Image, packsBelow } from './kit/media.ts';
 import { type Holder, OwnerAndHolders } from './owner-and-holders.ts';
@@ -226,15 +227,6 @@ describe('a tier policy', () => {
     await scene.everythingRestores('after tier run');
   });
 });
-
-/** Where the frames of a pack begin (docs/formats/pack.md). */
-function framesOf(pack: string): number[] {
-  const bytes = readFileSync(pack);
-  const found: number[] = [];
-  for (let at = 64; bytes.toString('latin1', at, at + 4) === 'EFRM'; at += 48 + bytes.readUInt32LE(at + 4))
-    found.push(at);
-  return found;
-}
 
 function removeContents(folder: string): void {
   for (const name of readdirSync(folder)) rmSync(join(folder, name), { recursive: true });
