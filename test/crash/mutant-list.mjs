@@ -58,7 +58,7 @@ export const MUTANTS = [
     edits: [
       [
         'packages/engine/src/capture/capture.ts',
-        "    await run.writer.close();\n    await run.held.added();\n    failpoint('capture.chunks-durable');\n",
+        "    await run.writer.close();\n    await run.requireHeld();\n    failpoint('capture.chunks-durable');\n",
         '',
       ],
       [
@@ -198,8 +198,8 @@ export const MUTANTS = [
     edits: [
       [
         `${demote}/verify-at-peers.ts`,
-        'requireSameStart(before, await deps.witnesses.holder(agent, signal));',
-        'requireSameStart(before, before);',
+        '      requireSameStart(before, now);',
+        '      requireSameStart(before, before);',
       ],
     ],
     tests: [P5],

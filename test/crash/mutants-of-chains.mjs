@@ -88,8 +88,8 @@ export const MUTANTS_OF_CHAINS = [
     edits: [
       [
         `${engine}/index/chain-table.ts`,
-        "for (const table of ['shards', 'pins', 'forgotten', 'settings'])\n          db.prepare(`UPDATE",
-        "for (const table of ['pins', 'forgotten', 'settings'])\n          db.prepare(`UPDATE",
+        "for (const table of ['shards', 'pins', 'forgotten', 'settings', 'disputed'])\n          db.prepare(`UPDATE",
+        "for (const table of ['pins', 'forgotten', 'settings', 'disputed'])\n          db.prepare(`UPDATE",
       ],
     ],
     tests: [CHAINS],
@@ -99,8 +99,8 @@ export const MUTANTS_OF_CHAINS = [
     edits: [
       [
         `${engine}/index/chain-table.ts`,
-        "for (const table of ['shards', 'pins', 'forgotten', 'settings'])\n          db.prepare(`UPDATE",
-        "for (const table of ['pins', 'forgotten', 'settings'])\n          db.prepare(`UPDATE",
+        "for (const table of ['shards', 'pins', 'forgotten', 'settings', 'disputed'])\n          db.prepare(`UPDATE",
+        "for (const table of ['pins', 'forgotten', 'settings', 'disputed'])\n          db.prepare(`UPDATE",
       ],
       [`${chains}/branches.ts`, '    index.chainTable.makeAllWait(chain.chain);\n', ''],
     ],
@@ -222,8 +222,8 @@ export const MUTANTS_OF_CHAINS = [
     edits: [
       [
         `${engine}/index/hold-index.ts`,
-        '          if (!frame.identified && !held.forms.some((form) => isOf(frame, form))) continue;\n',
-        '',
+        'if (frame.identified || forms.some((form) => isOf(frame, form))) change(head, SATISFIED, counts);\n      });',
+        'if (forms.length >= 0 && frame.id.length > 0) change(head, SATISFIED, counts);\n      });',
       ],
     ],
     tests: [CHAINS, HOLDER],

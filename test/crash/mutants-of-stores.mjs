@@ -102,8 +102,8 @@ export const MUTANTS_OF_STORES = [
       ],
       [
         `${engine}/demote/verify-at-peers.ts`,
-        '      requireSameStart(before, await',
-        '      if (before !== undefined) requireSameStart(before, await',
+        '      requireSameStart(before, now);',
+        '      if (before !== undefined) requireSameStart(before, now);',
       ],
       [
         `${engine}/demote/verify-at-peers.ts`,
@@ -182,8 +182,8 @@ export const MUTANTS_OF_STORES = [
     edits: [
       [
         `${engine}/store/bucket/indexed-source.ts`,
-        'if (row !== undefined && sha256Matches(sealed, row.sealedSha256)) index.liftMarks',
-        'if (row !== undefined && sha256Matches(sealed, row.sealedSha256) && process.pid < 0) index.liftMarks',
+        'if (row !== undefined && sha256Matches(sealed, row.sealedSha256))\n',
+        'if (row !== undefined && sha256Matches(sealed, row.sealedSha256) && process.pid < 0)\n',
       ],
     ],
     tests: [INDEXED],
