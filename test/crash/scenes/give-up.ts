@@ -16,6 +16,7 @@ interface Listed {
 
 /** A loss was found; it is told with the run that gives it up. */
 const LOST = 7;
+const SETTLED = 20;
 
 export async function giveUpScene(): Promise<Scene> {
   const vault = new Vault();
@@ -38,8 +39,9 @@ export async function giveUpScene(): Promise<Scene> {
       if (!run.killed) namesIt('the repair', run);
       else {
         const again = await runEdgestore(repair);
-        // Killed behind the append, it is given up already, and no new loss.
-        if (again.exitCode !== 0) namesIt('the next repair', again);
+        // Killed behind the append, it is given up already, and no new loss; that its pack is gone may be told once more, before that is settled.
+        const isGivenUp = again.exitCode === 0 || (again.exitCode === SETTLED && lossesOf(again) === 0);
+        if (!isGivenUp) namesIt('the next repair', again);
       }
       const { snapshots } = await edgestoreJson<Listed>(['snapshot', 'list', ...vault.at]);
       const marked = snapshots.filter((one) => one.damaged).map(({ id }) => id);
@@ -84,4 +86,8 @@ export async function giveUpScene(): Promise<Scene> {
 
 function failed(what: string, { exitCode, signal, stdout, stderr }: Finished): Error {
   return new Error(`${what} ended with ${exitCode ?? signal}\n${stdout}${stderr}`);
+}
+
+function lossesOf({ stdout }: Finished): number {
+  return JSON.parse(stdout).data.lost.chunks;
 }
