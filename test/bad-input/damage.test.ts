@@ -2,6 +2,7 @@
 import {
   existsSync,
   mkdirSync,
+  mkdtempSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -222,6 +223,46 @@ describe('scrub --repair of a damaged chain', () => {
       await site.restores(dataDir);
     },
   );
+
+  test('a second repair, where both incarnations used one number: all snapshots stay, and a recovery brings the newest back', async () => {
+    const { dataDir } = await withMore();
+    const chain = chainOf(dataDir);
+    const other = site.at('other-root');
+    for (let i = 0; i < 4; i++) await site.json(dataDir, ['sync', other]);
+    damageEntry(chain, 6);
+    await site.json(dataDir, ['scrub', '--repair'], 20);
+    const placesOf = async (): Promise<{ id: string; seq: number; damaged: boolean }[]> =>
+      (await site.json(dataDir, ['snapshot', 'list'])).data.snapshots;
+    const hasTwice = async (): Promise<boolean> => {
+      const seqs = (await placesOf()).map(({ seq }) => seq);
+      return new Set(seqs).size < seqs.length;
+    };
+    for (let i = 0; !(await hasTwice()); i++) {
+      expect(i, 'syncs until a number comes again').toBeLessThan(10);
+      // With and without new chunks, so that the next record is one or two entries on.
+      if (i % 2 === 0) writeFileSync(join(other, 'file'), `again ${i}`);
+      await site.json(dataDir, ['sync', other]);
+    }
+    const ids = idsOf(await placesOf());
+    const bucket = mkdtempSync(join(site.folder, 'bucket-'));
+    const config = `${dataDir}.toml`;
+    writeFileSync(config, `[stores.far]\nurl = "file://${bucket}"\n\n[replication.default]\nstore = "far"\n`);
+    await site.json(dataDir, ['sync', other, '--wait', 's3', '-c', config]);
+    const newest = (await placesOf()).at(-1)!;
+    const [last] = chainFilesBelow(join(dataDir, 'chains')).sort().slice(-1);
+    damageEntry(last!, 2);
+    await site.json(dataDir, ['scrub', '--repair'], 20);
+    expect(idsOf(await placesOf())).toEqual(expect.arrayContaining(ids));
+    const back = site.at('recovered-after-two');
+    // What only damaged snapshots reach is held no more, so the bucket never got it: told, and nothing else is missing.
+    const from = ['recover', '--from', `file://${bucket}`, '--recovery-file', site.sheet];
+    const { gaps } = (await site.json(back, from, 3)).data;
+    const damaged = (await placesOf()).filter((one) => one.damaged).map(({ id }) => id);
+    expect(damaged).toEqual(expect.arrayContaining(gaps.map(({ snapshot }: { snapshot: string }) => snapshot)));
+    const target = site.at('newest-of-two');
+    await site.json(back, ['restore', newest.id, '--target', target]);
+    expect(readdirSync(target)).toEqual(['file']);
+  });
 
   test('without any other copy, the end cut off: the next sync goes on behind what verifies, and names what is lost', async () => {
     const { dataDir, ids } = await withMore();

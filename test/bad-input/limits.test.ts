@@ -58,7 +58,7 @@ async function everythingReads(dataDir: string, warned?: RegExp): Promise<void> 
 describe('no space', () => {
   test('for the data dir: 15, what was acknowledged stays and restores; with room it goes on', async (context) => {
     const disk = smallDisk('small', 110);
-    if (disk === undefined) return context.skip();
+    if (disk === undefined) return context.skip('no file system can be mounted here');
     const dataDir = join(disk.folder, 'data');
     cpSync(site.vault, dataDir, { recursive: true });
     chmodSync(dataDir, 0o700);
@@ -92,7 +92,7 @@ describe('no space', () => {
 
   test('nothing left at all for the data dir: what only reads still works', async (context) => {
     const disk = smallDisk('none', 110);
-    if (disk === undefined) return context.skip();
+    if (disk === undefined) return context.skip('no file system can be mounted here');
     const dataDir = join(disk.folder, 'data');
     cpSync(site.vault, dataDir, { recursive: true });
     chmodSync(dataDir, 0o700);
@@ -140,7 +140,7 @@ describe('no space', () => {
 
   test('for the index alone: 15, and with room it is built', async (context) => {
     const disk = smallDisk('tiny', 2);
-    if (disk === undefined) return context.skip();
+    if (disk === undefined) return context.skip('no file system can be mounted here');
     const dataDir = join(disk.folder, 'data');
     cpSync(site.vault, dataDir, { recursive: true });
     chmodSync(dataDir, 0o700);
@@ -158,7 +158,7 @@ describe('no space', () => {
 
   test('at the target: 15, and the same command goes on when there is some', async (context) => {
     const disk = smallDisk('target', 1);
-    if (disk === undefined) return context.skip();
+    if (disk === undefined) return context.skip('no file system can be mounted here');
     writeFileSync(join(disk.folder, 'taken'), Buffer.alloc(500_000));
     const target = join(disk.folder, 'back');
     await site.refuses(site.vault, ['restore', 'latest', '--target', target], {
@@ -181,7 +181,7 @@ test('a file at the target that nobody may change is named: 3, and the rest come
   const fixed = join(target, 'a.txt');
   if (spawnSync('chattr', ['+i', fixed]).status !== 0) {
     process.stderr.write('SKIPPED: no file can be made immutable here (needs root and a file system that has it).\n');
-    return context.skip();
+    return context.skip('no file can be made immutable here');
   }
   const there = ['restore', 'latest', '--in-place', '--overwrite', 'always'];
   // In place is where the tree was; it lies elsewhere now, and its folder is the target.

@@ -6,6 +6,7 @@ import { chainWriter } from '../testing/chain-writer.ts';
 import { createSeededRandom } from '../testing/seeded-random.ts';
 import { CborWriter } from '../tree/cbor-writer.ts';
 import { verifyHead } from './entry-head.ts';
+import { comparePlaces } from './position.ts';
 import {
   type CheckedSnapshot,
   decodeCheckpointPart,
@@ -31,8 +32,8 @@ const snapshot: fc.Arbitrary<CheckedSnapshot> = fc.record({
 });
 const checkpoints: fc.Arbitrary<RecordCheckpoint> = fc.record({
   snapshots: fc
-    .uniqueArray(snapshot, { maxLength: 4, selector: ({ seq }) => seq })
-    .map((list) => list.sort((a, b) => a.seq - b.seq)),
+    .uniqueArray(snapshot, { maxLength: 4, selector: ({ incarnation, seq }) => `${incarnation}/${seq}` })
+    .map((list) => list.sort(comparePlaces)),
   pins: fc.array(fc.record({ snapshot: link, reason: fc.constant('why') }), { maxLength: 3 }),
   settings: fc.option(arbitrarySettings, { nil: undefined }),
 });
@@ -83,6 +84,15 @@ test('the entries of a checkpoint follow one another, and open one by one', () =
   const parts = entries.map((entry) => openCheckpointPart(sodium, entry, owner.keys));
   expect(joinCheckpointParts(parts)).toEqual(some);
   expect(() => openCheckpointPart(sodium, owner.record(), owner.keys)).toThrow(code('E_INTEGRITY'));
+});
+
+test('two incarnations may have used one seq, and the older one comes first', () => {
+  const at = (incarnation: number, seq: number): CheckedSnapshot => ({ ...some.snapshots[0]!, incarnation, seq });
+  const checkpoint = (...snapshots: CheckedSnapshot[]): RecordCheckpoint => ({ ...some, snapshots });
+  const list = checkpoint(at(1, 8), at(2, 5), at(2, 8));
+  expect(decodeRecordCheckpoint(encodeRecordCheckpoint(list))).toEqual(list);
+  for (const wrong of [checkpoint(at(2, 5), at(1, 8)), checkpoint(at(1, 8), at(1, 8))])
+    expect(() => encodeRecordCheckpoint(wrong)).toThrow('not in order');
 });
 
 test('a checkpoint is there with its last part only, and its parts are in order', () => {

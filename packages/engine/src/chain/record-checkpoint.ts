@@ -17,7 +17,7 @@ import { CborReader } from '../tree/cbor-reader.ts';
 import { CborWriter } from '../tree/cbor-writer.ts';
 import { readKey } from '../tree/unknown-fields.ts';
 import { type EntryHeader, EntryKind, entryError, placeAfter, positionOf, SEQ_LIMIT } from './entry-head.ts';
-import type { Link, Position } from './position.ts';
+import { comparePlaces, type Link, type Position } from './position.ts';
 import { sealEntry, type WholeEntry } from './record-entry.ts';
 import { openBody } from './sealed-body.ts';
 
@@ -39,7 +39,7 @@ export interface CheckedSnapshot {
 }
 
 export interface RecordCheckpoint {
-  /** All snapshots of the trail that were not forgotten, by seq. */
+  /** All snapshots of the trail that were not forgotten, by incarnation and seq. */
   readonly snapshots: readonly CheckedSnapshot[];
   readonly pins: readonly { readonly snapshot: Link; readonly reason: string }[];
   readonly settings: Settings | undefined;
@@ -103,7 +103,9 @@ export function joinCheckpointParts(parts: readonly CheckpointPart[]): RecordChe
     if (part.part !== i + 1 || part.parts !== parts.length)
       throw formatError(WHAT, `part ${part.part} of ${part.parts} as ${i + 1} of ${parts.length}`);
     for (const snapshot of part.snapshots) {
-      if (snapshot.seq <= (snapshots.at(-1)?.seq ?? 0)) throw formatError(WHAT, 'snapshots that are not in order');
+      const before = snapshots.at(-1);
+      if (before !== undefined && comparePlaces(before, snapshot) >= 0)
+        throw formatError(WHAT, 'snapshots that are not in order');
       snapshots.push(snapshot);
     }
     pins.push(...part.pins);

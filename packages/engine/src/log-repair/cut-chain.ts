@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { encodeChainItem } from '../chain/chain-segment.ts';
 import { isHoldKind } from '../chain/entry-head.ts';
-import type { Position } from '../chain/position.ts';
+import { comparePlaces, type Position } from '../chain/position.ts';
 import type { CheckedSnapshot } from '../chain/record-checkpoint.ts';
 import { takeoverEntries } from '../chain/takeover-entries.ts';
 import type { Sodium } from '../codec/sodium.ts';
@@ -81,7 +81,8 @@ export async function cutChain({ base, from, known, unread }: CutChainInput, dep
     }
   }
   const rows = known.flatMap(({ id }) => deps.index.log.snapshot(id) ?? []).filter(({ branch }) => !branch);
-  const snapshots = rows.map((row) => checked(row, untilSeq)).sort((a, b) => a.seq - b.seq);
+  const until = { incarnation: base?.incarnation ?? 0, seq: untilSeq };
+  const snapshots = rows.map((row) => checked(row, until)).sort(comparePlaces);
   const state = {
     snapshots,
     pins: rows.flatMap(({ id, pinned }) => (pinned === undefined ? [] : [{ snapshot: id, reason: pinned }])),
@@ -93,7 +94,7 @@ export async function cutChain({ base, from, known, unread }: CutChainInput, dep
   await writer.finish();
   failpoint('log-repair.chain-staged');
   const remaining = new Set(snapshots.map(({ id }) => id));
-  const isBehind = ({ seq }: { readonly seq: number }): boolean => seq > untilSeq;
+  const isBehind = (row: SnapshotRow): boolean => comparePlaces(row, until) > 0;
   const repair: ChainRepair = {
     how: 'cut',
     entries: untilSeq + made.length,
@@ -116,8 +117,9 @@ export async function cutChain({ base, from, known, unread }: CutChainInput, dep
 }
 
 /** Nothing proves what holds a snapshot behind the damage has. */
-function checked({ id, incarnation, seq, shard, damaged, body }: SnapshotRow, untilSeq: number): CheckedSnapshot {
-  return { id, incarnation, seq, shard, damaged: damaged || seq > untilSeq, body };
+function checked(row: SnapshotRow, until: Omit<Position, 'link'>): CheckedSnapshot {
+  const { id, incarnation, seq, shard, damaged, body } = row;
+  return { id, incarnation, seq, shard, damaged: damaged || comparePlaces(row, until) > 0, body };
 }
 
 function describedRow({ id, body }: SnapshotRow): RepairedSnapshot {

@@ -3,10 +3,11 @@
  * index knows. What none of them has was told to nobody: the index goes back to the file. It does so by itself only where that is plain; everything else
  * is left to a person.
  */
-import { stat } from 'node:fs/promises';
-import { EdgeError, errnoOf, toEdgeError } from '../core/errors.ts';
+import { comparePlaces, type Position } from '../chain/position.ts';
+import { EdgeError } from '../core/errors.ts';
 import type { AgentId } from '../core/ids.ts';
 import type { LogIndex, SnapshotSummary } from '../core/ports/index.ts';
+import { isThere } from '../files/is-there.ts';
 import { chainFile } from '../store/chains/chain-paths.ts';
 import type { MissingTail } from '../store/chains/followed-chain.ts';
 import type { TailEntryOf } from '../store/chains/missing-tail.ts';
@@ -54,7 +55,8 @@ export async function mendTail(deps: MendTailDeps): Promise<MendedTail | undefin
       return { firstSeq, untilSeq, endSeq, from, lost: [] };
     }
     const known = summaries(deps);
-    const against = reasonAgainst(gathered, endSeq, known);
+    const end = { incarnation: identity.incarnation, seq: endSeq };
+    const against = reasonAgainst(gathered, end, known);
     if (against !== undefined) throw stopped(against, chain.blocked);
     await deps.chain.giveUpTail(gathered.entryOf);
     const remaining = new Set(summaries(deps).map(({ id }) => id));
@@ -73,7 +75,7 @@ async function reasonToStop({ have }: MissingTail, deps: MendTailDeps): Promise<
   if (have === undefined) return 'its file has no entry any more';
   if (have.incarnation < identity.incarnation) return `no entry of incarnation ${identity.incarnation} is left`;
   const first = chain.deps.index.chainTable.entry(chain.row!.chain, have.seq + 1);
-  if (first !== undefined && !(await isThere(chainFile(chain.folder, first)))) return 'a file of it is gone';
+  if (first !== undefined && !isThere(chainFile(chain.folder, first))) return 'a file of it is gone';
   const ranges = await damagedRanges(chain, deps.signal);
   return ranges.length === 1 && ranges[0]!.firstSeq === have.seq + 1 ? undefined : 'it is damaged elsewhere, too';
 }
@@ -81,19 +83,24 @@ async function reasonToStop({ have }: MissingTail, deps: MendTailDeps): Promise<
 /** Why the index must not go back by itself although some store answered that it has nothing. */
 function reasonAgainst(
   { unasked, foreign, lastSeq }: GatheredEntries,
-  endSeq: number,
+  end: Omit<Position, 'link'>,
   known: readonly SnapshotSummary[],
 ): string | undefined {
   if (unasked.length > 0) return `${unasked.join(', ')} could not be asked for the rest`;
   if (foreign.length > 0)
     return `${foreign.join(', ')} has other entries with this agent's own signature there: this machine was put back or copied`;
-  if (lastSeq > endSeq) return `a store has entry ${lastSeq}, and no store has entry ${endSeq + 1}`;
-  const left = new Set(known.filter(({ seq, branch }) => branch || seq <= endSeq).map(({ root }) => root));
+  if (lastSeq > end.seq) return `a store has entry ${lastSeq}, and no store has entry ${end.seq + 1}`;
+  const left = new Set(known.filter((one) => one.branch || comparePlaces(one, end) <= 0).map(({ root }) => root));
   const bare = known.find(({ root }) => !left.has(root));
   return bare === undefined ? undefined : `no store has the rest, and no snapshot of ${bare.root} would be left`;
 }
 
-async function lastThere(firstSeq: number, untilSeq: number, { entryOf }: GatheredEntries): Promise<number> {
+/** The last seq up to which the entries are there without a gap. */
+export async function lastThere(
+  firstSeq: number,
+  untilSeq: number,
+  { entryOf }: Pick<GatheredEntries, 'entryOf'>,
+): Promise<number> {
   for (let seq = firstSeq; seq <= untilSeq; seq++) if ((await entryOf(seq)) === undefined) return seq - 1;
   return untilSeq;
 }
@@ -107,13 +114,4 @@ function stopped(reason: string, blocked: EdgeError | undefined): EdgeError {
 
 function summaries({ index, identity }: MendTailDeps): SnapshotSummary[] {
   return index.log.summaries({ agent: identity.agentId });
-}
-
-async function isThere(path: string): Promise<boolean> {
-  try {
-    return (await stat(path)).isFile();
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return false;
-    throw toEdgeError(error, `looking at ${path}`);
-  }
 }

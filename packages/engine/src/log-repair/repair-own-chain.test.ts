@@ -246,6 +246,17 @@ describe('a file that ends before the index', () => {
     expect((await store.chain.append({ type: 'unpin', snapshot: 'ab'.repeat(32) })).seq).toBe(13);
   });
 
+  it('becomes a new incarnation where a store has an entry behind a gap: its number is not used again', async () => {
+    const { chain } = store.index.chainTable.followed(FIXTURE_SELF)!;
+    const { offset, file } = store.index.chainTable.entry(chain, 12)!;
+    store.close();
+    expect(files().at(-1)).toContain(file.toString(16).padStart(16, '0'));
+    truncateSync(files().at(-1)!, offset);
+    store = await open();
+    expect(store.chain.missingTail).toMatchObject({ have: { seq: 11 }, until: { seq: 13 } });
+    expect(await repair([source(copy.slice(12))])).toMatchObject({ how: 'cut' });
+  });
+
   it('becomes a new incarnation where one was not asked', async () => {
     expect(await repair([source(copy.slice(0, 9)), down])).toMatchObject({ how: 'cut' });
   });

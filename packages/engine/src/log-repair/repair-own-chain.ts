@@ -13,6 +13,7 @@ import { type DamagedRange, verifyFiles } from '../store/chains/verify-files.ts'
 import type { ChainRepair, RepairedSnapshot } from './chain-repair-types.ts';
 import { type CutChainDeps, cutChain } from './cut-chain.ts';
 import { type MendChainDeps, withEntries } from './mend-chain.ts';
+import { lastThere } from './mend-tail.ts';
 
 export type { ChainSource } from './chain-repair-types.ts';
 
@@ -91,10 +92,13 @@ async function mendRanges(
   if (found.length === 0) return { left: [], from: [], wentBack: false };
   const self = deps.identity.agentId;
   const chain = deps.chains.followed(self);
-  return await withEntries(self, found, deps, async ({ entryOf, from, unasked, foreign }) => {
+  return await withEntries(self, found, deps, async (gathered) => {
+    const { entryOf, from, unasked, foreign, lastSeq } = gathered;
     const left = await mendedOr(found, () => mendFiles(chain, found, entryOf));
     // Nobody was told of what no store has: its numbers can be used again.
-    const wentBack = left.length > 0 && unasked.length + foreign.length === 0 && isMissingTail(left, deps);
+    const isSure = left.length > 0 && unasked.length + foreign.length === 0 && isMissingTail(left, deps);
+    // A store that has an entry behind a gap would show it as a fork, were its number used again.
+    const wentBack = isSure && lastSeq <= (await lastThere(left[0]!.firstSeq, left[0]!.lastSeq, gathered));
     if (wentBack) await deps.giveUpTail(entryOf);
     return { left, from, wentBack };
   });

@@ -1,12 +1,12 @@
 /** What a chain comes to: live snapshots with their marks, pins and the newest settings, by the same rules as the index. */
-import type { Link } from '../chain/position.ts';
+import { comparePlaces, type Link, type Position } from '../chain/position.ts';
 import { type CheckpointPart, joinCheckpointParts, type RecordCheckpoint } from '../chain/record-checkpoint.ts';
 import type { Settings } from '../log/record-body.ts';
 import type { GatheredEntry } from './gather-chain.ts';
 import type { RecoveredSnapshot } from './recover-types.ts';
 
 export interface ChainState {
-  /** By seq; without those that were forgotten, or unfinished and replaced. */
+  /** By incarnation and seq; without those that were forgotten, or unfinished and replaced. */
   readonly snapshots: readonly RecoveredSnapshot[];
   readonly pins: RecordCheckpoint['pins'];
   readonly settings: Settings | undefined;
@@ -24,7 +24,7 @@ export function chainState(entries: readonly GatheredEntry[]): ChainState {
       if (part.part === 1) parts = [];
       parts.push(part);
       if (part.part !== part.parts || parts.length !== part.parts) continue;
-      applyCheckpoint(joinCheckpointParts(parts), seq);
+      applyCheckpoint(joinCheckpointParts(parts), { incarnation, seq });
       parts = [];
     } else if (record?.type === 'snapshot') {
       snapshots.set(id, { id, incarnation, seq, shard, body: record, damaged: false, branch: undefined });
@@ -40,10 +40,10 @@ export function chainState(entries: readonly GatheredEntry[]): ChainState {
       settings = record.settings;
     }
   }
-  const inOrder = [...snapshots.values()].sort((a, b) => a.seq - b.seq);
-  const newestOf = new Map(inOrder.map(({ body, seq }) => [body.root, seq]));
-  const isReplaced = ({ body, seq }: RecoveredSnapshot): boolean =>
-    body.unfinished === true && (newestOf.get(body.root) ?? 0) > seq;
+  const inOrder = [...snapshots.values()].sort(comparePlaces);
+  const newestOf = new Map(inOrder.map(({ body, id }) => [body.root, id]));
+  const isReplaced = ({ body, id }: RecoveredSnapshot): boolean =>
+    body.unfinished === true && newestOf.get(body.root) !== id;
   return {
     snapshots: inOrder
       .filter((one) => !isReplaced(one))
@@ -52,9 +52,9 @@ export function chainState(entries: readonly GatheredEntry[]): ChainState {
     settings,
   };
 
-  function applyCheckpoint(checkpoint: RecordCheckpoint, seq: number): void {
+  function applyCheckpoint(checkpoint: RecordCheckpoint, at: Omit<Position, 'link'>): void {
     const live = new Set(checkpoint.snapshots.map(({ id }) => id));
-    for (const [id, one] of snapshots) if (!live.has(id) && one.seq < seq) snapshots.delete(id);
+    for (const [id, one] of snapshots) if (!live.has(id) && comparePlaces(one, at) < 0) snapshots.delete(id);
     for (const one of checkpoint.snapshots) {
       snapshots.set(one.id, { ...one, branch: undefined });
       if (one.damaged) damaged.add(one.id);

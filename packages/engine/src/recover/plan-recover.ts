@@ -1,5 +1,7 @@
 /** Finds out what can be recovered from the given sources and as whom, without writing anything but the spool. */
+
 import { isHoldKind } from '../chain/entry-head.ts';
+import { comparePlaces } from '../chain/position.ts';
 import { createOpener } from '../codec/open.ts';
 import { EdgeError } from '../core/errors.ts';
 import type { Card } from '../keys/card.ts';
@@ -84,12 +86,13 @@ export async function planRecover(input: RecoverInput, deps: RecoverDeps, signal
 function joinLoose(onTrail: ChainState, loose: ChainState): ChainState {
   if (loose.snapshots.length === 0 && loose.settings === undefined) return onTrail;
   const known = new Set(onTrail.snapshots.map(({ id }) => id));
-  const taken = new Set(onTrail.snapshots.map(({ seq }) => seq));
+  const placeOf = ({ incarnation, seq }: RecoveredSnapshot): string => `${incarnation}/${seq}`;
+  const taken = new Set(onTrail.snapshots.map(placeOf));
   const added = loose.snapshots
-    .filter(({ id, seq }) => !known.has(id) && !taken.has(seq))
+    .filter((one) => !known.has(one.id) && !taken.has(placeOf(one)))
     .map((one) => ({ ...one, damaged: true }));
   return {
-    snapshots: [...onTrail.snapshots, ...added].sort((a, b) => a.seq - b.seq),
+    snapshots: [...onTrail.snapshots, ...added].sort(comparePlaces),
     pins: [...onTrail.pins, ...loose.pins],
     settings: loose.settings ?? onTrail.settings,
   };
@@ -105,7 +108,7 @@ function withBranches(
       if (!all.has(one.id)) all.set(one.id, { ...one, branch: tip.link });
     }
   }
-  return [...all.values()].sort((a, b) => a.incarnation - b.incarnation || a.seq - b.seq);
+  return [...all.values()].sort(comparePlaces);
 }
 
 function gapMessage(loose: readonly GatheredEntry[]): string {

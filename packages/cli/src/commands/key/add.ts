@@ -11,7 +11,7 @@ export default class KeyAdd extends EdgestoreCommand {
   static override description = 'Without flags a passphrase is asked for.';
   static override examples = [
     '<%= config.bin %> key add --label office',
-    '<%= config.bin %> key add --new-key-file /root/edgestore.key',
+    '<%= config.bin %> key add --new-key-file /media/usb/edgestore.key',
     '<%= config.bin %> key add --recovery-out /media/usb/sheet.txt',
   ];
   static override flags = {

@@ -1,9 +1,8 @@
 /** The first entry of a new agent's chain: the takeover of its first incarnation, which carries its card (docs/chain.md 1.4). */
-import { stat } from 'node:fs/promises';
 import { EntryKind, encodeEntry, placeAfter } from '../../chain/entry-head.ts';
 import type { Sodium } from '../../codec/sodium.ts';
-import { errnoOf, toEdgeError } from '../../core/errors.ts';
 import type { VaultId } from '../../core/ids.ts';
+import { isThere } from '../../files/is-there.ts';
 import type { AgentIdentity } from '../../keys/identity.ts';
 import type { DataDir } from '../data-dir.ts';
 import { makeFolderDurably, writeFileDurably } from '../durable-write.ts';
@@ -26,7 +25,7 @@ export async function beginChain(
   const { agentId, incarnation, signSeed } = identity;
   const folder = chainFolder(dir.chainsDir, agentId);
   const path = chainFile(folder, { fileIncarnation: incarnation, file: 1 });
-  if (await isThere(path)) return;
+  if (isThere(path)) return;
   const place = placeAfter(
     undefined,
     { vault, agent: agentId, incarnation },
@@ -35,14 +34,4 @@ export async function beginChain(
   const entry = encodeEntry(sodium, { ...place, body: card, signSeed });
   await makeFolderDurably(folder);
   await writeFileDurably(path, itemOf(entry));
-}
-
-async function isThere(path: string): Promise<boolean> {
-  try {
-    await stat(path);
-    return true;
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return false;
-    throw toEdgeError(error, `looking at ${path}`);
-  }
 }

@@ -1,8 +1,8 @@
 /** The own chain's file ends before the index (docs/chain.md 2.5): the rest comes from other stores, or the index goes back to the file. */
-import { stat } from 'node:fs/promises';
 import { requireBody, verifyHead } from '../../chain/entry-head.ts';
-import { EdgeError, errnoOf, toEdgeError } from '../../core/errors.ts';
+import { EdgeError } from '../../core/errors.ts';
 import { failpoint } from '../../core/failpoint.ts';
+import { isThere } from '../../files/is-there.ts';
 import type { EntryRow } from '../../ports/chain-index.ts';
 import type { ChainEntry } from '../../ports/chains.ts';
 import { readFolder } from '../data-dir.ts';
@@ -111,16 +111,7 @@ async function filesBehind(chain: FollowedChain, have: EntryRow | undefined): Pr
   const behind: FileName[] = [];
   for (const name of chainFilesIn(await readFolder(chain.folder))) {
     if (have !== undefined && name.file <= have.file) continue;
-    if (await isThere(chainFile(chain.folder, name))) behind.push(name);
+    if (isThere(chainFile(chain.folder, name))) behind.push(name);
   }
   return behind;
-}
-
-async function isThere(path: string): Promise<boolean> {
-  try {
-    return (await stat(path)).isFile();
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return false;
-    throw toEdgeError(error, `looking at ${path}`);
-  }
 }
