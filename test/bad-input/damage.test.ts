@@ -60,7 +60,8 @@ describe('a damaged pack', () => {
   );
 
   test('a folder whose listing is lost is not one in which nothing matches: exit 3, not 2', async () => {
-    // Which of the few frames of the pack has the listing of the folder is not known; without that of the root nothing comes back (7).
+    // Which of the few frames of the pack has the listing of the folder is not known; without that of the root nothing
+    // comes back (7).
     const exits: (number | undefined)[] = [];
     for (let at = 0; !exits.includes(3); at++) {
       const dataDir = site.copy();

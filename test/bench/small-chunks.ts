@@ -1,6 +1,7 @@
 /**
- * Many chunks without many bytes: a vault whose chunker cuts some 270 bytes in place of 512 KiB, and a tree of files that consist of nothing but new
- * chunks. Everything else is as in any vault, and every byte of it is written by the program itself.
+ * Many chunks without many bytes: a vault whose chunker cuts some 270 bytes in place of 512 KiB, and a tree of files
+ * that consist of nothing but new chunks. Everything else is as in any vault, and every byte of it is written by the
+ * program itself.
  */
 import { createCipheriv } from 'node:crypto';
 import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
@@ -32,7 +33,10 @@ export async function cutSmallChunks(dataDirPath: string): Promise<void> {
   writeFileSync(dir.vaultFile, encodeVaultDescriptor(sodium, changed, { macKey: keys.macKey, adminSeed }));
 }
 
-/** Half of the chunks in files of some 256 chunks, whose lists lie in their entries; half in files of some 200,000, whose lists are chunks themselves. */
+/**
+ * Half of the chunks in files of some 256 chunks, whose lists lie in their entries; half in files of some 200,000,
+ * whose lists are chunks themselves.
+ */
 export function makeTree(folder: string, chunks: number): void {
   const next = randomBytes();
   const bytes = chunks * MEAN_BYTES;

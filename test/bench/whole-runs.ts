@@ -166,7 +166,10 @@ function fastConfig(work: string): string {
   return file;
 }
 
-/** Runs a command and writes down its seconds, user and system time, and peak in KiB, as GNU time does, which few machines have. */
+/**
+ * Runs a command and writes down its seconds, user and system time, and peak in KiB, as GNU time does, which few
+ * machines have.
+ */
 const TIME = `
 import os, sys, time
 start = time.monotonic()

@@ -93,8 +93,9 @@ export const FAILPOINTS_OF = {
 } as const satisfies Record<string, readonly FailpointName[]>;
 
 /**
- * Points that no command of today passes in a scene: `store/crash.test.ts` of the engine kills its workload at each. Takeovers at a holder, late bodies and
- * releases. Checkpoints at a store that follows: `store/chains/checkpoint-crash.test.ts`.
+ * Points that no command of today passes in a scene: `store/crash.test.ts` of the engine kills its workload at each.
+ * Takeovers at a holder, late bodies and releases. Checkpoints at a store that follows:
+ * `store/chains/checkpoint-crash.test.ts`.
  */
 export const KILLED_IN_ENGINE = [
   'branch.applied-again',

@@ -1,4 +1,7 @@
-/** The list of mutants goes with the sources: an edit that is found no more would take nothing out, and nobody would notice for weeks. */
+/**
+ * The list of mutants goes with the sources: an edit that is found no more would take nothing out, and nobody would
+ * notice for weeks.
+ */
 import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { expect, test } from 'vitest';

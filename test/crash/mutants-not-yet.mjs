@@ -1,4 +1,7 @@
-/** Mutants that the reviews of the chain ask for and that this version has no place for, each with the reason. `mutants.mjs` prints them. */
+/**
+ * Mutants that the reviews of the chain ask for and that this version has no place for, each with the reason.
+ * `mutants.mjs` prints them.
+ */
 export const NOT_YET = [
   { name: 'the base of a held delta form is deleted', reason: 'no delta forms are made' },
   {

@@ -1,4 +1,7 @@
-/** Mutants of the chain: what the two reviews of its design asked tests to notice (docs/chain.md 1 to 4 and 7 to 9). See `mutant-list.mjs`. */
+/**
+ * Mutants of the chain: what the two reviews of its design asked tests to notice (docs/chain.md 1 to 4 and 7 to 9). See
+ * `mutant-list.mjs`.
+ */
 const engine = 'packages/engine/src';
 const chains = `${engine}/store/chains`;
 const CHAINS = `${chains}/chain-store.test.ts`;

@@ -1,4 +1,7 @@
-/** Mutants of what counts as a copy: statements, levels, buckets, marks and merges (docs/chain.md 2.7, 3.9, 5 and 6). See `mutant-list.mjs`. */
+/**
+ * Mutants of what counts as a copy: statements, levels, buckets, marks and merges (docs/chain.md 2.7, 3.9, 5 and 6).
+ * See `mutant-list.mjs`.
+ */
 const engine = 'packages/engine/src';
 const replicate = `${engine}/replicate`;
 const COVER = `${engine}/chain/cover.test.ts`;

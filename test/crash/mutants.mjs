@@ -1,6 +1,6 @@
-// Takes one promise out at a time and looks which tests notice: `node test/crash/mutants.mjs [NAME…]`. Works on a copy of the repository, so that
-// nobody who works on it is disturbed. Not part of `npm test`: all of them take some half an hour on two cores that
-// do nothing else. Exit 1 when a mutant survives.
+// Takes one promise out at a time and looks which tests notice: `node test/crash/mutants.mjs [NAME…]`. Works on a copy
+// of the repository, so that nobody who works on it is disturbed. Not part of `npm test`: all of them take some half an
+// hour on two cores that do nothing else. Exit 1 when a mutant survives.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -98,7 +98,10 @@ function build(what) {
   if (done.status !== 0) throw new Error(`${what}: does not build\n${done.stdout}${done.stderr}`);
 }
 
-/** With `only`, just those whose names match. A test that only took too long, on a machine with other work, has noticed nothing. */
+/**
+ * With `only`, just those whose names match. A test that only took too long, on a machine with other work, has noticed
+ * nothing.
+ */
 function failedTests(tests, only) {
   const report = join(copy, 'mutants-report.json');
   rmSync(report, { force: true });

@@ -105,8 +105,8 @@ export class Vault {
   }
 
   /**
-   * All that was acknowledged, and of what was recorded untold the newest, comes back; the packs are sound and nothing half-made is left. Those of `toldDamaged`
-   * count at no level any more, as a command has said; they still come back.
+   * All that was acknowledged, and of what was recorded untold the newest, comes back; the packs are sound and nothing
+   * half-made is left. Those of `toldDamaged` count at no level any more, as a command has said; they still come back.
    */
   async everythingRestores(toldDamaged: readonly Acknowledged[] = []): Promise<void> {
     this.beliefsHold(

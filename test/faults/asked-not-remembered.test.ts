@@ -193,7 +193,8 @@ describe('a bucket', () => {
     await withBucket();
     const pack = largest(dataPacksBelow(scene.bucket));
     const frames = framesOf(pack);
-    // Each field of the clear header (magic, length, key, class, zeros, id) and the sealed bytes, each in a frame of its own.
+    // Each field of the clear header (magic, length, key, class, zeros, id) and the sealed bytes, each in a frame of
+    // its own.
     const places = [0, 4, 8, 12, 13, 16, 47, 60].map((field, at) => ({ frame: frames[at]!, field }));
     // 3 makes the class of data that of trees: a value that is allowed.
     for (const { frame, field } of places) flipByte(pack, frame + field, field === 12 ? 3 : 0x40);

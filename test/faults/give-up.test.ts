@@ -1,4 +1,7 @@
-/** A chunk that is in no store any more: nothing is given up while one store cannot be asked, and afterwards holders and buckets go on without it. */
+/**
+ * A chunk that is in no store any more: nothing is given up while one store cannot be asked, and afterwards holders and
+ * buckets go on without it.
+ */
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect } from 'vitest';
@@ -19,7 +22,9 @@ interface Scrubbed {
 let scene: OwnerAndHolders;
 afterEach(() => scene.remove());
 
-/** Packs with the content of files, below a data dir or a bucket: their eleventh byte says so (docs/formats/pack.md). */
+/**
+ * Packs with the content of files, below a data dir or a bucket: their eleventh byte says so (docs/formats/pack.md).
+ */
 function dataPacks(folder: string): string[] {
   return readdirSync(folder, { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.pack') && readFileSync(join(folder, name))[10] === 1)

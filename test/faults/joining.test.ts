@@ -1,6 +1,6 @@
 /**
- * A holder that joins late takes the parts of a hold checkpoint in the place of the bodies before it (docs/chain.md 8): with real agents, killed in between, put back,
- * and with parts that are damaged at the owner.
+ * A holder that joins late takes the parts of a hold checkpoint in the place of the bodies before it (docs/chain.md 8):
+ * with real agents, killed in between, put back, and with parts that are damaged at the owner.
  */
 import { readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -20,7 +20,10 @@ let scene: OwnerAndHolders;
 let first: Holder;
 let late: Holder;
 
-/** The late holder joined the vault and knows nothing of the owner's chain. The owner's newest checkpoint is of more than the first sync. */
+/**
+ * The late holder joined the vault and knows nothing of the owner's chain. The owner's newest checkpoint is of more
+ * than the first sync.
+ */
 beforeEach(async () => {
   scene = await OwnerAndHolders.make({ holders: 2, config: '[limits]\ncheckpoint = "1KiB"\n' });
   [first, late] = scene.holders as [Holder, Holder];
@@ -54,7 +57,10 @@ function baseSeqOf({ dataDir }: Holder): number {
   }
 }
 
-/** All that was acknowledged restores at the late holder from its own disk, with the owner's and the other holder's gone. */
+/**
+ * All that was acknowledged restores at the late holder from its own disk, with the owner's and the other holder's
+ * gone.
+ */
 async function lateHasEverything(): Promise<void> {
   await late.stop();
   rmSync(scene.vault.dataDir, { recursive: true });

@@ -1,4 +1,7 @@
-/** A holder that lies, or only drips: nothing is safe by its word, no own copy goes for it, and the owner goes on when it is honest again. */
+/**
+ * A holder that lies, or only drips: nothing is safe by its word, no own copy goes for it, and the owner goes on when
+ * it is honest again.
+ */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect } from 'vitest';

@@ -1,6 +1,6 @@
 /**
- * What a start takes away was never acknowledged, or is read good elsewhere first. An index knows which is which; where it is gone too, whatever looks like
- * the trace of a crash may be damage of something acknowledged.
+ * What a start takes away was never acknowledged, or is read good elsewhere first. An index knows which is which; where
+ * it is gone too, whatever looks like the trace of a crash may be damage of something acknowledged.
  */
 import { existsSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -25,7 +25,10 @@ function longestChainOf(dataDir: string): string {
   return chainFilesBelow(join(dataDir, 'chains')).sort((a, b) => statSync(b).size - statSync(a).size)[0]!;
 }
 
-/** Zeros in place of the second entry of holds, as a block that never arrived; without the index. Answers the chain file. */
+/**
+ * Zeros in place of the second entry of holds, as a block that never arrived; without the index. Answers the chain
+ * file.
+ */
 function zeroAnEntryOf(dataDir: string): string {
   const file = longestChainOf(dataDir);
   const bytes = readFileSync(file);

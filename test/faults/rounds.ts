@@ -17,7 +17,9 @@ export function spread<T>(list: readonly T[], inNormalRun: number): T[] {
   return Array.from({ length: wanted }, (_, at) => list[Math.floor(((at + 1) * list.length) / wanted) - 1] as T);
 }
 
-/** So many of the list in a normal run, one of each stretch of it, by the seed; all of it with EDGESTORE_FAULT_LONG=1. */
+/**
+ * So many of the list in a normal run, one of each stretch of it, by the seed; all of it with EDGESTORE_FAULT_LONG=1.
+ */
 export function sampled<T>(list: readonly T[], inNormalRun: number): T[] {
   if (process.env.EDGESTORE_FAULT_LONG === '1') return [...list];
   const random = seededRandom(SEED);

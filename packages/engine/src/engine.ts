@@ -57,7 +57,10 @@ export interface EngineOptions {
   readonly signal?: AbortSignal;
   /** Opens also with a damaged log of this agent: it is read as far as it goes and not written to. For repairing it. */
   readonly toleratesOwnDamage?: boolean;
-  /** Nothing in the data dir is to be changed or acknowledged. On a full disk it opens with what the index has, and says so. */
+  /**
+   * Nothing in the data dir is to be changed or acknowledged. On a full disk it opens with what the index has, and says
+   * so.
+   */
   readonly onlyReads?: boolean;
 }
 

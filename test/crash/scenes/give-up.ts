@@ -39,7 +39,8 @@ export async function giveUpScene(): Promise<Scene> {
       if (!run.killed) namesIt('the repair', run);
       else {
         const again = await runEdgestore(repair);
-        // Killed behind the append, it is given up already, and no new loss; that its pack is gone may be told once more, before that is settled.
+        // Killed behind the append, it is given up already, and no new loss; that its pack is gone may be told once
+        // more, before that is settled.
         const isGivenUp = again.exitCode === 0 || (again.exitCode === SETTLED && lossesOf(again) === 0);
         if (!isGivenUp) namesIt('the next repair', again);
       }

@@ -1,6 +1,7 @@
 /**
- * A sync where the own chain's file ends before the index. The bucket has a part of what is missing: that comes back, the rest is given up and told. Wherever it
- * is killed, the next sync ends it: what the bucket has is there with its own numbers, and nothing else is lost.
+ * A sync where the own chain's file ends before the index. The bucket has a part of what is missing: that comes back,
+ * the rest is given up and told. Wherever it is killed, the next sync ends it: what the bucket has is there with its
+ * own numbers, and nothing else is lost.
  */
 import { truncateSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,6 +1,6 @@
 /**
- * A holder that lies, as a process of its own: it joined the vault like any other, answers over real TLS with its own keys, and signs what it says. Started by
- * tests: `node evil-holder.ts HOW DATA_DIR HOST:PORT`.
+ * A holder that lies, as a process of its own: it joined the vault like any other, answers over real TLS with its own
+ * keys, and signs what it says. Started by tests: `node evil-holder.ts HOW DATA_DIR HOST:PORT`.
  */
 import { createServer } from 'node:https';
 import type { TLSSocket } from 'node:tls';

@@ -71,7 +71,9 @@ export const LIES: Record<string, MakeLie> = {
       },
     };
   },
-  /** Keeps no frame, says that it has everything, and when it is asked for bytes it fetches them from the owner itself. */
+  /**
+   * Keeps no frame, says that it has everything, and when it is asked for bytes it fetches them from the owner itself.
+   */
   'relays the owner': ({ home, honest }) => {
     const says = LIES['says whole']!({ home, honest }).service!;
     const frames = async (ids: readonly Uint8Array[]): Promise<Map<string, FrameItem>> => {
@@ -114,7 +116,10 @@ export const LIES: Record<string, MakeLie> = {
       },
     };
   },
-  /** Holds everything until it has shown the bytes; then it says that it lacks all of it, under the same start and epoch. */
+  /**
+   * Holds everything until it has shown the bytes; then it says that it lacks all of it, under the same start and
+   * epoch.
+   */
   'forgets what it showed': ({ home, honest }) => {
     let hasShown = false;
     const lie = stating((said) => ({

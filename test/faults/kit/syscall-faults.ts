@@ -44,7 +44,8 @@ export async function runWithSyscallFaults(
     env: cleanEnvironment({ UV_THREADPOOL_SIZE: '1', ...env }),
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  // At its very end Node syncs its own stdout and stderr, and hangs for ever when that is answered with an error which a pipe never gives.
+  // At its very end Node syncs its own stdout and stderr, and hangs for ever when that is answered with an error which
+  // a pipe never gives.
   const ended = setInterval(() => killHangingRuntime(trace), LOOK_EVERY_MS);
   try {
     const done = await finished(child);

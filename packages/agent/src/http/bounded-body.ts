@@ -4,7 +4,10 @@ import { EdgeError } from '@edgestore/engine';
 
 /** A connection on which nothing moves for this long is given up. */
 export const IDLE_MS_MAX = 60_000;
-/** Less than this in a minute of waiting is as good as nothing: a byte now and then would hold the reader for ever. A line of 1 KiB/s brings four times as much. */
+/**
+ * Less than this in a minute of waiting is as good as nothing: a byte now and then would hold the reader for ever. A
+ * line of 1 KiB/s brings four times as much.
+ */
 const BYTES_A_MINUTE_MIN = 16 * 1024;
 
 /** The whole body. E_LIMIT beyond `limit` bytes, before they are read when the length is announced. */

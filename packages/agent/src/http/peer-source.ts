@@ -21,7 +21,10 @@ const FETCH_BYTES_MAX = 64 * 1024 * 1024;
 
 type Greeted = <T>(signal: AbortSignal | undefined, run: () => Promise<T>) => Promise<T>;
 
-/** Sealed chunks of a peer, asked by id. What it sends is checked by the reader, who has the key; here only that it was asked for. */
+/**
+ * Sealed chunks of a peer, asked by id. What it sends is checked by the reader, who has the key; here only that it was
+ * asked for.
+ */
 export function createPeerSource(connection: PeerConnection, greeted: Greeted, download?: RateLimiter): SealedSource {
   return {
     kind: 'peers',
@@ -81,7 +84,8 @@ export function createPeerSource(connection: PeerConnection, greeted: Greeted, d
       }
       isWhole = true;
     } finally {
-      // A reader that has what it wanted stops here. What is left is the end of the stream; otherwise the connection is given up, not held for ever.
+      // A reader that has what it wanted stops here. What is left is the end of the stream; otherwise the connection is
+      // given up, not held for ever.
       if (!isWhole) await (waiting.size === 0 ? items.next().catch(() => response.destroy()) : response.destroy());
     }
     for (const address of waiting.values())

@@ -49,7 +49,9 @@ export function problemOf(thrown: unknown): Problem {
   };
 }
 
-/** What only this machine can say of itself. From another one it would end a command, or be taken for the own signal. */
+/**
+ * What only this machine can say of itself. From another one it would end a command, or be taken for the own signal.
+ */
 const OWN_CODES: readonly ErrorCode[] = [
   'E_AGENT_UNREACHABLE',
   'E_DELETE_GUARD',

@@ -1,4 +1,7 @@
-/** What a holder asks its owner for: forms that it wants, and parts of a hold checkpoint that it takes (`docs/formats/peer-protocol.md`). */
+/**
+ * What a holder asks its owner for: forms that it wants, and parts of a hold checkpoint that it takes
+ * (`docs/formats/peer-protocol.md`).
+ */
 import {
   ByteReader,
   ByteWriter,
@@ -24,8 +27,9 @@ export const WANTED_BYTES_MAX = 8 + WANTED_ENTRIES_MAX * (8 + 2 + BITMAP_BYTES_M
 export const WANTED_PARTS_BYTES = 8 + 8 + 1 + PARTS / 8;
 
 /**
- * u32 count, then for each entry u64 seq ‖ u16 bytes of the bitmap ‖ bitmap: bit i of byte b stands for position 8b + i. Then u32 count, and forms with
- * their added seqs, 80 bytes each, of a holder that has parts of a checkpoint in the place of bodies: they stand before the entries.
+ * u32 count, then for each entry u64 seq ‖ u16 bytes of the bitmap ‖ bitmap: bit i of byte b stands for position 8b +
+ * i. Then u32 count, and forms with their added seqs, 80 bytes each, of a holder that has parts of a checkpoint in the
+ * place of bodies: they stand before the entries.
  */
 export function encodeWanted(wanted: readonly FormsOfEntry[]): Uint8Array {
   const named = wanted.flatMap(({ seq, forms = [] }) => forms.map((form) => ({ seq, form })));
@@ -75,7 +79,10 @@ export function decodeWanted(bytes: Uint8Array): FormsOfEntry[] {
 
 const VERDICTS = [undefined, 'proved', 'false', 'taken'] as const;
 
-/** u64 seq of the checkpoint whose parts are taken, or 0 ‖ u64 seq of the newest one that was looked at, or 0 ‖ u8 1 proved, 2 false, 3 taken ‖ 32-byte bitmap: bit i of byte b stands for part 8b + i, which is lacking */
+/**
+ * u64 seq of the checkpoint whose parts are taken, or 0 ‖ u64 seq of the newest one that was looked at, or 0 ‖ u8 1
+ * proved, 2 false, 3 taken ‖ 32-byte bitmap: bit i of byte b stands for part 8b + i, which is lacking
+ */
 export function encodeWantedParts({ seq, lacking, judged }: WantedParts): Uint8Array {
   const bitmap = new Uint8Array(PARTS / 8);
   for (const byte of lacking) bitmap[byte >> 3]! |= 1 << (byte & 7);

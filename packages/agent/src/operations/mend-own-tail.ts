@@ -1,4 +1,7 @@
-/** What a job that writes begins with where the own chain lost its end: it comes from other stores, or is given up and told (docs/chain.md 2.5). */
+/**
+ * What a job that writes begins with where the own chain lost its end: it comes from other stores, or is given up and
+ * told (docs/chain.md 2.5).
+ */
 import { formatTimeNs, type MendedTail, mendTail, type ReportWarning } from '@edgestore/engine';
 import type { AgentHome } from '../home/agent-home.ts';
 import { chainSources } from './chain-sources.ts';
@@ -6,7 +9,10 @@ import { chainSources } from './chain-sources.ts';
 /** Named in a warning; `scrub --repair` has no such bound. */
 const NAMED_MAX = 20;
 
-/** E_ROLLBACK, and nothing was changed, where a store that may have it could not be asked, or where a person has to decide. */
+/**
+ * E_ROLLBACK, and nothing was changed, where a store that may have it could not be asked, or where a person has to
+ * decide.
+ */
 export function mendOwnTail(
   home: AgentHome,
   { warn, signal }: { readonly warn: ReportWarning; readonly signal: AbortSignal },

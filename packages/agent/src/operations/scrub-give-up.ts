@@ -1,4 +1,7 @@
-/** The last step of `scrub --all --repair`: chunks that it found in no place are stored again from files, or given up (docs/chain.md 2.10). */
+/**
+ * The last step of `scrub --all --repair`: chunks that it found in no place are stored again from files, or given up
+ * (docs/chain.md 2.10).
+ */
 import {
   type CaptureReport,
   type ChunkId,
@@ -38,7 +41,10 @@ const NAMED_MAX = 20;
 /** Own holds that are not satisfied; beyond, only what snapshots reach is looked at. */
 const LISTED_MAX = 65_536;
 
-/** After the repair of a scrub of everything. Nothing is appended before every store that may have the chunks has answered in this job. */
+/**
+ * After the repair of a scrub of everything. Nothing is appended before every store that may have the chunks has
+ * answered in this job.
+ */
 export function giveUpLost(report: ScrubReport, reader: TreeReader, context: OperationContext): Promise<ScrubGivenUp> {
   return context.home.turns.run('give-up', () => new GiveUpJob(report, reader, context).run());
 }
@@ -89,7 +95,10 @@ class GiveUpJob {
     return { reader: this.#reader, givenUp: this.#report.givenUp, signal: this.#context.signal };
   }
 
-  /** What the own chain holds and this scrub found lost, or damaged without another copy, and what the own store noted as lost. */
+  /**
+   * What the own chain holds and this scrub found lost, or damaged without another copy, and what the own store noted
+   * as lost.
+   */
   #candidates(): ChunkId[] {
     const { lost, findings } = this.#report;
     const { chains, identity } = this.#engine;
@@ -184,7 +193,10 @@ class GiveUpJob {
     return [...new Set(reasons)];
   }
 
-  /** First an add from the file, if it is still there: roots whose snapshots reach the chunks are captured. Answers what could not be looked at. */
+  /**
+   * First an add from the file, if it is still there: roots whose snapshots reach the chunks are captured. Answers what
+   * could not be looked at.
+   */
   async #captureAgain(ids: readonly ChunkId[]): Promise<string[]> {
     const { home, signal, warn } = this.#context;
     const { identity, index } = this.#engine;

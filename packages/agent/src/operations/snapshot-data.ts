@@ -27,9 +27,15 @@ export interface SnapshotData {
   readonly forgotten: boolean;
   /** Of an older life of the agent, beyond what its successor took over. */
   readonly branch: boolean;
-  /** It counts at no level, for ever: chunks of it were given up, or its entry lay behind damage of the chain. Its files can still be restored. */
+  /**
+   * It counts at no level, for ever: chunks of it were given up, or its entry lay behind damage of the chain. Its files
+   * can still be restored.
+   */
   readonly damaged: boolean;
-  /** Of another agent: chunks that were held with it or before it and are not here. 0: whole here. Null for own ones and branches, whose chunks may be elsewhere on purpose. */
+  /**
+   * Of another agent: chunks that were held with it or before it and are not here. 0: whole here. Null for own ones and
+   * branches, whose chunks may be elsewhere on purpose.
+   */
   readonly lacks: number | null;
   readonly program: string;
 }
@@ -92,7 +98,10 @@ export function snapshotData(
 
 const ENTRIES_AT_ONCE = 256;
 
-/** docs/chain.md 3.6: whole up to the first chunk that is not here; what is not here and was added up to the snapshot counts against it. */
+/**
+ * docs/chain.md 3.6: whole up to the first chunk that is not here; what is not here and was added up to the snapshot
+ * counts against it.
+ */
 function lacksOf(row: SnapshotRow, { chains, identity }: Pick<Engine, 'chains' | 'identity'>): number | null {
   if (row.agent === identity.agentId || row.branch) return null;
   const shard = chains.shards(row.agent).find((one) => one.shard === row.shard);

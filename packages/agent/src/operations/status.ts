@@ -131,7 +131,10 @@ export interface StatusData {
   readonly holds: readonly StatusHolds[];
   /** Damage of chains here, this agent's and others'. */
   readonly chain_problems: readonly { readonly agent: string; readonly name: string; readonly message: string }[];
-  /** Hold checkpoints that contradict the entries before them, and own ones that were not made because files and index differ. */
+  /**
+   * Hold checkpoints that contradict the entries before them, and own ones that were not made because files and index
+   * differ.
+   */
   readonly checkpoints: readonly StatusCheckpoint[];
   /** This machine was put back to an older state, or copied: nothing is sent until it is recovered. */
   readonly put_back: { readonly since: string; readonly shown_by: string } | null;

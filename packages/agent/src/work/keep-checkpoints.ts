@@ -1,4 +1,7 @@
-/** Hold checkpoints, beside everything else: own ones are made when they are due, those of other owners are compared with parts made here. */
+/**
+ * Hold checkpoints, beside everything else: own ones are made when they are due, those of other owners are compared
+ * with parts made here.
+ */
 import { type MadeCheckpoint, type ProvedCheckpoint, proveCheckpoints } from '@edgestore/engine';
 import type { AgentHome } from '../home/agent-home.ts';
 

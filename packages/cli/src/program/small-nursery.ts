@@ -2,8 +2,9 @@
 import { setFlagsFromString } from 'node:v8';
 
 /**
- * From so many MiB on the heap may grow no further than by so many percent of what is alive before it is collected. V8 itself lets it grow up to fourfold on a
- * large machine. It costs up to a tenth of the processor time, and keeps large runs below 400 MiB.
+ * From so many MiB on the heap may grow no further than by so many percent of what is alive before it is collected. V8
+ * itself lets it grow up to fourfold on a large machine. It costs up to a tenth of the processor time, and keeps large
+ * runs below 400 MiB.
  */
 const GROWTH_FROM_MIB = [
   { mib: 270, percent: 40 },

@@ -19,8 +19,9 @@ import { forgetRows } from './row-store.ts';
 import { sameEntry } from './same-entry.ts';
 
 /**
- * Captures one root. E_NOT_FOUND when it is not there, E_ROLLBACK and E_INTEGRITY while nothing can be appended to the own chain, E_DELETE_GUARD when too
- * much of it is gone, E_NO_SPACE, E_INTERRUPTED (a first capture then leaves an unfinished snapshot). What could not be read is in the report, and keeps its earlier version in the snapshot.
+ * Captures one root. E_NOT_FOUND when it is not there, E_ROLLBACK and E_INTEGRITY while nothing can be appended to the
+ * own chain, E_DELETE_GUARD when too much of it is gone, E_NO_SPACE, E_INTERRUPTED (a first capture then leaves an
+ * unfinished snapshot). What could not be read is in the report, and keeps its earlier version in the snapshot.
  */
 export async function capture(input: CaptureInput, deps: CaptureDeps): Promise<CaptureReport> {
   if (deps.signal?.aborted === true) throw new EdgeError('E_INTERRUPTED', 'interrupted before the capture began');

@@ -100,7 +100,10 @@ export class ChunkIntake {
     this.#buffers.push(into);
   }
 
-  /** Pages of ids that this run stored, and that nobody asked about before. They are in durable packs when the writer was flushed. */
+  /**
+   * Pages of ids that this run stored, and that nobody asked about before. They are in durable packs when the writer
+   * was flushed.
+   */
   *storedSince(): Generator<ChunkId[]> {
     while (this.#asked < this.#stored.size) {
       const page = this.#stored.slice(this.#asked, PAGE_IDS);

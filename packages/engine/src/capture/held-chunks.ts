@@ -81,9 +81,9 @@ export class HeldChunks {
   }
 
   /**
-   * Checked before a record is appended (2.2): what this capture looked up or stored is held in the shard, or its form waits for an entry in front of the
-   * record. What it takes from rows of a claimed snapshot is held by that claim, so this costs nothing where nothing changed. A breach is a fault of this
-   * program: nothing is recorded.
+   * Checked before a record is appended (2.2): what this capture looked up or stored is held in the shard, or its form
+   * waits for an entry in front of the record. What it takes from rows of a claimed snapshot is held by that claim, so
+   * this costs nothing where nothing changed. A breach is a fault of this program: nothing is recorded.
    */
   async requireHeld(ids: readonly ChunkId[]): Promise<void> {
     const { chain, shard } = this.#deps;

@@ -13,8 +13,8 @@ export interface Position {
 }
 
 /**
- * The order of entries of one owner, for sorting. By seq alone they have none: a checkpoint carries snapshots of an older incarnation from behind the base of
- * its own, and the newer incarnation uses their numbers, too.
+ * The order of entries of one owner, for sorting. By seq alone they have none: a checkpoint carries snapshots of an
+ * older incarnation from behind the base of its own, and the newer incarnation uses their numbers, too.
  */
 export function comparePlaces(a: Omit<Position, 'link'>, b: Omit<Position, 'link'>): number {
   return a.incarnation - b.incarnation || a.seq - b.seq;

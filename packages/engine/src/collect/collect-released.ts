@@ -1,7 +1,8 @@
 /**
- * A holder's collection (docs/chain.md 7): frames that nobody holds any more are deleted when their grace is over. The grace counts running time of this store and
- * completed collections. A mass release stops the clock of its owner until the operator answers, and nothing of an owner goes while a branch of it is here. The
- * deleting transaction looks again.
+ * A holder's collection (docs/chain.md 7): frames that nobody holds any more are deleted when their grace is over. The
+ * grace counts running time of this store and completed collections. A mass release stops the clock of its owner until
+ * the operator answers, and nothing of an owner goes while a branch of it is here. The deleting transaction looks
+ * again.
  */
 import type { AgentId, ChunkId } from '../core/ids.ts';
 import type { ChunkStore } from '../core/ports/chunk-store.ts';
@@ -64,7 +65,8 @@ export async function collectReleased(
       braked.push(owner);
       continue;
     }
-    // What was in grace where a branch was frozen belongs to it (9.2), and nothing says which frames those are: all wait for the branch's end.
+    // What was in grace where a branch was frozen belongs to it (9.2), and nothing says which frames those are: all
+    // wait for the branch's end.
     if (chains.branches(owner).length > 0) continue;
     const done = await deleteDue(owner, clock, policy, deps, signal);
     deleted += done.deleted;

@@ -1,6 +1,6 @@
 /**
- * Chunks that another store is asked to prove at this moment. They are not given out meanwhile: a store that keeps nothing could fetch them here and prove
- * this agent's own copies, for which they are dropped then (P5).
+ * Chunks that another store is asked to prove at this moment. They are not given out meanwhile: a store that keeps
+ * nothing could fetch them here and prove this agent's own copies, for which they are dropped then (P5).
  */
 import { type ChunkId, type HexId, toHex } from './ids.ts';
 

@@ -15,7 +15,10 @@ export const PACK_BUCKET_BYTES_TARGET = 64 * MIB;
 export const PACK_BYTES_MAX = 128 * MIB;
 /** Frames in one pack: bounds the index that a reader allocates (80 bytes each). */
 export const PACK_FRAMES_MAX = 262_144;
-/** Packs are closed at this many frames, however short they are: what is in memory of a pack while it is written, adopted or moved is some kB a frame. */
+/**
+ * Packs are closed at this many frames, however short they are: what is in memory of a pack while it is written,
+ * adopted or moved is some kB a frame.
+ */
 export const PACK_FRAMES_TARGET = 32_768;
 /** Bytes of the file `marks`: 1.5 million single copies. It is read as one buffer. */
 export const MARKS_FILE_BYTES_MAX = 64 * MIB;

@@ -1,7 +1,10 @@
 import { statSync } from 'node:fs';
 import { EdgeError, errnoOf, toEdgeError } from '../core/errors.ts';
 
-/** Whether there is anything of that name; links are followed. Only ENOENT (and a file where a folder would be) is absence. E_DENIED, E_IO. */
+/**
+ * Whether there is anything of that name; links are followed. Only ENOENT (and a file where a folder would be) is
+ * absence. E_DENIED, E_IO.
+ */
 export function isThere(path: string): boolean {
   try {
     statSync(path);

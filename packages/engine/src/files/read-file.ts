@@ -29,7 +29,10 @@ export function wasRead(fd: number, offset: number, length: number): void {
   libc.posix_fadvise(fd, offset, length, FADV_DONTNEED);
 }
 
-/** Lets the kernel forget these bytes before a read that verifies: what is in its memory is as it was written, whatever the disk made of it. */
+/**
+ * Lets the kernel forget these bytes before a read that verifies: what is in its memory is as it was written, whatever
+ * the disk made of it.
+ */
 export function willVerify(fd: number, offset: number, length: number): void {
   const range = wholeFolios(offset, length);
   libc.posix_fadvise(fd, range.offset, range.length, FADV_DONTNEED);

@@ -1,4 +1,7 @@
-/** A frame of a missing chunk that some store still has, in whatever form: it is fetched, opened and stored here instead of giving the chunk up (docs/chain.md 2.10). */
+/**
+ * A frame of a missing chunk that some store still has, in whatever form: it is fetched, opened and stored here instead
+ * of giving the chunk up (docs/chain.md 2.10).
+ */
 import { hash } from 'node:crypto';
 import type { TreeReader } from '../browse/tree-reader.ts';
 import { asBuffer } from '../core/bytes.ts';
@@ -20,7 +23,10 @@ const CLASSES: readonly { readonly packClass: PackClass; readonly kinds: readonl
   { packClass: 'meta', kinds: [ChunkKind.tree, ChunkKind.list] },
 ];
 
-/** Durable when it resolves. Answers why a chunk could not be looked for in every place; undefined when each is stored now, or is absent or damaged everywhere. */
+/**
+ * Durable when it resolves. Answers why a chunk could not be looked for in every place; undefined when each is stored
+ * now, or is absent or damaged everywhere.
+ */
 export async function fetchFound(ids: readonly ChunkId[], deps: FetchFoundDeps): Promise<EdgeError | undefined> {
   const session = deps.index.beginSession('give-up');
   const writer = deps.chunks.openWriter();

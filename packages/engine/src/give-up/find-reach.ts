@@ -1,4 +1,7 @@
-/** Which snapshots reach chunks that are gone. A snapshot counts when its walk meets one: what lies below a page that is gone cannot be read, and needs no look. */
+/**
+ * Which snapshots reach chunks that are gone. A snapshot counts when its walk meets one: what lies below a page that is
+ * gone cannot be read, and needs no look.
+ */
 import type { TreeReader } from '../browse/tree-reader.ts';
 import { walkTree } from '../browse/walk-tree.ts';
 import { EdgeError, isEdgeError } from '../core/errors.ts';
@@ -13,7 +16,10 @@ export interface FindReachDeps {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What of the gone chunks each snapshot reaches; those that reach none are left out. Throws what a page says that is not gone and cannot be read. */
+/**
+ * What of the gone chunks each snapshot reaches; those that reach none are left out. Throws what a page says that is
+ * not gone and cannot be read.
+ */
 export async function findReach(
   snapshots: readonly SnapshotRow[],
   gone: ReadonlySet<HexId>,

@@ -1,4 +1,7 @@
-/** Giving up what no store has: snapshots that are recorded while others are walked, sessions that rely on one, and what comes back in between. */
+/**
+ * Giving up what no store has: snapshots that are recorded while others are walked, sessions that rely on one, and what
+ * comes back in between.
+ */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -102,7 +105,8 @@ test('nothing is given up while a session relies on a snapshot that reaches it; 
     stored ??= capture();
   });
   await stored;
-  // Whichever came first: a damaged mark only where the chunk was not here at that moment, and the new snapshot is whole.
+  // Whichever came first: a damaged mark only where the chunk was not here at that moment, and the new snapshot is
+  // whole.
   const newest = await stored;
   expect(damaged()).not.toContain(newest);
   expect(damaged()).toEqual(done.chunks.length === 0 ? [] : [first]);

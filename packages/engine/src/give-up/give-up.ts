@@ -1,6 +1,7 @@
 /**
- * Gives up chunks that no store has any more (docs/chain.md 2.10). The caller asked the own store, every ranked holder and every bucket target in this job, and
- * had the files captured again. Here: every live snapshot is walked, then one turn of the chain says which ones are damaged, and releases the chunks.
+ * Gives up chunks that no store has any more (docs/chain.md 2.10). The caller asked the own store, every ranked holder
+ * and every bucket target in this job, and had the files captured again. Here: every live snapshot is walked, then one
+ * turn of the chain says which ones are damaged, and releases the chunks.
  */
 import type { Form } from '../chain/forms.ts';
 import { EdgeError } from '../core/errors.ts';
@@ -12,7 +13,10 @@ import { type FindReachDeps, findReach } from './find-reach.ts';
 
 export interface GiveUpInput {
   readonly gone: readonly ChunkId[];
-  /** Called before anything is appended, with the snapshots that will be damaged, and how many chunks they reach. Again after each walk. */
+  /**
+   * Called before anything is appended, with the snapshots that will be damaged, and how many chunks they reach. Again
+   * after each walk.
+   */
   readonly announce: (snapshots: readonly SnapshotRow[], chunks: number) => void;
   /** Forms to add again behind the release, by chunk (2.11). */
   readonly again?: ReadonlyMap<HexId, Form>;
@@ -38,7 +42,10 @@ export interface GivenUp {
 /** Snapshots that are recorded while others are walked come one after the other; nobody records so fast for long. */
 const WALKS_MAX = 5;
 
-/** Chunks that came back, or that a session relies on, stay as they are. E_FAILED, retryable, where the chain went on again and again. */
+/**
+ * Chunks that came back, or that a session relies on, stay as they are. E_FAILED, retryable, where the chain went on
+ * again and again.
+ */
 export async function giveUp({ gone, announce, again }: GiveUpInput, deps: GiveUpDeps): Promise<GivenUp> {
   const { chain, log, identity } = deps;
   const wanted = new Set(gone.map(toHex));
@@ -82,7 +89,8 @@ function chunksOf(
 ): GoneChunk[] {
   const snapshotsOf = new Map<HexId, string[]>();
   for (const [{ id }, met] of reach) for (const hex of met) snapshotsOf.set(hex, [...(snapshotsOf.get(hex) ?? []), id]);
-  // What no walk met lies below a page that is gone, so its snapshots are damaged anyway, or no live snapshot needs it: it is released alone.
+  // What no walk met lies below a page that is gone, so its snapshots are damaged anyway, or no live snapshot needs it:
+  // it is released alone.
   return [...wanted].map((hex) => {
     const snapshots = snapshotsOf.get(hex) ?? [];
     const form = again?.get(hex);

@@ -6,7 +6,10 @@ import type { KeyValue } from '../core/ports/index.ts';
 export interface RunningTime {
   /** Nanoseconds, never less than before. It begins again with a new index: a grace is longer then, never shorter. */
   nowNs(): bigint;
-  /** Notes the time durably. What ran since the last note is lost by a kill, and on a full disk: a grace is longer then, and reading goes on. */
+  /**
+   * Notes the time durably. What ran since the last note is lost by a kill, and on a full disk: a grace is longer then,
+   * and reading goes on.
+   */
   note(): void;
 }
 

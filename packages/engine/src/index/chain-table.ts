@@ -37,8 +37,8 @@ interface RawEntry {
 const ENTRY =
   'chain, seq, incarnation, kind, shard, link, file_incarnation, file, offset, item_end, body_bytes, body_at, is_late, waits';
 /**
- * Snapshots behind a place, which is an incarnation and a seq. By seq alone they are not in order: a checkpoint may have snapshots of an older incarnation,
- * from behind the base of its own.
+ * Snapshots behind a place, which is an incarnation and a seq. By seq alone they are not in order: a checkpoint may
+ * have snapshots of an older incarnation, from behind the base of its own.
  */
 const BEHIND = '(incarnation, seq) > (?, ?)';
 /** Tables whose rows belong to a chain. */

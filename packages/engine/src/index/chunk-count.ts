@@ -1,4 +1,7 @@
-/** How many chunks the index has a copy of: kept with the rows, since whoever looks at a status must not wait until millions are counted. */
+/**
+ * How many chunks the index has a copy of: kept with the rows, since whoever looks at a status must not wait until
+ * millions are counted.
+ */
 import type { Db } from './database.ts';
 import { LOOKED_UP_AT_ONCE } from './look-many-up.ts';
 

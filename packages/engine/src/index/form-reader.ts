@@ -1,6 +1,7 @@
 /**
- * Reads forms of hold rows, for one look-up of many ids. A row names the place of its form, in a body of the chain files or in a part of a hold checkpoint. The
- * ids of one look-up lie in few entries as a rule, and each entry is looked up once.
+ * Reads forms of hold rows, for one look-up of many ids. A row names the place of its form, in a body of the chain
+ * files or in a part of a hold checkpoint. The ids of one look-up lie in few entries as a rule, and each entry is
+ * looked up once.
  */
 import { FORM_BYTES, type Form, formAt, readForm } from '../chain/forms.ts';
 import { asBuffer } from '../core/bytes.ts';
@@ -31,8 +32,8 @@ export interface FormReader {
   /** Undefined where the bytes cannot be read now: damage there is found by whoever reads the chain. */
   formOf(chain: number, row: RowPlace): Form | undefined;
   /**
-   * The rows of exactly this id. Where a form cannot be read, its row counts as the id's: two ids with one key are rare, and a hold that is taken for
-   * another one's is worse.
+   * The rows of exactly this id. Where a form cannot be read, its row counts as the id's: two ids with one key are
+   * rare, and a hold that is taken for another one's is worse.
    */
   heldOf(chain: number, rows: readonly RawHold[], id: ChunkId): Held;
 }

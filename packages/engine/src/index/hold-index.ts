@@ -230,7 +230,10 @@ export function holdIndex(db: Db, deps: HoldIndexDeps): HoldIndexTable {
     });
   }
 
-  /** Each hold of each chunk, in whichever shard: with its first row, which has its state. `matters`: whether one of a chunk's rows does. */
+  /**
+   * Each hold of each chunk, in whichever shard: with its first row, which has its state. `matters`: whether one of a
+   * chunk's rows does.
+   */
   function eachHeld<Chunk extends { readonly id: ChunkId }>(
     chunks: Iterable<Chunk>,
     matters: ((row: RawHold) => boolean) | undefined,

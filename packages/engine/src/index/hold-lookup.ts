@@ -3,8 +3,9 @@ import type { Db } from './database.ts';
 import { key48 } from './key48.ts';
 
 /**
- * Whether another owner's shard, or a branch, holds a chunk here, or a checkpoint that was taken leaves it in dispute; used inside the transactions that drop copies. Only keys are compared: a chance
- * collision keeps a copy longer. The own shards are not asked, because the tier policy drops own copies (docs/invariants.md, P5).
+ * Whether another owner's shard, or a branch, holds a chunk here, or a checkpoint that was taken leaves it in dispute;
+ * used inside the transactions that drop copies. Only keys are compared: a chance collision keeps a copy longer. The
+ * own shards are not asked, because the tier policy drops own copies (docs/invariants.md, P5).
  */
 export function holdLookup(db: Db): { isHeld(id: ChunkId): boolean } {
   const find = db

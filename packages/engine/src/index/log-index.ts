@@ -41,7 +41,10 @@ const FROM = `FROM snapshots s JOIN chains c USING (chain)
 const LIVE = `f.snapshot IS NULL AND NOT (s.is_unfinished = 1 AND p.reason IS NULL AND EXISTS (
   SELECT 1 FROM snapshots l WHERE l.chain = s.chain AND l.root = s.root AND (l.incarnation, l.seq) > (s.incarnation, s.seq)
     AND NOT EXISTS (SELECT 1 FROM forgotten lf WHERE lf.snapshot = l.id AND lf.chain = l.chain)))`;
-/** By seq alone it is no order: a checkpoint may have snapshots of an older incarnation from behind the base of the newer one. */
+/**
+ * By seq alone it is no order: a checkpoint may have snapshots of an older incarnation from behind the base of the
+ * newer one.
+ */
 const IN_ORDER = 'ORDER BY c.agent, c.parent IS NOT NULL, s.chain, s.incarnation, s.seq';
 
 export function logIndex(db: Db): LogIndexTable {

@@ -1,4 +1,7 @@
-/** Rows of forms whose ids are not held yet. Nearly all are such, and few calls into the database are enough for many of them. */
+/**
+ * Rows of forms whose ids are not held yet. Nearly all are such, and few calls into the database are enough for many of
+ * them.
+ */
 import type { Form } from '../chain/forms.ts';
 import type { UnsatisfiedReason } from '../chain/statement.ts';
 import type { MissingReason } from '../ports/chain-index.ts';

@@ -1,6 +1,6 @@
 /**
- * Rows of a shard that come from the parts of a hold checkpoint (docs/chain.md 8.1): they are put beside the shard's state first, and take its place in one
- * transaction. What was held and is not in the parts stays as disputed (8.3).
+ * Rows of a shard that come from the parts of a hold checkpoint (docs/chain.md 8.1): they are put beside the shard's
+ * state first, and take its place in one transaction. What was held and is not in the parts stays as disputed (8.3).
  */
 import type { Form, HeldForm } from '../chain/forms.ts';
 import type { UnsatisfiedReason } from '../chain/statement.ts';

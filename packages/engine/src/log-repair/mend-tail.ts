@@ -1,7 +1,7 @@
 /**
- * What a job does before it writes where the own chain's file ends before the index (docs/chain.md 2.5). The rest comes from other stores, up to what the
- * index knows. What none of them has was told to nobody: the index goes back to the file. It does so by itself only where that is plain; everything else
- * is left to a person.
+ * What a job does before it writes where the own chain's file ends before the index (docs/chain.md 2.5). The rest comes
+ * from other stores, up to what the index knows. What none of them has was told to nobody: the index goes back to the
+ * file. It does so by itself only where that is plain; everything else is left to a person.
  */
 import { comparePlaces, type Position } from '../chain/position.ts';
 import { EdgeError } from '../core/errors.ts';
@@ -37,7 +37,10 @@ export interface MendedTail {
   readonly lost: readonly RepairedSnapshot[];
 }
 
-/** Undefined where nothing is missing. E_ROLLBACK, and nothing was changed, where the rest is not to be had and the index must not go back by itself. */
+/**
+ * Undefined where nothing is missing. E_ROLLBACK, and nothing was changed, where the rest is not to be had and the
+ * index must not go back by itself.
+ */
 export async function mendTail(deps: MendTailDeps): Promise<MendedTail | undefined> {
   const { chains, identity } = deps;
   const chain = chains.followed(identity.agentId);
@@ -66,8 +69,8 @@ export async function mendTail(deps: MendTailDeps): Promise<MendedTail | undefin
 }
 
 /**
- * A file that is gone may be put back, or mended by a person who is told what that costs. So may one that lost the whole newest incarnation, or is damaged
- * elsewhere too.
+ * A file that is gone may be put back, or mended by a person who is told what that costs. So may one that lost the
+ * whole newest incarnation, or is damaged elsewhere too.
  */
 async function reasonToStop({ have }: MissingTail, deps: MendTailDeps): Promise<string | undefined> {
   const { chains, identity } = deps;

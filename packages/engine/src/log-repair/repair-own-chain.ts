@@ -18,7 +18,9 @@ import { lastThere } from './mend-tail.ts';
 export type { ChainSource } from './chain-repair-types.ts';
 
 export interface RepairOwnChainDeps extends MendChainDeps, Omit<CutChainDeps, 'chains' | 'index'> {
-  /** Every store was asked: the missing tail is taken as far as one of them has it, and the index goes back behind it. */
+  /**
+   * Every store was asked: the missing tail is taken as far as one of them has it, and the index goes back behind it.
+   */
   readonly giveUpTail: (entryOf: TailEntryOf) => Promise<void>;
   readonly index: CutChainDeps['index'] & { readonly log: Pick<LogIndex, 'summaries'> };
 }

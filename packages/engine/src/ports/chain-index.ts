@@ -130,7 +130,10 @@ export interface ChainTable {
   bodyBytes(chain: number, shard: number, afterSeq: number, untilSeq: number): number;
 }
 
-/** What was found of a hold checkpoint here: `unmade` is one that its owner did not write, because its parts and its index differ. */
+/**
+ * What was found of a hold checkpoint here: `unmade` is one that its owner did not write, because its parts and its
+ * index differ.
+ */
 export type CheckpointVerdict = 'proved' | 'false' | 'taken' | 'unmade';
 
 export interface CheckedCheckpoint {
@@ -182,7 +185,9 @@ export interface ShardRow {
 export interface PartHolds {
   /** Begins to put rows of parts beside the shard's state. What an earlier try left goes. */
   beginJoining(chain: number, shard: number, asOfSeq: number): void;
-  /** Rows of one part, sorted. `missing`: the state of an id that is new to the shard and that no good frame satisfies. */
+  /**
+   * Rows of one part, sorted. `missing`: the state of an id that is new to the shard and that no good frame satisfies.
+   */
   applyPart(
     chain: number,
     shard: number,
@@ -190,7 +195,10 @@ export interface PartHolds {
     forms: readonly CheckpointForm[],
     missing: UnsatisfiedReason,
   ): void;
-  /** The rows of parts take the place of the shard's state. What was held and satisfied, and is not in them, is disputed from now on. */
+  /**
+   * The rows of parts take the place of the shard's state. What was held and satisfied, and is not in them, is disputed
+   * from now on.
+   */
   switchToJoined(chain: number, shard: number): void;
   /** A checkpoint was proved: what it lacks is disputed no longer. */
   endDisputes(chain: number, shard: number): void;
@@ -243,8 +251,8 @@ export interface ReleaseTurn {
    */
   mark(chain: number, shard: number, ids: readonly ChunkId[], walkedSeq: number): ChunkId[];
   /**
-   * The same for chunks that are given up (2.10): each one for which `mayGo` holds, in every shard that holds it, or in none. Answers their ids by shard, and
-   * which chunks are among them.
+   * The same for chunks that are given up (2.10): each one for which `mayGo` holds, in every shard that holds it, or in
+   * none. Answers their ids by shard, and which chunks are among them.
    */
   markGone(
     chain: number,

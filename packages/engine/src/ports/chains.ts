@@ -67,9 +67,10 @@ export interface Chains {
   /** Whether the trail that is followed here has exactly this position. */
   isOnTrail(agent: AgentId, position: Position): boolean;
   /**
-   * Entries after a seq and up to another one, in order. E_INTEGRITY names the file where one is damaged. With `omitsDamagedBodies` a hold entry
-   * whose body is damaged comes without it, so that a reader elsewhere still gets what follows. With `leavesGaps` entries that are damaged or not here are
-   * passed over: for a recovery, which takes what is left.
+   * Entries after a seq and up to another one, in order. E_INTEGRITY names the file where one is damaged. With
+   * `omitsDamagedBodies` a hold entry whose body is damaged comes without it, so that a reader elsewhere still gets
+   * what follows. With `leavesGaps` entries that are damaged or not here are passed over: for a recovery, which takes
+   * what is left.
    */
   entries(
     agent: AgentId,
@@ -128,7 +129,10 @@ export interface GiveUp {
   /** The end of the own chain when snapshots were walked. */
   readonly walked: Position;
   readonly chunks: readonly GoneChunk[];
-  /** Looked at within the transaction that marks: false where the chunk came back, or a session relies on a snapshot that reaches it. */
+  /**
+   * Looked at within the transaction that marks: false where the chunk came back, or a session relies on a snapshot
+   * that reaches it.
+   */
   readonly mayGo: (chunk: GoneChunk) => boolean;
   /** Within the turn, before anything is appended: folder rows pass for unchanged no more. */
   readonly voidRows: () => void;
@@ -138,7 +142,10 @@ export interface GoneChunk {
   readonly id: ChunkId;
   /** Every live snapshot whose reach has it. */
   readonly snapshots: readonly Link[];
-  /** A form that is added behind the release, in the same append: the chunk is here, and none of its four listed forms can be had (2.11). */
+  /**
+   * A form that is added behind the release, in the same append: the chunk is here, and none of its four listed forms
+   * can be had (2.11).
+   */
   readonly again?: Form;
 }
 
@@ -173,7 +180,10 @@ export interface OwnChain {
   append(body: RecordBody, shard?: number): Promise<Position>;
   /** One turn of 2.9: marks, appends and applies. Ids that are claimed or were added after the walk are skipped. Answers how many were released. */
   release(shard: number, ids: AsyncIterable<ChunkId> | Iterable<ChunkId>, walkedSeq: number): Promise<number>;
-  /** Makes a hold checkpoint of each shard that is due (1.7, 2.12). What was captured meanwhile stands behind it. E_BUSY, E_NO_SPACE, E_IO. */
+  /**
+   * Makes a hold checkpoint of each shard that is due (1.7, 2.12). What was captured meanwhile stands behind it.
+   * E_BUSY, E_NO_SPACE, E_IO.
+   */
   makeCheckpoints(policy?: CheckpointPolicy, signal?: AbortSignal): Promise<readonly MadeCheckpoint[]>;
   /** Gives up chunks that no store has (2.10), in one turn and one append. */
   giveUp(input: GiveUp): Promise<GaveUp>;

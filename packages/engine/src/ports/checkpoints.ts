@@ -3,7 +3,10 @@ import type { HeldForm } from '../chain/forms.ts';
 import type { AgentId, ChunkId } from '../core/ids.ts';
 
 export interface CheckpointPolicy {
-  /** Bytes of bodies since the last checkpoint from which on another one is made, where its parts are not larger than that. */
+  /**
+   * Bytes of bodies since the last checkpoint from which on another one is made, where its parts are not larger than
+   * that.
+   */
   readonly bytesMin?: number | undefined;
   /** Shards that get one at any rate. */
   readonly shards?: readonly number[] | undefined;
@@ -35,13 +38,19 @@ export interface ChainParts {
   wanted(agent: AgentId, shard: number): Promise<WantedParts>;
   /** Bytes of a part, as the signed checkpoint has them. E_NOT_FOUND, E_LIMIT. */
   bytesOf(agent: AgentId, shard: number, seq: number, byte: number): number;
-  /** Takes a part that is wanted; it is durable when it resolves. E_INTEGRITY for other bytes than the checkpoint names, E_FORMAT, E_NO_SPACE. */
+  /**
+   * Takes a part that is wanted; it is durable when it resolves. E_INTEGRITY for other bytes than the checkpoint names,
+   * E_FORMAT, E_NO_SPACE.
+   */
   take(agent: AgentId, shard: number, seq: number, byte: number, part: Uint8Array): Promise<void>;
   /** The shard goes on from the parts, all of which are here. E_FAILED while one is lacking. */
   join(agent: AgentId, shard: number, seq: number): Promise<void>;
   /** A part of a checkpoint; undefined where it is not here, or damaged. */
   read(agent: AgentId, shard: number, seq: number, byte: number): Promise<Uint8Array | undefined>;
-  /** The parts that a shard was joined by; undefined where its state comes from bodies alone. E_INTEGRITY while they are read. */
+  /**
+   * The parts that a shard was joined by; undefined where its state comes from bodies alone. E_INTEGRITY while they are
+   * read.
+   */
   base(
     agent: AgentId,
     shard: number,

@@ -110,7 +110,10 @@ export interface RecoverPlan {
   /** The chosen chain from its first entry on. */
   readonly trail: readonly GatheredEntry[];
   readonly sideChains: readonly TreeBranch<GatheredEntry>[];
-  /** Entries behind a gap, in order. A takeover carries their snapshots in its record checkpoint; a reader gets the entries themselves. */
+  /**
+   * Entries behind a gap, in order. A takeover carries their snapshots in its record checkpoint; a reader gets the
+   * entries themselves.
+   */
   readonly loose: readonly GatheredEntry[];
   /** What holds on the chosen chain, with snapshots from behind gaps, for a record checkpoint. */
   readonly state: ChainState;

@@ -1,6 +1,7 @@
 /**
- * Writes the chosen chain of a recovered agent, and each other end of it beside it. `keepsLoose`: what lies behind a gap goes behind it, as in a chain file
- * that is damaged there, so that its snapshots are listed. Every file is durable when it resolves.
+ * Writes the chosen chain of a recovered agent, and each other end of it beside it. `keepsLoose`: what lies behind a
+ * gap goes behind it, as in a chain file that is damaged there, so that its snapshots are listed. Every file is durable
+ * when it resolves.
  */
 import { type Link, ZERO_LINK } from '../chain/position.ts';
 import { concatBytes } from '../core/bytes.ts';

@@ -51,7 +51,8 @@ export async function askStatement(
       'E_INTEGRITY',
       `${link.label} sent ${answer.lists.length} lists for ${statement.shards.length} shards`,
     );
-  // Where a statement names shards that the own chain does not have, no list is kept: it is of another chain (2.7), or a lie that costs memory.
+  // Where a statement names shards that the own chain does not have, no list is kept: it is of another chain (2.7), or
+  // a lie that costs memory.
   const own = new Set(deps.chains.shards(self.agentId).map(({ shard }) => shard));
   const lists = new Map<number, ListedIds>();
   for (const [i, shard] of statement.shards.entries())

@@ -1,4 +1,7 @@
-/** When a bucket covers a snapshot (docs/chain.md 6.1). What a peer's statement covers: `chain/cover.test.ts`, `replicator.test.ts`. */
+/**
+ * When a bucket covers a snapshot (docs/chain.md 6.1). What a peer's statement covers: `chain/cover.test.ts`,
+ * `replicator.test.ts`.
+ */
 import { expect, test } from 'vitest';
 import type { SnapshotRow } from '../core/ports/index.ts';
 import type { BucketBelief } from '../ports/beliefs.ts';

@@ -121,7 +121,10 @@ function formsAt(
   return forms;
 }
 
-/** A holder that joined by parts names forms. What is not listed any more is not sent: the entry that released it is on its way. */
+/**
+ * A holder that joined by parts names forms. What is not listed any more is not sent: the entry that released it is on
+ * its way.
+ */
 function listedForms(named: readonly Form[], { chains, self }: FrameDeps): Form[] {
   const held = chains.heldForms(
     self.agentId,

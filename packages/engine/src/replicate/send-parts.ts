@@ -1,6 +1,6 @@
 /**
- * Parts of a hold checkpoint for a holder that is new or far behind (docs/chain.md 8.1). The holder says whether it takes them in the place of bodies, and what it
- * found of the newest checkpoint.
+ * Parts of a hold checkpoint for a holder that is new or far behind (docs/chain.md 8.1). The holder says whether it
+ * takes them in the place of bodies, and what it found of the newest checkpoint.
  */
 import type { PeerLink } from '../core/ports/peer.ts';
 import type { ReplicateDeps } from './replicate-deps.ts';

@@ -1,6 +1,6 @@
 /**
- * Reads the chain segments of an agent in a bucket again. The name of a segment tells its content, so a pass takes it for good without reading it; damage in
- * it shows here, before a recovery needs it.
+ * Reads the chain segments of an agent in a bucket again. The name of a segment tells its content, so a pass takes it
+ * for good without reading it; damage in it shows here, before a recovery needs it.
  */
 import { encodeChainSegment, requireSegment, segmentKey } from '../chain/chain-segment.ts';
 import type { WholeEntry } from '../chain/record-entry.ts';
@@ -25,7 +25,10 @@ export interface ScrubbedSegments {
 /** No segment is longer: some 4 MiB of entries and one body of at most 16 MiB. */
 const SEGMENT_BYTES_MAX = 32 * 1024 * 1024;
 
-/** With `repair` a damaged segment is replaced where the own chain still has exactly what its name says. What the store throws. */
+/**
+ * With `repair` a damaged segment is replaced where the own chain still has exactly what its name says. What the store
+ * throws.
+ */
 export async function scrubSegments(
   { agent, repair }: { readonly agent: AgentId; readonly repair: boolean },
   deps: ScrubSegmentsDeps,

@@ -24,9 +24,10 @@ export interface RebuiltPacks {
 }
 
 /**
- * Compares the pack files with the rows. Doomed files go when what they had is read good elsewhere; rows without a file are marked absent (and the loss epoch rises) until the file is there
- * again; files without a row are synced and adopted, or removed when a merge that was killed left them and each of their frames was read good elsewhere.
- * A pack that cannot be read is marked, and tried again at the next start.
+ * Compares the pack files with the rows. Doomed files go when what they had is read good elsewhere; rows without a file
+ * are marked absent (and the loss epoch rises) until the file is there again; files without a row are synced and
+ * adopted, or removed when a merge that was killed left them and each of their frames was read good elsewhere. A pack
+ * that cannot be read is marked, and tried again at the next start.
  */
 export async function rebuildPacks(
   folder: PackFolder,
@@ -200,8 +201,8 @@ function adopt(name: PackName, found: FoundPack, deps: Deps): void {
 }
 
 /**
- * Of a doomed pack, each frame that has rows here is read good elsewhere now: since the merge was killed, the pack that replaced it may have gone. A frame
- * without rows was dropped.
+ * Of a doomed pack, each frame that has rows here is read good elsewhere now: since the merge was killed, the pack that
+ * replaced it may have gone. A frame without rows was dropped.
  */
 async function isNotNeeded(folder: PackFolder, name: PackName, deps: Deps): Promise<boolean> {
   try {

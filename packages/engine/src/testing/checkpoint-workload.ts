@@ -1,8 +1,8 @@
 /**
- * A store that follows an owner with hold checkpoints, the same in every process. Run as a program it takes the owner's entries, proves its checkpoints or
- * joins by their parts, and may be killed at a failpoint.
+ * A store that follows an owner with hold checkpoints, the same in every process. Run as a program it takes the owner's
+ * entries, proves its checkpoints or joins by their parts, and may be killed at a failpoint.
  *
- *   node checkpoint-workload.ts DIR prove|join|open [FAILPOINT[:NTH]]
+ * node checkpoint-workload.ts DIR prove|join|open [FAILPOINT[:NTH]]
  */
 import { writeSync } from 'node:fs';
 import { encodeHoldCheckpoint, type HoldCheckpoint, PARTS, partOfHolds, summaryOf } from '../chain/checkpoint-parts.ts';

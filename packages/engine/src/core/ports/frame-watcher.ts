@@ -14,7 +14,10 @@ export type GainedFrame = Pick<FrameRow, 'id' | 'sealedSha256' | 'identified'>;
  * it. Calls may name a chunk more than once.
  */
 export interface FrameWatcher {
-  /** Good copies that the store has now: added, found good again after a mark, or opened and identified. The iterable is only valid during the call, and may be gone through more than once. */
+  /**
+   * Good copies that the store has now: added, found good again after a mark, or opened and identified. The iterable is
+   * only valid during the call, and may be gone through more than once.
+   */
   gained(frames: Iterable<GainedFrame>, store: StoreName): void;
   /**
    * Chunks of which a good copy went, where the store has no good copy of the same sealed bytes any more. Copies that were sealed at another time

@@ -136,7 +136,10 @@ export interface ChunkIndex {
   noteVerified(packs: readonly PackName[], atNs: bigint, store?: StoreName): void;
   /** What the stores lack now, and since when. Costs time only where there is damage. */
   losses(): StoreLoss[];
-  /** Packs that are there and cannot be read now, and of which nobody knows what is in them: a chunk without a copy may be there. */
+  /**
+   * Packs that are there and cannot be read now, and of which nobody knows what is in them: a chunk without a copy may
+   * be there.
+   */
   unknownPacks(): readonly { readonly name: PackName; readonly store: StoreName }[];
   /**
    * Forgets absent packs of which every chunk has a good copy in the same store again; with `everythingIsThere`, which only a look at everything can
@@ -144,8 +147,8 @@ export interface ChunkIndex {
    */
   settleLosses(everythingIsThere?: boolean): void;
   /**
-   * Forgets copies that are damaged or gone, of chunks that were given up: nothing waits for them any more. Those of which `keeps` holds stay, looked at
-   * within the transaction. No file changes.
+   * Forgets copies that are damaged or gone, of chunks that were given up: nothing waits for them any more. Those of
+   * which `keeps` holds stay, looked at within the transaction. No file changes.
    */
   forgetBadCopies(ids: readonly ChunkId[], keeps: (id: ChunkId) => boolean): void;
   /**

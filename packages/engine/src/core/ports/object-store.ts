@@ -30,8 +30,9 @@ export interface ObjectStore {
   /** Removing what is not there is no error. */
   delete(key: string, options?: { readonly signal?: AbortSignal }): Promise<void>;
   /**
-   * What lies below the prefix now has its name on stable storage when it resolves. Only for a store in which a killed put may leave an object of which a power
-   * loss takes the name; asked before an object counts that this process did not put.
+   * What lies below the prefix now has its name on stable storage when it resolves. Only for a store in which a killed
+   * put may leave an object of which a power loss takes the name; asked before an object counts that this process did
+   * not put.
    */
   settle?(prefix: string, options?: { readonly signal?: AbortSignal }): Promise<void>;
 }

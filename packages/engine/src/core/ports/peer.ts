@@ -33,9 +33,15 @@ export interface PeerLink {
   ): AsyncIterable<ChainEntry>;
   /** Seqs of the shard's hold entries whose bodies the peer lacks, ascending. */
   missingBodies(owner: AgentId, shard: number, limit: number, signal?: AbortSignal): Promise<readonly number[]>;
-  /** What the peer says of the newest hold checkpoint of a shard, and which of its parts it takes in the place of bodies. */
+  /**
+   * What the peer says of the newest hold checkpoint of a shard, and which of its parts it takes in the place of
+   * bodies.
+   */
   wantedParts(owner: AgentId, shard: number, signal?: AbortSignal): Promise<WantedParts>;
-  /** Hands over a part. Durable there when it resolves. E_INTEGRITY where it is not the one that the checkpoint names; E_NO_SPACE. */
+  /**
+   * Hands over a part. Durable there when it resolves. E_INTEGRITY where it is not the one that the checkpoint names;
+   * E_NO_SPACE.
+   */
   sendPart(owner: AgentId, part: PartOfCheckpoint, bytes: Uint8Array, signal?: AbortSignal): Promise<void>;
   /** All parts are there: the shard goes on from them. */
   joinByParts(owner: AgentId, shard: number, seq: number, signal?: AbortSignal): Promise<void>;

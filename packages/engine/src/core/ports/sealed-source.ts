@@ -21,7 +21,10 @@ export interface SealedSource {
    * A frame that turns out to be gone, damaged or unreadable is yielded as a `SealedMiss`; a source that fails as a whole throws.
    */
   fetch(addresses: readonly SealedAddress[], signal?: AbortSignal): AsyncIterable<SealedFrame | SealedMiss>;
-  /** Hears that a frame which it gave did not open: the copy is noted as bad, so that `locate` names another one where there is one. */
+  /**
+   * Hears that a frame which it gave did not open: the copy is noted as bad, so that `locate` names another one where
+   * there is one.
+   */
   spoiled?(address: SealedAddress, reason: MissReason, detail: string): void;
   /** Only on the local source: the file of a pack, so that a worker can read it by itself. */
   packPath?(pack: PackName): string;

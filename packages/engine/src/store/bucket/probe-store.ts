@@ -1,6 +1,6 @@
 /**
- * Tries out a store that was added (docs/chain.md 6.3): what was put has to be listed, and what was deleted must not be. A store that does not list what was put
- * would hide a fork, so it counts for no level.
+ * Tries out a store that was added (docs/chain.md 6.3): what was put has to be listed, and what was deleted must not
+ * be. A store that does not list what was put would hide a fork, so it counts for no level.
  */
 
 import type { RandomBytes } from '../../core/clock.ts';

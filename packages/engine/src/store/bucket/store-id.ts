@@ -129,8 +129,8 @@ export async function requireKnownStore(check: StoreCheck, kv: KeyValue, signal?
 }
 
 /**
- * For a writer: the id of the store, made where the prefix has none yet. A store that the index does not know is probed first. `onOther` runs before another id is noted, so that what was noted of the old one is
- * gone first.
+ * For a writer: the id of the store, made where the prefix has none yet. A store that the index does not know is probed
+ * first. `onOther` runs before another id is noted, so that what was noted of the old one is gone first.
  */
 export async function adoptStore(
   check: StoreCheck,

@@ -309,7 +309,9 @@ export class ChainStore implements Chains {
     }
   }
 
-  /** A hold entry verifies without its body, so damage in the body alone need not end the reading. Undefined for a gap. */
+  /**
+   * A hold entry verifies without its body, so damage in the body alone need not end the reading. Undefined for a gap.
+   */
   #entryOf(row: EntryRow, { omitsDamagedBodies = false, leavesGaps = false }: Damage): ChainEntry | undefined {
     try {
       return this.#noting(row, () => readEntry(row, this.#deps));

@@ -288,7 +288,8 @@ describe('a store that has the bodies', () => {
     checkpoint(1);
     await take();
     await prove();
-    // A part that fits its checkpoint is believed, so the checkpoint itself has to be a wrong one that was proved: an earlier fault of this store.
+    // A part that fits its checkpoint is believed, so the checkpoint itself has to be a wrong one that was proved: an
+    // earlier fault of this store.
     const lacking = chainWriter('an owner', { vault: FIXTURE_VAULT });
     lacking.add(
       1,

@@ -1,6 +1,6 @@
 /**
- * Compares parts with the index (docs/chain.md 1.7): the index may be further than the parts by then, so each part is brought up to it in memory first. Within one
- * part nothing of the index changes, because nothing waits in between.
+ * Compares parts with the index (docs/chain.md 1.7): the index may be further than the parts by then, so each part is
+ * brought up to it in memory first. Within one part nothing of the index changes, because nothing waits in between.
  */
 import { type HoldCheckpoint, mergePart, PARTS } from '../../chain/checkpoint-parts.ts';
 import { FORM_BYTES } from '../../chain/forms.ts';
@@ -15,8 +15,8 @@ import { partsFolder, readPart } from './part-files.ts';
 const NEWER_BYTES_MAX = 64 * MIB;
 
 /**
- * Undefined where they are equal: the same ids by their first 48 bits, with the same added seqs and as many forms. Else says where they differ. E_BUSY when
- * more came meanwhile than can be compared.
+ * Undefined where they are equal: the same ids by their first 48 bits, with the same added seqs and as many forms. Else
+ * says where they differ. E_BUSY when more came meanwhile than can be compared.
  */
 export async function differenceOfParts(
   chain: ChainRow,

@@ -1,6 +1,7 @@
 /**
- * One turn of the own chain that gives up chunks (docs/chain.md 2.10): a record *damaged* with the snapshots that reach them, behind it their release in each
- * shard that holds them, and behind that what is added again. One append, one fsync, one transaction.
+ * One turn of the own chain that gives up chunks (docs/chain.md 2.10): a record *damaged* with the snapshots that reach
+ * them, behind it their release in each shard that holds them, and behind that what is added again. One append, one
+ * fsync, one transaction.
  */
 import { EntryKind } from '../../chain/entry-head.ts';
 import { encodeAdd, encodeRelease, FORMS_MAX, type Form, RELEASE_IDS_MAX } from '../../chain/forms.ts';

@@ -1,4 +1,7 @@
-/** A store that is new or far behind, and takes the parts of a checkpoint in the place of bodies (docs/chain.md 8.1, 8.2, 8.3). */
+/**
+ * A store that is new or far behind, and takes the parts of a checkpoint in the place of bodies (docs/chain.md 8.1,
+ * 8.2, 8.3).
+ */
 import { readdirSync, rmSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';

@@ -1,6 +1,7 @@
 /**
- * A store that is new or far behind takes the parts of a hold checkpoint in the place of the bodies up to its as-of seq (docs/chain.md 8.1, 8.3). Parts are files
- * first, each compared with the signed checkpoint. Until the last one is durable the shard stays as it was.
+ * A store that is new or far behind takes the parts of a hold checkpoint in the place of the bodies up to its as-of seq
+ * (docs/chain.md 8.1, 8.3). Parts are files first, each compared with the signed checkpoint. Until the last one is
+ * durable the shard stays as it was.
  */
 import { decodePart, type HoldCheckpoint, PARTS, requirePart } from '../../chain/checkpoint-parts.ts';
 import { EntryKind } from '../../chain/entry-head.ts';
@@ -29,7 +30,10 @@ import { lackingParts, makePartsFolder, partsFolder, partsIn, readPart, writePar
 /** Longer parts are refused: 800,000 forms, 200 million chunks a shard. */
 const PART_BYTES_MAX = 64 * MIB;
 
-/** What this store says of the newest checkpoint of a shard: which parts it lacks, where it takes them, and what it found of it. */
+/**
+ * What this store says of the newest checkpoint of a shard: which parts it lacks, where it takes them, and what it
+ * found of it.
+ */
 export async function wantedParts(chain: FollowedChain, shard: number): Promise<WantedParts> {
   const { row, deps } = chain;
   const none: WantedParts = { seq: 0, lacking: [], judged: undefined };
@@ -50,7 +54,10 @@ export function partBytes(chain: FollowedChain, shard: number, seq: number, byte
   return bytes;
 }
 
-/** Durable when it resolves. E_INTEGRITY for other bytes than the checkpoint names, E_FORMAT for rows that no checkpoint has, E_NO_SPACE by 3.3. */
+/**
+ * Durable when it resolves. E_INTEGRITY for other bytes than the checkpoint names, E_FORMAT for rows that no checkpoint
+ * has, E_NO_SPACE by 3.3.
+ */
 export function takePart(
   chain: FollowedChain,
   shard: number,
@@ -99,7 +106,10 @@ function requireRows(
   }
 }
 
-/** The shard's state becomes that of the parts, all of which have to be here. Again does nothing. E_FAILED while one is lacking. */
+/**
+ * The shard's state becomes that of the parts, all of which have to be here. Again does nothing. E_FAILED while one is
+ * lacking.
+ */
 export function joinByParts(chain: FollowedChain, shard: number, seq: number): Promise<void> {
   return chain.turn(async () => {
     const entry = requireEntry(chain, shard, seq);
@@ -112,7 +122,10 @@ export function joinByParts(chain: FollowedChain, shard: number, seq: number): P
   });
 }
 
-/** After a rebuild, a takeover or a kill: a shard that waits for a body goes on from parts that are here as a whole. Within a turn, or before any. */
+/**
+ * After a rebuild, a takeover or a kill: a shard that waits for a body goes on from parts that are here as a whole.
+ * Within a turn, or before any.
+ */
 export async function joinFromFiles(
   row: ChainRow,
   shard: number,
@@ -138,7 +151,10 @@ export async function joinFromFiles(
 /** Checkpoints that are looked through for one whose parts are here. */
 const CHECKPOINTS_MAX = 1024;
 
-/** Parts are wanted where they are no more than the bodies that are not here, and where a later checkpoint contradicts the parts that the state rests on. */
+/**
+ * Parts are wanted where they are no more than the bodies that are not here, and where a later checkpoint contradicts
+ * the parts that the state rests on.
+ */
 function isWanted({ chain }: ChainRow, shard: number, { row, checkpoint }: CheckpointEntry, deps: ChainsDeps): boolean {
   const { chainTable, checked, holds } = deps.index;
   const { asOfSeq } = checkpoint;
@@ -150,7 +166,10 @@ function isWanted({ chain }: ChainRow, shard: number, { row, checkpoint }: Check
   return chainTable.missingBodyBytes(chain, shard, asOfSeq) >= partsBytes(checkpoint);
 }
 
-/** Nothing proves a state that rests on taken parts: it yields to a later checkpoint that its own parts do not equal (8.3). Until then it is stated as not applied. */
+/**
+ * Nothing proves a state that rests on taken parts: it yields to a later checkpoint that its own parts do not equal
+ * (8.3). Until then it is stated as not applied.
+ */
 export function isContradicted(chain: number, shard: number, { index }: Pick<ChainsDeps, 'index'>): boolean {
   return index.holds.baseOf(chain, shard) > 0 && index.checked.get(chain, shard)?.verdict === 'false';
 }
@@ -212,8 +231,8 @@ async function applyParts(
 }
 
 /**
- * A branch that is read again after a rebuild, of a store that took parts: they stand for the bodies that are not here. Answers their as-of seq, or that of the
- * entry without a body where no such parts are here.
+ * A branch that is read again after a rebuild, of a store that took parts: they stand for the bodies that are not here.
+ * Answers their as-of seq, or that of the entry without a body where no such parts are here.
  */
 export async function joinBranch(
   branch: ChainRow,

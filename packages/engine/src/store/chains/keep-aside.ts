@@ -2,7 +2,10 @@
 import { link } from 'node:fs/promises';
 import { errnoOf, toEdgeError } from '../../core/errors.ts';
 
-/** Gives the file a second name, so that a rename over the first one loses nothing. A file that is gone has nothing to keep. */
+/**
+ * Gives the file a second name, so that a rename over the first one loses nothing. A file that is gone has nothing to
+ * keep.
+ */
 export async function keepAside(path: string): Promise<void> {
   for (let n = 1; ; n++) {
     try {

@@ -21,7 +21,10 @@ export interface PlacedBody extends LateBody {
   readonly at: number;
 }
 
-/** Appends and fsyncs. Bytes behind the last whole item, which a crash left, are kept aside and cut off first. Answers where each body lies. */
+/**
+ * Appends and fsyncs. Bytes behind the last whole item, which a crash left, are kept aside and cut off first. Answers
+ * where each body lies.
+ */
 export async function appendBodies(path: string, bodies: readonly LateBody[]): Promise<PlacedBody[]> {
   const end = await endOfBodies(path);
   try {

@@ -1,6 +1,7 @@
 /**
- * Makes the parts of a shard as of an entry, from files and not from the index: the parts of an earlier checkpoint merged with the bodies since then
- * (docs/chain.md 1.7). Memory: one part, and as many changes as one pass over the bodies may gather.
+ * Makes the parts of a shard as of an entry, from files and not from the index: the parts of an earlier checkpoint
+ * merged with the bodies since then (docs/chain.md 1.7). Memory: one part, and as many changes as one pass over the
+ * bodies may gather.
  */
 import { type HoldCheckpoint, mergePart, PARTS, type PartSummary, summaryOf } from '../../chain/checkpoint-parts.ts';
 import { failpoint } from '../../core/failpoint.ts';
@@ -23,8 +24,8 @@ export interface MakePartsInput {
 }
 
 /**
- * The files are durable when it resolves. E_INTEGRITY for an earlier part or a body that is damaged or gone, E_NOT_FOUND for a body that never came; E_NO_SPACE,
- * E_IO. What a failed making leaves is replaced by the next one.
+ * The files are durable when it resolves. E_INTEGRITY for an earlier part or a body that is damaged or gone,
+ * E_NOT_FOUND for a body that never came; E_NO_SPACE, E_IO. What a failed making leaves is replaced by the next one.
  */
 export async function makeParts(
   { chain, shard, asOfSeq, from }: MakePartsInput,

@@ -20,8 +20,9 @@ export type TailEntryOf = (seq: number) => ChainEntry | undefined | Promise<Chai
 const ENTRIES_AT_ONCE = 64;
 
 /**
- * Takes the missing entries from the first one on, each verified by the link that the index knows. Where they end before the index does, its rows behind
- * them go with `mayEndEarlier`; without it nothing is changed (E_INTEGRITY). The damaged file keeps a second name.
+ * Takes the missing entries from the first one on, each verified by the link that the index knows. Where they end
+ * before the index does, its rows behind them go with `mayEndEarlier`; without it nothing is changed (E_INTEGRITY). The
+ * damaged file keeps a second name.
  */
 export async function takeTail(
   chain: FollowedChain,

@@ -191,7 +191,9 @@ export class OwnChainWriter implements OwnChain {
     return this.#chain.turn(() => takeTail(this.#chain, entryOf, { mayEndEarlier: false }));
   }
 
-  /** Every store was asked: what some store has comes from there, and behind that the index goes back to the file (2.5). */
+  /**
+   * Every store was asked: what some store has comes from there, and behind that the index goes back to the file (2.5).
+   */
   giveUpTail(entryOf: TailEntryOf): Promise<void> {
     return this.#chain.turn(() => takeTail(this.#chain, entryOf, { mayEndEarlier: true }));
   }

@@ -1,6 +1,6 @@
 /**
- * The owner's hold checkpoints (docs/chain.md 1.7, 2.12, 9.1): parts are made from files, compared with the index, and named by an entry. Nothing waits for it:
- * what is captured meanwhile stands behind the as-of seq.
+ * The owner's hold checkpoints (docs/chain.md 1.7, 2.12, 9.1): parts are made from files, compared with the index, and
+ * named by an entry. Nothing waits for it: what is captured meanwhile stands behind the as-of seq.
  */
 import { encodeHoldCheckpoint, type HoldCheckpoint } from '../../chain/checkpoint-parts.ts';
 import { EntryKind } from '../../chain/entry-head.ts';
@@ -22,7 +22,10 @@ export const CHECKPOINT_BYTES_MIN = 16 * MIB;
 /** Appends an entry in the clear: of the chain's single writer. */
 export type AppendClear = (kind: EntryKind, body: Uint8Array, shard: number) => Promise<Position>;
 
-/** Makes a checkpoint of each shard that is due. Answers those that were made, and those that were not because files and index differ. */
+/**
+ * Makes a checkpoint of each shard that is due. Answers those that were made, and those that were not because files and
+ * index differ.
+ */
 export async function makeCheckpoints(
   chain: FollowedChain,
   append: AppendClear,
@@ -51,7 +54,10 @@ function isDue(chain: ChainRow, shard: number, bytesMin: number, isAsked: boolea
   return since > Math.max(bytesMin, last === undefined ? 0 : partsBytes(last.checkpoint));
 }
 
-/** A holder called the newest one false: another one is written, once (8.3). Where that is refused too, the next one comes at its time. */
+/**
+ * A holder called the newest one false: another one is written, once (8.3). Where that is refused too, the next one
+ * comes at its time.
+ */
 function isRefused(chain: number, shard: number, { index }: ChainsDeps): boolean {
   const checked = index.checked.get(chain, shard);
   const [newest, before] = index.chainTable.checkpoints(chain, shard, 2);
@@ -96,7 +102,9 @@ async function makeCheckpoint(
   await removeOldParts(row, shard, asOfSeq, deps);
   return { shard, asOfSeq, seq, difference: undefined };
 
-  /** Undefined where a part of the last checkpoint is gone or damaged: it can be made again while the bodies are here. */
+  /**
+   * Undefined where a part of the last checkpoint is gone or damaged: it can be made again while the bodies are here.
+   */
   async function madeFrom(from: HoldCheckpoint): Promise<HoldCheckpoint | undefined> {
     try {
       return await makeParts({ chain: row, shard, asOfSeq, from }, deps, signal);

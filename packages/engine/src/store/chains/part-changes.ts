@@ -1,4 +1,6 @@
-/** What hold entries change in the parts of a shard, read from bodies in passes of bounded memory (docs/chain.md 1.7). */
+/**
+ * What hold entries change in the parts of a shard, read from bodies in passes of bounded memory (docs/chain.md 1.7).
+ */
 import { PARTS, type PartChange } from '../../chain/checkpoint-parts.ts';
 import { EntryKind } from '../../chain/entry-head.ts';
 import { decodeAdd, decodeRelease, FORM_BYTES, readForm } from '../../chain/forms.ts';
@@ -62,7 +64,10 @@ export interface HoldBody {
   readonly body: Uint8Array;
 }
 
-/** Adds and releases of a shard after a seq and up to another one, in order, with their bodies. E_NOT_FOUND for a body that never came. */
+/**
+ * Adds and releases of a shard after a seq and up to another one, in order, with their bodies. E_NOT_FOUND for a body
+ * that never came.
+ */
 export function* holdBodies(
   chain: number,
   shard: number,

@@ -1,4 +1,7 @@
-/** Parts of hold checkpoints as files: `chains/<agent>/parts/<shard>-<as-of seq>-<b>.part` (docs/formats/hold-checkpoint.md). A part without forms has no file. */
+/**
+ * Parts of hold checkpoints as files: `chains/<agent>/parts/<shard>-<as-of seq>-<b>.part`
+ * (docs/formats/hold-checkpoint.md). A part without forms has no file.
+ */
 import { type FileHandle, open, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type HoldCheckpoint, PARTS, requirePart } from '../../chain/checkpoint-parts.ts';
@@ -37,7 +40,10 @@ export function parsePartName(name: string): (PartsName & { readonly byte: numbe
   return { shard, asOfSeq, byte };
 }
 
-/** Its bytes are on stable storage when it resolves, its name when the folder was synced. What a kill leaves of it has another digest, and is written again. */
+/**
+ * Its bytes are on stable storage when it resolves, its name when the folder was synced. What a kill leaves of it has
+ * another digest, and is written again.
+ */
 export async function writePart(folder: string, name: PartsName, byte: number, part: Uint8Array): Promise<void> {
   if (part.length === 0) return;
   const path = partFile(folder, name, byte);
@@ -60,7 +66,10 @@ export async function makePartsFolder(folder: string): Promise<void> {
   await makeFolderDurably(folder);
 }
 
-/** A part as the checkpoint names it: its length is compared before it is read, its digest after. E_INTEGRITY where it is not there, or other bytes are; E_IO. */
+/**
+ * A part as the checkpoint names it: its length is compared before it is read, its digest after. E_INTEGRITY where it
+ * is not there, or other bytes are; E_IO.
+ */
 export async function readPart(
   folder: string,
   shard: number,

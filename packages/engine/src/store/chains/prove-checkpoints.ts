@@ -1,6 +1,7 @@
 /**
- * A store that has the bodies makes the parts of a checkpoint that it got, and compares (docs/chain.md 8.3). Equal: the checkpoint is proved. Unequal twice: it is
- * false, because the chain decides. Then this store keeps its own state and its bodies, and says so.
+ * A store that has the bodies makes the parts of a checkpoint that it got, and compares (docs/chain.md 8.3). Equal: the
+ * checkpoint is proved. Unequal twice: it is false, because the chain decides. Then this store keeps its own state and
+ * its bodies, and says so.
  */
 import { type HoldCheckpoint, PARTS } from '../../chain/checkpoint-parts.ts';
 import { EdgeError, isEdgeError } from '../../core/errors.ts';
@@ -24,7 +25,10 @@ export interface ProvedCheckpoint {
   readonly verdict: CheckpointVerdict;
 }
 
-/** Looks at the newest checkpoint of each shard of another owner's chain, where that was not done yet and its bodies are here. E_NO_SPACE, E_IO. */
+/**
+ * Looks at the newest checkpoint of each shard of another owner's chain, where that was not done yet and its bodies are
+ * here. E_NO_SPACE, E_IO.
+ */
 export async function proveCheckpoints(chain: FollowedChain, signal?: AbortSignal): Promise<ProvedCheckpoint[]> {
   const { row, deps } = chain;
   if (row?.position === undefined || chain.isOwn) return [];
@@ -84,7 +88,10 @@ async function judge(
   }
 }
 
-/** The newest checkpoint as of an entry before `beforeSeq` whose parts are all here; none before the parts that the rows of the index lie in. */
+/**
+ * The newest checkpoint as of an entry before `beforeSeq` whose parts are all here; none before the parts that the rows
+ * of the index lie in.
+ */
 async function earlierParts(
   { chain, agent }: ChainRow,
   shard: number,

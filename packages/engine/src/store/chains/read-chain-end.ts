@@ -43,7 +43,10 @@ export interface ReadChainEnd {
   readonly agent: AgentId;
   /** The last entry that the index knows; undefined to read all. */
   readonly last: EntryRow | undefined;
-  /** The index knows all that was acknowledged. False while it is built anew: then zeros with entries behind them are damage, never an unfinished append. */
+  /**
+   * The index knows all that was acknowledged. False while it is built anew: then zeros with entries behind them are
+   * damage, never an unfinished append.
+   */
   readonly knowsAcknowledged: boolean;
   /** Gets verified entries behind the last known one, some MiB at a time. */
   readonly onEntries: (entries: readonly PlacedEntry[]) => void | Promise<void>;

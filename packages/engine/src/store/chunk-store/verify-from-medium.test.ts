@@ -1,4 +1,6 @@
-/** A read that verifies asks the medium: what the kernel remembers is as it was written, whatever the disk made of it. */
+/**
+ * A read that verifies asks the medium: what the kernel remembers is as it was written, whatever the disk made of it.
+ */
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { madeChunk, type OpenedStore, openStore, storeChunks, temporaryFolder } from '../../testing/store-fixture.ts';
 

@@ -1,4 +1,7 @@
-/** The names of a folder store on stable storage: those that this process made, and those that a killed one may have left. */
+/**
+ * The names of a folder store on stable storage: those that this process made, and those that a killed one may have
+ * left.
+ */
 import { constants } from 'node:fs';
 import { mkdir, open, readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -7,7 +10,10 @@ import { UNFINISHED_FOLDER } from './object-key.ts';
 
 export class FolderNames {
   readonly #top: string;
-  /** Folders whose own names are known to be on the disk: fsynced by this process, because an earlier one may have died before its fsync. */
+  /**
+   * Folders whose own names are known to be on the disk: fsynced by this process, because an earlier one may have died
+   * before its fsync.
+   */
   readonly #durable = new Set<string>();
   /** Folders of which every name is on the disk. */
   readonly #settled = new Set<string>();
@@ -18,7 +24,10 @@ export class FolderNames {
     this.#top = top;
   }
 
-  /** Makes a folder and those above it up to the store's own, each fsynced into its parent, so that no later name hangs on one that power loss takes. */
+  /**
+   * Makes a folder and those above it up to the store's own, each fsynced into its parent, so that no later name hangs
+   * on one that power loss takes.
+   */
   async makeFolder(path: string): Promise<void> {
     if (path === this.#top || this.#durable.has(path)) return;
     await this.makeFolder(dirname(path));
@@ -50,7 +59,9 @@ export class FolderNames {
     this.#settled.add(path);
   }
 
-  /** All names below the folder, and those of the folders above it, which a process that was killed may not have synced. */
+  /**
+   * All names below the folder, and those of the folders above it, which a process that was killed may not have synced.
+   */
   async settle(path: string, signal?: AbortSignal): Promise<void> {
     for (let above = dirname(path); above.length >= this.#top.length; above = dirname(above))
       if (!this.#settled.has(above)) await this.sync(above);
