@@ -316,6 +316,18 @@ export const STORE_ROWS: readonly FaultRow[] = [
     [[CUT, 'one changed byte in the chain in the bucket is found by scrub, and what lies behind it comes back']],
   ),
   row(
+    'S2b',
+    'a chain that was cut by a repair is damaged again, or its agent is recovered',
+    'a byte flipped in an entry, repaired, syncs until a number comes again, and once more',
+    'the second repair and the recovery work, every snapshot stays listed, and the newest one comes back',
+    [
+      [
+        'bad-input/damage',
+        'a second repair, where both incarnations used one number: all snapshots stay, and a recovery brings the newest back',
+      ],
+    ],
+  ),
+  row(
     'S3',
     'the pack that a merge made is gone after a kill, before the old packs were removed',
     'SIGKILL at a failpoint, then the pack moved away',

@@ -118,7 +118,7 @@ export interface OpenAgentHomeInput {
   readonly command: string;
   /** Opens also where the own log is damaged or gone, so that it can be repaired. */
   readonly repairsLog?: boolean;
-  /** What runs changes nothing in the data dir: it works on a full disk too. */
+  /** The operation changes nothing in the data dir, so it works on a full disk too. */
   readonly onlyReads?: boolean;
 }
 

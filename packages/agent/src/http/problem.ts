@@ -50,7 +50,7 @@ export function problemOf(thrown: unknown): Problem {
 }
 
 /**
- * What only this machine can say of itself. From another one it would end a command, or be taken for the own signal.
+ * Codes that only this machine may give itself. From a peer they would end a command, or look like an interrupt here.
  */
 const OWN_CODES: readonly ErrorCode[] = [
   'E_AGENT_UNREACHABLE',

@@ -1,5 +1,5 @@
 /**
- * What a holder asks its owner for: forms that it wants, and parts of a hold checkpoint that it takes
+ * The lists by which a holder asks its owner: forms that it wants, and parts of a hold checkpoint that it takes
  * (`docs/formats/peer-protocol.md`).
  */
 import {

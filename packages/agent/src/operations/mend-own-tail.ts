@@ -1,6 +1,6 @@
 /**
- * What a job that writes begins with where the own chain lost its end: it comes from other stores, or is given up and
- * told (docs/chain.md 2.5).
+ * Each job that writes calls this first. An end that the own chain lost comes from other stores. Where no store has it,
+ * it is given up and told (docs/chain.md 2.5).
  */
 import { formatTimeNs, type MendedTail, mendTail, type ReportWarning } from '@edgestore/engine';
 import type { AgentHome } from '../home/agent-home.ts';
@@ -33,7 +33,7 @@ export function mendOwnTail(
       warn,
       signal,
     });
-    // What is held may be less than the rows of folders rely on.
+    // Rows of folders may name chunks that are held no more.
     index.chunks.voidRows();
     if (mended !== undefined) warn(told(mended));
   });

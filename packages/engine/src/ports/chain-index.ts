@@ -122,11 +122,11 @@ export interface ChainTable {
   damage(chain: number): readonly DamageRow[];
   /** Hold checkpoints of a shard, the newest first. */
   checkpoints(chain: number, shard: number, limit: number): readonly EntryRow[];
-  /** Bytes of the bodies of a shard's adds and releases after a seq and up to another one, here or not. */
-  /** Of bodies that are not here and are waited for, up to a seq. */
+  /** Bytes of bodies that are not here and are waited for, up to a seq. */
   missingBodyBytes(chain: number, shard: number, untilSeq: number): number;
   /** The shard's state is that after the seq: entries up to it wait for nothing, later ones are applied again. */
   passOver(chain: number, shard: number, untilSeq: number): void;
+  /** Bytes of the bodies of a shard's adds and releases after a seq and up to another one, here or not. */
   bodyBytes(chain: number, shard: number, afterSeq: number, untilSeq: number): number;
 }
 
