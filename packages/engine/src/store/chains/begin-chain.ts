@@ -2,10 +2,10 @@
 import { EntryKind, encodeEntry, placeAfter } from '../../chain/entry-head.ts';
 import type { Sodium } from '../../codec/sodium.ts';
 import type { VaultId } from '../../core/ids.ts';
-import { isThere } from '../../files/is-there.ts';
 import type { AgentIdentity } from '../../keys/identity.ts';
 import type { DataDir } from '../data-dir.ts';
 import { makeFolderDurably, writeFileDurably } from '../durable-write.ts';
+import { fileIsThere } from '../file-is-there.ts';
 import { itemOf } from './chain-file.ts';
 import { chainFile, chainFolder } from './chain-paths.ts';
 
@@ -25,7 +25,7 @@ export async function beginChain(
   const { agentId, incarnation, signSeed } = identity;
   const folder = chainFolder(dir.chainsDir, agentId);
   const path = chainFile(folder, { fileIncarnation: incarnation, file: 1 });
-  if (isThere(path)) return;
+  if (await fileIsThere(path)) return;
   const place = placeAfter(
     undefined,
     { vault, agent: agentId, incarnation },

@@ -2,10 +2,10 @@
 import { requireBody, verifyHead } from '../../chain/entry-head.ts';
 import { EdgeError } from '../../core/errors.ts';
 import { failpoint } from '../../core/failpoint.ts';
-import { isThere } from '../../files/is-there.ts';
 import type { EntryRow } from '../../ports/chain-index.ts';
 import type { ChainEntry } from '../../ports/chains.ts';
 import { readFolder } from '../data-dir.ts';
+import { fileIsThere } from '../file-is-there.ts';
 import { applyRecordsAgain, applyWaiting } from './apply-entries.ts';
 import { ChainFile, type FileEnd } from './chain-file.ts';
 import { chainFile, chainFilesIn, type FileName } from './chain-paths.ts';
@@ -112,7 +112,7 @@ async function filesBehind(chain: FollowedChain, have: EntryRow | undefined): Pr
   const behind: FileName[] = [];
   for (const name of chainFilesIn(await readFolder(chain.folder))) {
     if (have !== undefined && name.file <= have.file) continue;
-    if (isThere(chainFile(chain.folder, name))) behind.push(name);
+    if (await fileIsThere(chainFile(chain.folder, name))) behind.push(name);
   }
   return behind;
 }
