@@ -89,6 +89,9 @@ export const libc = {
     'int fchmodat(int dir, void *path, unsigned int mode, int flags)',
   ),
   syncfs: declare<(fd: Fd) => number>('int syncfs(int fd)'),
+  sync_file_range: declare<(fd: Fd, offset: number, length: number, flags: number) => number>(
+    'int sync_file_range(int fd, int64_t offset, int64_t length, unsigned int flags)',
+  ),
 };
 
 /** The error number that the last failed call of this thread left. */

@@ -244,7 +244,10 @@ describe('a store that was put back', () => {
     await open();
     const before = ask();
     expect(before).toMatchObject({ storeId: later.storeId, position: undefined });
-    expect(ask(owner, later.bytes).epoch).toBeGreaterThan(later.epoch);
+    const { epoch } = ask(owner, later.bytes);
+    expect(epoch).toBeGreaterThan(later.epoch);
+    // The same statement again, from whoever has it, says nothing new.
+    expect(ask(owner, later.bytes).epoch).toBe(epoch);
   });
 
   test('a statement of another store, or that it did not sign, raises nothing', async () => {

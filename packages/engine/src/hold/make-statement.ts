@@ -85,7 +85,8 @@ const EPOCH_SHOWN_MAX = 2n ** 48n;
 
 /**
  * The asker shows the newest statement that it has of this store. If that is ahead of what is here, then this data dir was put back: the epoch rises above
- * both, so that nothing that was believed before counts (docs/chain.md 4.1).
+ * both, so that nothing that was believed before counts (docs/chain.md 4.1). Of an epoch below the present one nothing is believed any more, so that the
+ * same statement shown again changes nothing.
  */
 function noticePutBack({ owner, shown }: StatementQuestion, deps: StatementDeps): void {
   if (shown === undefined) return;
@@ -106,6 +107,7 @@ function noticePutBack({ owner, shown }: StatementQuestion, deps: StatementDeps)
     said.owner === owner &&
     said.epoch < EPOCH_SHOWN_MAX;
   if (!isOurs) return;
-  const isAhead = (said.position?.seq ?? 0) > (chains.position(owner)?.seq ?? 0) || said.epoch > store.epoch();
-  if (isAhead) store.raiseEpoch(said.epoch);
+  const isNewer = said.epoch > store.epoch();
+  const isAhead = said.epoch === store.epoch() && (said.position?.seq ?? 0) > (chains.position(owner)?.seq ?? 0);
+  if (isNewer || isAhead) store.raiseEpoch(said.epoch);
 }

@@ -169,6 +169,17 @@ export function holdIndex(db: Db, deps: HoldIndexDeps): HoldIndexTable {
       }
       return out;
     },
+    hasKeys: (chain, shard, ids) => {
+      const out = new Uint8Array(ids.length);
+      const ref = shards.find(chain, shard);
+      if (ref === undefined) return out;
+      for (let from = 0; from < ids.length; from += LOOKED_UP_AT_ONCE) {
+        const keys = ids.slice(from, from + LOOKED_UP_AT_ONCE).map(key48);
+        const found = keysOf(ref, keys);
+        for (const [i, key] of keys.entries()) if (found.has(key)) out[from + i] = 1;
+      }
+      return out;
+    },
     firstUnsatisfied: (chain, shard) => {
       const ref = shards.find(chain, shard);
       return ref === undefined ? undefined : first.get(ref);

@@ -172,7 +172,10 @@ export interface OwnChain {
    * the file or in memory (at most 4096), not when they are durable.
    */
   add(shard: number, forms: readonly Form[], options?: { readonly listsFurther?: boolean }): Promise<void>;
-  /** 1 where the id is held in the shard, or a form of it waits for its entry. In turn with adds and releases. */
+  /**
+   * 1 where the id is held in the shard, or a form of it waits for its entry. In turn with adds and releases. By the key
+   * of the index (`HoldTable.hasKeys`): a check of this program, not of what the disk has.
+   */
   holds(shard: number, ids: readonly ChunkId[]): Promise<Uint8Array>;
   /** Everything added so far is durable and applied to the index when it resolves. */
   sync(): Promise<void>;

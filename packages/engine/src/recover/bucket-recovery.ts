@@ -88,6 +88,10 @@ export async function openBucketRecovery(
       kind: 's3',
       label: store.label,
       locate,
+      spoiled: ({ id, pack }) => {
+        // Nothing was spoiled that was not read: the places are known by then.
+        if (pack !== undefined) void places().then((there) => there.passOver(id, pack));
+      },
       fetch: (addresses, stop) =>
         createBucketSource({
           packs,

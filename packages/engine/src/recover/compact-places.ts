@@ -64,15 +64,30 @@ export interface CompactPlaces {
   placeOf(id: ChunkId): ChunkPlace | undefined;
   addContent(id: ChunkId): void;
   addMeta(id: ChunkId, place: ChunkPlace): void;
+  /** The frame in this pack did not open: `placeOf` names another one, where there is one. */
+  passOver(id: ChunkId, pack: PackName): void;
 }
 
 export function createCompactPlaces(): CompactPlaces {
   const content = new IdPrefixSet();
   const meta = new Map<HexId, ChunkPlace>();
+  /** Of the few that lie in several packs: incarnations of one agent, or several agents, stored the same. */
+  const others = new Map<HexId, ChunkPlace[]>();
   return {
     has: (id) => content.has(id) || meta.has(toHex(id)),
     placeOf: (id) => meta.get(toHex(id)),
     addContent: (id) => content.add(id),
-    addMeta: (id, place) => void meta.set(toHex(id), place),
+    addMeta: (id, place) => {
+      const hex = toHex(id);
+      if (!meta.has(hex)) meta.set(hex, place);
+      else others.set(hex, [...(others.get(hex) ?? []), place]);
+    },
+    passOver: (id, pack) => {
+      const hex = toHex(id);
+      const [next, ...left] = others.get(hex) ?? [];
+      if (next === undefined || meta.get(hex)?.pack !== pack) return;
+      meta.set(hex, next);
+      others.set(hex, left);
+    },
   };
 }

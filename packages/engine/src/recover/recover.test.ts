@@ -172,6 +172,11 @@ function late(agent: MemoryChain, timeNs = 9_000n) {
   return agent.record({ ...fixture.body(fixture.dir('', [fixture.file('late', `late ${timeNs}`)])), timeNs }, 1);
 }
 
+async function keyOfPack(store: ObjectStore, name: string): Promise<string> {
+  for await (const { key } of store.list(`${vault}/`)) if (key.includes(name)) return key;
+  throw new Error(`no pack ${name}`);
+}
+
 /** The key of the segment with this entry. */
 async function segmentOf(store: ObjectStore, seq: number): Promise<string> {
   for await (const { key } of store.list(`${vault}/`)) {
@@ -346,6 +351,36 @@ describe('recover from a bucket', () => {
     expect(newest).toMatchObject({ root: 'test', files: 2, filesTotal: 3, broken: 0, bytes: 50_012 });
     const nothing = await plan([await newBucket([agent], () => false)]);
     expect(nothing.gaps[0]).toMatchObject({ broken: 1 });
+  });
+
+  it('reads a tree from the other pack that has it, where one is damaged', async () => {
+    const agent = shop();
+    for (const bad of [0, 1]) {
+      const store = await newBucket([agent]);
+      const packs = openBucketPacks({ store, vault, life: { agent: agent.agentId, incarnation: 2 } });
+      const chunks = [...fixture.chunks.values()]
+        .filter(({ kind }) => packClassOf(kind) === 'meta')
+        .map(({ id, sealed }) => ({
+          id,
+          packClass: 'meta' as const,
+          keyId: fixture.keys.currentKeyId,
+          bytes: sealed,
+          sha256: createHash('sha256').update(sealed).digest(),
+          identified: true,
+        }));
+      const again = makePack(vault, chunks.reverse(), 'meta');
+      await packs.put({ name: again.name, packClass: 'meta' }, again.body);
+      const listed = [];
+      for await (const pack of packs.list()) if (pack.packClass === 'meta') listed.push(pack);
+      expect(listed.length).toBe(2);
+      const { frames } = (await packs.readContents(listed[bad]!))!;
+      const key = await keyOfPack(store, listed[bad]!.name);
+      const bytes = Uint8Array.from((await store.get(key))!);
+      for (const { offset } of frames) bytes[offset + 20]! ^= 1;
+      await store.delete(key);
+      await store.put(key, bytes);
+      expect((await plan([store])).gaps).toEqual([]);
+    }
   });
 
   it('refuses a sheet of another vault', async () => {

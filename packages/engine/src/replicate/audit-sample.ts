@@ -12,6 +12,7 @@ import { type ChunkId, toHex } from '../core/ids.ts';
 import { MIB } from '../core/limits.ts';
 import type { TargetId } from '../core/ports/index.ts';
 import type { OutgoingFrame, PeerLink } from '../core/ports/peer.ts';
+import type { SealedAddress } from '../core/ports/sealed-source.ts';
 import type { AskedStatement } from './ask-statement.ts';
 import type { ReplicateDeps } from './replicate-deps.ts';
 import { supplyForms } from './supply-forms.ts';
@@ -82,7 +83,7 @@ async function requireProof(
   const missing = frames.find((_, i) => sealed[i] === undefined);
   if (missing !== undefined) throw doesNotHave(link, missing);
   if (others.length === 0) return;
-  // Copies of other sealed bytes: of another form, or of another owner. A holder without the key cannot say what they open to.
+  // Copies of other sealed bytes: of another form, or of another owner.
   const second = deps.random(32);
   const plain = await link.verify(
     second,
@@ -90,11 +91,38 @@ async function requireProof(
     'plain',
     signal,
   );
+  const unsaid: OutgoingFrame[] = [];
   for (const [i, frame] of others.entries()) {
+    const said = plain[i];
     const ours = openClassed(deps.opener, frame);
-    if (plain[i] === undefined || ours === undefined) continue;
-    if (!bytesEqual(plain[i], sodium.crypto_generichash(32, ours, second))) throw doesNotHave(link, frame);
+    if (said === undefined || ours === undefined) unsaid.push(frame);
+    else if (!bytesEqual(said, sodium.crypto_generichash(32, ours, second))) throw doesNotHave(link, frame);
   }
+  await requireShown(unsaid, link, deps, signal);
+}
+
+/** A holder without the key cannot say what its copies open to: it shows them, and they are opened here. */
+async function requireShown(
+  frames: readonly OutgoingFrame[],
+  link: PeerLink,
+  { opener }: AuditDeps,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  if (frames.length === 0) return;
+  const found = await link.source.locate(
+    frames.map(({ id }) => id),
+    signal,
+  );
+  const unshown = new Map(frames.map((frame) => [toHex(frame.id), frame]));
+  const addresses = found.filter((address): address is SealedAddress => address !== undefined);
+  for await (const answer of link.source.fetch(addresses, signal)) {
+    const hex = toHex(answer.address.id);
+    const frame = unshown.get(hex);
+    if (frame === undefined || !('sealed' in answer)) continue;
+    const shown = { ...frame, keyId: answer.address.keyId, sealed: answer.sealed };
+    if (openClassed(opener, shown) !== undefined) unshown.delete(hex);
+  }
+  for (const frame of unshown.values()) throw doesNotHave(link, frame);
 }
 
 /** Forms of adds after a seq that the holder states to have: of adds chosen by chance, one form of each. */

@@ -213,50 +213,94 @@ describe('a pass', () => {
   });
 });
 
+/** A link to a holder that states to have everything, keeps nothing, and answers proofs as it is told. */
+function saysYes(answers: Partial<PeerLink>): PeerLink {
+  return {
+    ...at.link,
+    sendFrames: async (_, frames) => {
+      let taken = 0;
+      for await (const _frame of frames) taken++;
+      return taken;
+    },
+    wanted: async () => [],
+    statement: async (question) => {
+      const { statement } = at.holder.statement(question);
+      const said = verifyStatement(sodium, statement, at.member.signPublicKey);
+      const seq = said.position?.seq ?? 0;
+      const shards = said.shards.map((shard) => ({
+        ...shard,
+        applied: seq,
+        whole: seq,
+        wanted: 0,
+        lost: 0,
+        unreadable: 0,
+        listDigest: 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855',
+      }));
+      const seed = new Uint8Array(32).fill(0xee);
+      return {
+        statement: encodeStatement(sodium, { ...said, shards }, seed),
+        lists: shards.map(() => new Uint8Array(0)),
+      };
+    },
+    ...answers,
+  };
+}
+
+function believedPosition() {
+  const belief = owner.index.beliefs.get(at.member.agent);
+  return belief?.kind === 'peer'
+    ? verifyStatement(sodium, belief.statement, at.member.signPublicKey).position
+    : undefined;
+}
+
 describe('a holder that does not tell the truth', () => {
   test('one that says yes to everything and stores nothing is met by the audit, at each pass', async () => {
     await capture(12);
-    const echo: PeerLink = {
-      ...at.link,
-      sendFrames: async (_, frames) => {
-        let taken = 0;
-        for await (const _frame of frames) taken++;
-        return taken;
-      },
-      wanted: async () => [],
-      statement: async (question) => {
-        const { statement } = at.holder.statement(question);
-        const said = verifyStatement(sodium, statement, at.member.signPublicKey);
-        const { position } = said;
-        const seq = position?.seq ?? 0;
-        const shards = said.shards.map((shard) => ({
-          ...shard,
-          applied: seq,
-          whole: seq,
-          wanted: 0,
-          lost: 0,
-          unreadable: 0,
-          listDigest: 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855',
-        }));
-        const seed = new Uint8Array(32).fill(0xee);
-        return {
-          statement: encodeStatement(sodium, { ...said, shards }, seed),
-          lists: shards.map(() => new Uint8Array(0)),
-        };
-      },
-    };
+    const echo = saysYes({});
     for (let i = 0; i < 3; i++) {
       await expect(pass(echo)).rejects.toMatchObject({
         code: 'E_INTEGRITY',
         message: expect.stringContaining('cannot prove'),
       });
-      const belief = owner.index.beliefs.get(at.member.agent);
-      expect(
-        belief?.kind === 'peer'
-          ? verifyStatement(sodium, belief.statement, at.member.signPublicKey).position
-          : undefined,
-      ).toBeUndefined();
+      expect(believedPosition()).toBeUndefined();
     }
+  });
+
+  test('one that answers a proof with other bytes has to show what it has, as a holder without the key does', async () => {
+    await capture(12);
+    // A copy of another form: its hash is another one, and without the key nobody there can say what it opens to.
+    const verify: PeerLink['verify'] = async (_nonce, ids, of) =>
+      ids.map(() => (of === 'sealed' ? random(32) : undefined));
+    await expect(pass(saysYes({ verify }))).rejects.toMatchObject({ code: 'E_INTEGRITY' });
+    const made: PeerLink = saysYes({
+      verify,
+      source: {
+        ...at.link.source,
+        async *fetch(addresses) {
+          for (const address of addresses) yield { address, sealed: random(address.sealedBytes) };
+        },
+        locate: async (ids) => ids.map((id) => ({ id, keyId: 0, sealedBytes: 100 })),
+      },
+    });
+    await expect(pass(made)).rejects.toMatchObject({ code: 'E_INTEGRITY' });
+    expect(believedPosition()).toBeUndefined();
+    expect(await pass({ ...at.link, verify })).toMatchObject({ position: owner.chain.position() });
+  });
+
+  test('one that leaves shards out of its statement is not up to date', async () => {
+    await capture(3);
+    const silent: PeerLink = {
+      ...at.link,
+      statement: async (question) => {
+        const said = verifyStatement(sodium, at.holder.statement(question).statement, at.member.signPublicKey);
+        return {
+          statement: encodeStatement(sodium, { ...said, shards: [] }, new Uint8Array(32).fill(0xee)),
+          lists: [],
+        };
+      },
+    };
+    await expect(pass(silent)).rejects.toMatchObject({ message: expect.stringContaining('still lacks entries') });
+    await expect(pass(silent)).rejects.toMatchObject({ message: expect.stringContaining('still lacks entries') });
   });
 
   test('a position that it cannot show stops only that store', async () => {

@@ -27,10 +27,12 @@ export async function replicateToPeer(
   let asked = await questionHolder(member, link, deps, signal);
   let entries = 0;
   let sent: SentFrames | undefined;
+  let own: readonly number[] = [];
   // A second turn sends what the first one had to list before (2.11).
   for (let turn = 1; turn <= 2; turn++) {
     const end = deps.chain.position();
     if (end === undefined) break;
+    own = ownShards(deps);
     const sentChain = await sendEntries(link, asked.fromSeq, end, deps, signal);
     entries += sentChain.entries;
     failpoint('replicate.entries-sent');
@@ -46,8 +48,8 @@ export async function replicateToPeer(
     if (turn === 1 && !(await listFurther(sent.unsupplied.unlisted, deps))) break;
   }
   await giveSlots(member, link, asked.statement, deps, signal);
-  refuseIncomplete(asked.statement, sent, link);
-  const seq = wholeSeq(asked.statement);
+  refuseIncomplete(asked.statement, sent, link, own);
+  const seq = wholeSeq(asked.statement, own);
   return {
     target: member.agent,
     chunks: sent?.chunks ?? 0,
@@ -72,7 +74,7 @@ function shardsToFill(
   { chains, self }: ReplicateDeps,
 ): { readonly bodies: readonly number[]; readonly frames: readonly number[] } {
   const stated = new Map(shards.map((shard) => [shard.shard, shard]));
-  const own = chains.shards(self.agentId).map(({ shard }) => shard);
+  const own = ownShards({ chains, self });
   const bodies = own.filter((shard) => (stated.get(shard)?.applied ?? 0) < (position?.seq ?? 0));
   if (hasNews) return { bodies, frames: own };
   const frames = own.filter((shard) => {
@@ -82,15 +84,30 @@ function shardsToFill(
   return { bodies, frames };
 }
 
-/** The newest seq up to which the holder has everything, in every shard. */
-export function wholeSeq({ position, shards }: Statement): number {
+/**
+ * The newest seq up to which the holder has everything, in every shard. `own`: shards that the own chain names up to the stated position. One that is not stated counts as empty: an answer
+ * that leaves shards out says nothing of them.
+ */
+export function wholeSeq({ position, shards }: Statement, own: readonly number[]): number {
+  const stated = new Set(shards.map(({ shard }) => shard));
+  if (own.some((shard) => !stated.has(shard))) return 0;
   return Math.min(position?.seq ?? 0, ...shards.map((shard) => shard.whole));
 }
 
+function ownShards({ chains, self }: Pick<ReplicateDeps, 'chains' | 'self'>): number[] {
+  return chains.shards(self.agentId).map(({ shard }) => shard);
+}
+
 /** A pass that leaves something open has failed: the reason is told, and it is tried again. */
-function refuseIncomplete({ shards, position }: Statement, sent: SentFrames | undefined, link: PeerLink): void {
+function refuseIncomplete(
+  { shards, position }: Statement,
+  sent: SentFrames | undefined,
+  link: PeerLink,
+  own: readonly number[],
+): void {
   const lacks = shards.reduce((sum, shard) => sum + shard.wanted + shard.lost + shard.unreadable, 0);
-  const isApplied = shards.every((shard) => shard.applied >= (position?.seq ?? 0));
+  const applied = new Map(shards.map((shard) => [shard.shard, shard.applied]));
+  const isApplied = own.every((shard) => (applied.get(shard) ?? 0) >= (position?.seq ?? 0));
   if (lacks === 0 && isApplied) return;
   const { count, first } = sent?.unsupplied ?? { count: 0, first: undefined };
   if (first !== undefined) {

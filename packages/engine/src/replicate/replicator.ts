@@ -212,7 +212,10 @@ export function createReplicator(deps: ReplicatorDeps): Replicator {
     const position = answer?.statement.position;
     if (answer === undefined || position === undefined || !deps.chains.isOnTrail(self.agentId, position))
       return undefined;
-    const seq = wholeSeq(answer.statement);
+    // A shard that began behind the answer is not owed in it.
+    const hasAll = position.seq === chain.position()?.seq;
+    const own = hasAll ? deps.chains.shards(self.agentId).map(({ shard }) => shard) : [];
+    const seq = wholeSeq(answer.statement, own);
     return seq === 0 ? undefined : chain.positionAt(seq);
   }
 

@@ -114,7 +114,7 @@ export class OwnChainWriter implements OwnChain {
     return this.#turn(async () => {
       const { row } = this.#chain;
       const none = new Uint8Array(ids.length);
-      const held = row === undefined ? none : this.#deps.index.holds.isHeld(row.chain, shard, ids);
+      const held = row === undefined ? none : this.#deps.index.holds.hasKeys(row.chain, shard, ids);
       const onTheWay = this.#onTheWayOf(shard);
       for (const [i, id] of ids.entries()) if (onTheWay.has(id)) held[i] = 1;
       return held;
