@@ -71,7 +71,7 @@ export function findSnapshot(spec: SnapshotSpec, opened: Opened): SnapshotRow {
     'E_AMBIGUOUS',
     `${found.length} snapshots begin with ${spec.snapshot}: ${found.slice(0, 8).map(shown).join(', ')}`,
     {
-      hint: 'Give more of the id.',
+      hint: found.every(({ id }) => id === first.id) ? 'Say whose: --agent NAME.' : 'Give more of the id.',
       context: { candidates: found.map((row) => row.id) },
     },
   );

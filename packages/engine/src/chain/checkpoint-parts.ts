@@ -14,11 +14,13 @@ import {
   type Form,
   type HeldForm,
   isDelta,
+  KEY_BYTES,
+  KEY_FORMS_MAX,
   LISTED_FORMS_MAX,
   readForm,
   writeForm,
 } from './forms.ts';
-import { type HeldId, type ShardHolds, withForm } from './hold-state.ts';
+import { ChangingHolds, type HeldId, type ShardHolds } from './hold-state.ts';
 import type { WholeEntry } from './record-entry.ts';
 
 export const PARTS = 256;
@@ -90,12 +92,15 @@ export function decodePart(part: Uint8Array, byte: number, asOfSeq: number): Hel
   const rows = Array.from({ length: part.length / FORM_BYTES }, (_, i) => readForm(part, i * FORM_BYTES, PART));
   let before: HeldForm | undefined;
   let listed = new Set<HexId>();
+  let ofKey = 0;
   for (const row of rows) {
     if (row.id[0] !== byte) throw formatError(PART, `an id that begins with ${row.id[0]} in part ${byte}`);
     if (row.addedSeq < 1 || row.addedSeq > asOfSeq)
       throw formatError(PART, `the added seq ${row.addedSeq} as of ${asOfSeq}`);
     const order = before === undefined ? -1 : asBuffer(before.id).compare(row.id);
     if (order > 0) throw formatError(PART, 'rows that are not sorted');
+    ofKey = before !== undefined && isSameKey(before.id, row.id) ? ofKey + 1 : 1;
+    if (ofKey > KEY_FORMS_MAX) throw formatError(PART, `${ofKey} forms of one key`);
     if (order < 0) listed = new Set();
     else if (row.addedSeq !== before!.addedSeq || isDelta(row) || listed.has(toHex(row.sealedSha256)))
       throw formatError(PART, 'forms of one id that cannot be listed together');
@@ -104,6 +109,10 @@ export function decodePart(part: Uint8Array, byte: number, asOfSeq: number): Hel
     before = row;
   }
   return rows;
+}
+
+function isSameKey(a: ChunkId, b: ChunkId): boolean {
+  return asBuffer(a).compare(b, 0, KEY_BYTES, 0, KEY_BYTES) === 0;
 }
 
 /** What an add or a release changes in the part of one byte. */
@@ -124,19 +133,20 @@ export function changesOfByte({ head, body }: WholeEntry, byte: number): PartCha
  * @param previous the part as of an earlier seq; empty bytes at the beginning of a trail
  */
 export function mergePart(previous: Uint8Array, changes: Iterable<PartChange>): Uint8Array {
-  const ofId = groupById(changes);
-  const changed = [...ofId.keys()].sort();
+  const ofKey = groupByKey(changes);
+  const changed = [...ofKey.keys()].sort();
   let adds = 0;
-  for (const list of ofId.values()) for (const change of list) if ('form' in change) adds++;
+  for (const list of ofKey.values()) for (const change of list) if ('form' in change) adds++;
   const out = Buffer.alloc(previous.length + adds * FORM_BYTES);
   const source = asBuffer(previous);
   let from = 0;
   let to = 0;
-  for (const id of changed) {
-    const start = rowsBefore(source, from, id);
-    const end = rowsOf(source, start, id);
+  for (const key of changed) {
+    const start = rowsBefore(source, from, key);
+    const end = rowsOf(source, start, key);
     to += source.copy(out, to, from, start);
-    to = writeRows(out, to, applyChanges(heldAt(source, start, end), ofId.get(id)!));
+    const holds = applyChanges(rowsAt(source, start, end), ofKey.get(key)!);
+    for (const id of [...holds.keys()].sort()) to = writeRows(out, to, holds.get(id));
     from = end;
   }
   to += source.copy(out, to, from);
@@ -154,28 +164,30 @@ export function partOfHolds(holds: ShardHolds, byte: number): Uint8Array {
   return new Uint8Array(out);
 }
 
-function groupById(changes: Iterable<PartChange>): Map<HexId, PartChange[]> {
-  const ofId = new Map<HexId, PartChange[]>();
+/** By the first bytes of ids in hex: how many forms of one key are listed decides about the next one. */
+function groupByKey(changes: Iterable<PartChange>): Map<string, PartChange[]> {
+  const ofKey = new Map<string, PartChange[]>();
   for (const change of changes) {
-    const id = toHex('form' in change ? change.form.id : change.released);
-    const list = ofId.get(id);
-    if (list === undefined) ofId.set(id, [change]);
+    const id = 'form' in change ? change.form.id : change.released;
+    const key = toHex(id.subarray(0, KEY_BYTES));
+    const list = ofKey.get(key);
+    if (list === undefined) ofKey.set(key, [change]);
     else list.push(change);
   }
-  return ofId;
+  return ofKey;
 }
 
-function applyChanges(held: HeldId | undefined, changes: readonly PartChange[]): HeldId | undefined {
-  let now = held;
-  for (const change of changes) now = 'form' in change ? withForm(now, change.seq, change.form) : undefined;
-  return now;
+function applyChanges(rows: Iterable<HeldForm>, changes: readonly PartChange[]): ReadonlyMap<HexId, HeldId> {
+  const holds = new ChangingHolds();
+  for (const row of rows) holds.list(row);
+  for (const change of changes)
+    if ('form' in change) holds.add(change.seq, change.form);
+    else holds.release(change.released);
+  return holds.byId;
 }
 
-function heldAt(source: Buffer, start: number, end: number): HeldId | undefined {
-  if (start === end) return undefined;
-  const rows: HeldForm[] = [];
-  for (let at = start; at < end; at += FORM_BYTES) rows.push(readForm(source, at, PART));
-  return { addedSeq: rows[0]!.addedSeq, forms: rows };
+function* rowsAt(source: Buffer, start: number, end: number): Generator<HeldForm> {
+  for (let at = start; at < end; at += FORM_BYTES) yield readForm(source, at, PART);
 }
 
 function writeRows(out: Buffer, at: number, held: HeldId | undefined): number {
@@ -188,24 +200,24 @@ function writeRows(out: Buffer, at: number, held: HeldId | undefined): number {
   return to;
 }
 
-/** The offset of the first row at or behind `from` whose id is not below. */
-function rowsBefore(source: Buffer, from: number, id: HexId): number {
-  const wanted = Buffer.from(id, 'hex');
+/** The offset of the first row at or behind `from` whose key is not below. */
+function rowsBefore(source: Buffer, from: number, key: string): number {
+  const wanted = Buffer.from(key, 'hex');
   let low = from / FORM_BYTES;
   let high = source.length / FORM_BYTES;
   while (low < high) {
     const middle = (low + high) >>> 1;
     const at = middle * FORM_BYTES;
-    if (source.compare(wanted, 0, 32, at, at + 32) < 0) low = middle + 1;
+    if (source.compare(wanted, 0, KEY_BYTES, at, at + KEY_BYTES) < 0) low = middle + 1;
     else high = middle;
   }
   return low * FORM_BYTES;
 }
 
-/** The offset behind the rows of this id that begin at `start`. */
-function rowsOf(source: Buffer, start: number, id: HexId): number {
-  const wanted = Buffer.from(id, 'hex');
+/** The offset behind the rows of this key that begin at `start`. */
+function rowsOf(source: Buffer, start: number, key: string): number {
+  const wanted = Buffer.from(key, 'hex');
   let end = start;
-  while (end < source.length && source.compare(wanted, 0, 32, end, end + 32) === 0) end += FORM_BYTES;
+  while (end < source.length && source.compare(wanted, 0, KEY_BYTES, end, end + KEY_BYTES) === 0) end += FORM_BYTES;
   return end;
 }

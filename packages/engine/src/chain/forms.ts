@@ -12,6 +12,12 @@ export const FORMS_MAX = 4096;
 export const RELEASE_IDS_MAX = 65_536;
 /** Forms that one held id may have listed. */
 export const LISTED_FORMS_MAX = 4;
+/**
+ * Forms that a shard may have listed whose ids begin with the same 6 bytes, the key of the index. Among ten million ids
+ * no four share them by chance; who chooses ids could have each look-up read all of them.
+ */
+export const KEY_FORMS_MAX = 16;
+export const KEY_BYTES = 6;
 const ID_BYTES = 32;
 const CLASS_CODE = { data: 1, meta: 2, 'data-delta': 3, 'meta-delta': 4 } as const;
 const CLASSES: readonly (FormClass | undefined)[] = [undefined, 'data', 'meta', 'data-delta', 'meta-delta'];

@@ -2,10 +2,10 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { toHex } from '../core/ids.ts';
 import { arbitraryHoldSteps, writeSteps } from '../testing/arbitrary-chain.ts';
-import { chainWriter, makeForm } from '../testing/chain-writer.ts';
+import { chainWriter, makeForm, makeFormOfKey } from '../testing/chain-writer.ts';
 import { encodeHoldCheckpoint, PARTS, summaryOf } from './checkpoint-parts.ts';
 import { EntryKind } from './entry-head.ts';
-import { type HeldForm, isDelta } from './forms.ts';
+import { type Form, isDelta, isSameForm } from './forms.ts';
 import { applyEntry, EMPTY_HOLDS, holdStateOf, isHeldAnywhere } from './hold-state.ts';
 
 const idOf = (number: number) => toHex(makeForm(number).id);
@@ -54,32 +54,58 @@ test('shards are apart; records and hold checkpoints change nothing, whatever th
   expect(isHeldAnywhere(after, makeForm(2).id)).toBe(false);
 });
 
-/** The rules of the page, said another way: from the list of all adds since the last release. */
-test('the state is what the page says: the first form, then distinct full ones, up to four', () => {
+/** The rules of the page, said another way: from all rows of the shard in the order in which they were listed. */
+test('the state is what the page says: the first form, then distinct full ones, up to four, and sixteen of one key', () => {
   fc.assert(
     fc.property(arbitraryHoldSteps, (steps) => {
       const owner = chainWriter('page');
       writeSteps(owner, steps);
       const state = holdStateOf(owner.entries);
-      const adds = new Map<string, HeldForm[]>();
+      let rows: { readonly shard: number; readonly seq: number; readonly form: Form }[] = [];
       steps.forEach((step, i) => {
         if (step.verb === 'record') return;
+        const { shard } = step;
         for (const form of step.forms) {
-          const key = `${step.shard} ${toHex(form.id)}`;
-          if (step.verb === 'release') adds.delete(key);
-          else adds.set(key, [...(adds.get(key) ?? []), { ...form, addedSeq: i + 1 }]);
+          const ofId = rows.filter((row) => row.shard === shard && toHex(row.form.id) === toHex(form.id));
+          const ofKey = rows.filter((row) => row.shard === shard && keyOf(row.form) === keyOf(form));
+          if (step.verb === 'release') rows = rows.filter((row) => !ofId.includes(row));
+          else if (ofKey.length >= 16) continue;
+          else if (ofId.length === 0) rows = [...rows, { shard, seq: i + 1, form }];
+          else if (!isDelta(form) && ofId.length < 4 && !ofId.some((row) => isSameForm(row.form, form)))
+            rows = [...rows, { shard, seq: ofId[0]!.seq, form }];
         }
       });
-      for (const [key, list] of adds) {
-        const [shard = '', id = ''] = key.split(' ');
-        const full = list.filter((form, i) => i === 0 || !isDelta(form));
-        const distinct = new Set(full.map(({ sealedSha256 }) => toHex(sealedSha256)));
-        const held = state.get(Number(shard))?.get(id);
-        expect(held?.addedSeq).toBe(list[0]?.addedSeq);
-        expect(held?.forms.map(({ sealedSha256 }) => toHex(sealedSha256))).toEqual([...distinct].slice(0, 4));
-      }
-      expect([...state.values()].reduce((sum, holds) => sum + holds.size, 0)).toBe(adds.size);
+      const said = [...state].flatMap(([shard, holds]) =>
+        [...holds.values()].flatMap(({ addedSeq, forms }) => forms.map((form) => ({ shard, seq: addedSeq, form }))),
+      );
+      const inOrder = (some: typeof rows) =>
+        [1, 2].flatMap((shard) =>
+          [
+            ...Map.groupBy(
+              some.filter((row) => row.shard === shard),
+              ({ form }) => toHex(form.id),
+            ),
+          ]
+            .sort(([a], [b]) => (a < b ? -1 : 1))
+            .map(([id, list]) => [shard, id, list[0]!.seq, ...list.map(({ form }) => toHex(form.sealedSha256))]),
+        );
+      expect(inOrder(said)).toEqual(inOrder(rows));
     }),
   );
   expect(holdStateOf([])).toBe(EMPTY_HOLDS);
+});
+
+const keyOf = ({ id }: Form): string => toHex(id.subarray(0, 6));
+
+test('ids that begin with the same six bytes are held up to sixteen forms; a release makes room', () => {
+  const owner = chainWriter('key');
+  const forms = Array.from({ length: 40 }, (_, n) => makeFormOfKey(n));
+  owner.add(1, forms);
+  const ids = forms.map(({ id }) => toHex(id));
+  expect([...holdStateOf(owner.entries).get(1)!.keys()]).toEqual(ids.slice(0, 16));
+  owner.release(1, [forms[3]!.id]);
+  owner.add(1, [forms[30]!, forms[31]!, makeForm(1)]);
+  const after = holdStateOf(owner.entries).get(1)!;
+  expect([30, 31].map((n) => after.has(ids[n]!))).toEqual([true, false]);
+  expect(after.size).toBe(17);
 });

@@ -3,8 +3,8 @@
  * from the bodies, part by part of the ids. Each id needs a row with its added seq, and a good frame exactly when that row says so.
  */
 import { EntryKind } from '../chain/entry-head.ts';
-import { decodeAdd, decodeRelease, type Form, type HeldForm } from '../chain/forms.ts';
-import { type HeldId, withForm } from '../chain/hold-state.ts';
+import { decodeAdd, decodeRelease, type Form } from '../chain/forms.ts';
+import { ChangingHolds, type HeldId } from '../chain/hold-state.ts';
 import { bytesEqual } from '../core/bytes.ts';
 import { isEdgeError } from '../core/errors.ts';
 import type { AgentId, ChunkId } from '../core/ids.ts';
@@ -37,8 +37,6 @@ const PARTS_MAX = 256;
 const IDS_AT_ONCE = 1024;
 const NAMED_MAX = 100;
 
-type State = Map<string, HeldId>;
-
 /** E_INTEGRITY for a damaged chain: it is mended first. */
 export async function* checkHolds(
   owner: AgentId,
@@ -68,13 +66,13 @@ async function checkShard(
   let unsatisfied = 0;
   const named: ChunkId[] = [];
   for (let part = 0; part < parts; part++) {
-    const state: State = new Map();
+    const state = new ChangingHolds();
     const isOfPart = (id: ChunkId): boolean => (id[0]! * parts) >> 8 === part;
     let seq = 0;
     const base = deps.chains.parts.base(owner, shard);
     if (base !== undefined) {
       try {
-        for await (const forms of base.forms()) for (const form of forms) if (isOfPart(form.id)) list(state, form);
+        for await (const forms of base.forms()) for (const form of forms) if (isOfPart(form.id)) state.list(form);
       } catch (error) {
         if (!isEdgeError(error, 'E_INTEGRITY')) throw error;
         // Its rows lie in parts that are gone or damaged: nothing of the shard can be believed.
@@ -96,11 +94,11 @@ async function checkShard(
       }
     };
     await catchUp();
-    const keys = [...state.keys()];
+    const keys = [...state.byId.keys()];
     for (let at = 0; at < keys.length; at += IDS_AT_ONCE) {
       if (at > 0) await pause();
       await catchUp();
-      const group = keys.slice(at, at + IDS_AT_ONCE).flatMap((key) => state.get(key) ?? []);
+      const group = keys.slice(at, at + IDS_AT_ONCE).flatMap((key) => state.byId.get(key) ?? []);
       const ids = group.map(idOf);
       const rows = deps.chains.heldAs(owner, shard, ids);
       const copies = deps.chunks.locate(ids);
@@ -121,23 +119,14 @@ async function checkShard(
   return { shard, held, lacking, wrong, named, isMiscounted };
 }
 
-function list(state: State, { addedSeq, ...form }: HeldForm): void {
-  const held = state.get(keyOf(form.id));
-  state.set(
-    keyOf(form.id),
-    held === undefined ? { addedSeq, forms: [form] } : { ...held, forms: [...held.forms, form] },
-  );
-}
-
-function apply(state: State, { head, body }: ChainEntry, isOfPart: (id: ChunkId) => boolean): void {
+function apply(state: ChangingHolds, { head, body }: ChainEntry, isOfPart: (id: ChunkId) => boolean): void {
   const { kind, seq } = head.header;
   if (body === undefined) return;
   try {
     if (kind === EntryKind.add) {
-      for (const form of decodeAdd(body))
-        if (isOfPart(form.id)) state.set(keyOf(form.id), withForm(state.get(keyOf(form.id)), seq, form));
+      for (const form of decodeAdd(body)) if (isOfPart(form.id)) state.add(seq, form);
     } else if (kind === EntryKind.release) {
-      for (const id of decodeRelease(body)) state.delete(keyOf(id));
+      for (const id of decodeRelease(body)) if (isOfPart(id)) state.release(id);
     }
   } catch (error) {
     // Signed, but of no meaning: it changes nothing at any store.
@@ -174,8 +163,4 @@ function isOf(copy: { readonly sealedSha256: Uint8Array }, form: Form): boolean 
 
 function idOf({ forms }: HeldId): ChunkId {
   return forms[0]!.id;
-}
-
-function keyOf(id: ChunkId): string {
-  return Buffer.from(id.buffer, id.byteOffset, id.byteLength).toString('latin1');
 }

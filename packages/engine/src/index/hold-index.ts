@@ -2,7 +2,7 @@
  * Which forms are held, by which shard of which chain, and which ids a good frame of this store satisfies (docs/chain.md 1.6, 3.4). A row names the place
  * of its form: ids and digests are read from the bodies of the chain files.
  */
-import { type Form, isDelta, isSameForm, LISTED_FORMS_MAX } from '../chain/forms.ts';
+import { type Form, isDelta, isSameForm, KEY_FORMS_MAX, LISTED_FORMS_MAX } from '../chain/forms.ts';
 import type { UnsatisfiedReason } from '../chain/statement.ts';
 import { bytesEqual } from '../core/bytes.ts';
 import type { ChunkId } from '../core/ids.ts';
@@ -82,7 +82,10 @@ export function holdIndex(db: Db, deps: HoldIndexDeps): HoldIndexTable {
   const applyForm = (chain: number, form: Form, some: NewForms, missing: MissingReason, counts: ShardCounts): void => {
     const { ref, seq, position } = some;
     const [key] = some.keys as [number];
-    const held = heldOf(chain, ofShard.all(key, ref), form.id);
+    const ofKey = ofShard.all(key, ref);
+    // Before any form is read: whoever chooses ids would have all of them read for each.
+    if (ofKey.length >= KEY_FORMS_MAX) return;
+    const held = heldOf(chain, ofKey, form.id);
     if (held.rows.length === 0) {
       insertNew(some, missing, counts);
       return;

@@ -104,6 +104,28 @@ test('what one agent forgets or pins says nothing about another one', () => {
   expect(index.log.snapshots()[0]).toMatchObject({ id: a, forgotten: false, pinned: undefined });
 });
 
+test('a chain that names a snapshot of another agent, before or behind it, takes nothing from it and damages nothing', () => {
+  const evil = '33'.repeat(16);
+  const body = snapshot('r', { timeNs: 9n });
+  const id = hashOf(
+    `${agent}/1/1/${JSON.stringify(body, (_k, value) => (typeof value === 'bigint' ? `${value}` : value))}`,
+  );
+  const named = { chain: chainOf(evil), incarnation: 1, seq: 1, shard: 1, link: id };
+  // As an item of a record checkpoint: its place is what the checkpoint says.
+  index.log.applyRecord(named, snapshot('r', { stats: { ...body.stats, files: 0 } }));
+  apply('1/2', { type: 'damaged', snapshots: [id] }, evil);
+  expect(index.log.findSnapshots(id.slice(0, 8))).toMatchObject([{ agent: evil }]);
+  expect(apply('1/1', body)).toBe(id);
+  const isTheirs = { id, agent, damaged: false, body: { timeNs: 9n, stats: { files: 1 } } };
+  expect(index.log.snapshot(id)).toMatchObject(isTheirs);
+  expect(index.log.findSnapshots(id.slice(0, 8))).toMatchObject([isTheirs]);
+  expect(index.log.latestSnapshot(agent, 'r')).toMatchObject(isTheirs);
+  expect(index.log.snapshots({ agent })).toMatchObject([isTheirs]);
+  expect(index.log.countSnapshots({ agent, damaged: true })).toBe(0);
+  apply('1/3', { type: 'damaged', snapshots: [id] });
+  expect(index.log.snapshot(id)).toMatchObject({ agent, damaged: true });
+});
+
 test('entries behind the base of a takeover are a branch: what it forgot and pinned does not count on the trail', () => {
   const a = apply('1/1', snapshot('r'));
   const b = apply('1/2', snapshot('r', { timeNs: 6n }));
@@ -169,11 +191,12 @@ test('the newest of a root, counts and pages are looked up', () => {
   expect(index.log.highestShard(agent)).toBe(4);
 });
 
-test('a damaged mark stays, whatever chain its record is in', () => {
+test('a damaged mark of the same agent stays, whatever chain or branch its record is in', () => {
   const a = apply('1/1', snapshot('r'));
-  apply('1/1', { type: 'damaged', snapshots: [a] }, '55'.repeat(16));
-  expect(index.log.snapshots()[0]).toMatchObject({ id: a, damaged: true });
   apply('1/2', snapshot('r'));
+  apply('1/3', { type: 'damaged', snapshots: [a] });
+  index.transaction(() => index.chainTable.split(chainOf(agent), 2, (row) => row));
+  expect(index.log.snapshots()[0]).toMatchObject({ id: a, damaged: true });
   expect(index.log.countSnapshots({ agent, damaged: true })).toBe(1);
 });
 

@@ -25,6 +25,7 @@ interface RawSummary {
   readonly forgotten: number;
   readonly is_damaged: number;
   readonly branch: number;
+  readonly is_recorded: number;
 }
 
 interface RawSnapshot extends RawSummary {
@@ -32,11 +33,12 @@ interface RawSnapshot extends RawSummary {
 }
 
 const SUMMARY = `s.id, c.agent, s.incarnation, s.seq, s.shard, s.root, CAST(s.time_ns AS TEXT) AS time_ns, s.is_unfinished,
-  p.reason AS pinned, f.snapshot IS NOT NULL AS forgotten, d.snapshot IS NOT NULL AS is_damaged, c.parent IS NOT NULL AS branch`;
+  p.reason AS pinned, f.snapshot IS NOT NULL AS forgotten, d.snapshot IS NOT NULL AS is_damaged, c.parent IS NOT NULL AS branch,
+  EXISTS (SELECT 1 FROM entries e WHERE e.chain = s.chain AND e.seq = s.seq AND e.link = s.id) AS is_recorded`;
 const FROM = `FROM snapshots s JOIN chains c USING (chain)
   LEFT JOIN pins p ON p.snapshot = s.id AND p.chain = s.chain
   LEFT JOIN forgotten f ON f.snapshot = s.id AND f.chain = s.chain
-  LEFT JOIN damaged_snapshots d ON d.snapshot = s.id`;
+  LEFT JOIN damaged_snapshots d ON d.snapshot = s.id AND d.agent = s.agent`;
 /** A snapshot from the middle of a long first sync goes when a later one of its root is there, unless it is pinned. */
 const LIVE = `f.snapshot IS NULL AND NOT (s.is_unfinished = 1 AND p.reason IS NULL AND EXISTS (
   SELECT 1 FROM snapshots l WHERE l.chain = s.chain AND l.root = s.root AND (l.incarnation, l.seq) > (s.incarnation, s.seq)
@@ -48,7 +50,9 @@ const LIVE = `f.snapshot IS NULL AND NOT (s.is_unfinished = 1 AND p.reason IS NU
 const IN_ORDER = 'ORDER BY c.agent, c.parent IS NOT NULL, s.chain, s.incarnation, s.seq';
 
 export function logIndex(db: Db): LogIndexTable {
-  const byId = db.prepare<[Uint8Array], RawSnapshot>(`SELECT ${SUMMARY}, s.body ${FROM} WHERE s.id = ?`);
+  const byId = db.prepare<[Uint8Array], RawSnapshot>(
+    `SELECT ${SUMMARY}, s.body ${FROM} WHERE s.id = ? ORDER BY is_recorded DESC, c.is_own DESC LIMIT 1`,
+  );
   const between = db.prepare<[Uint8Array, Uint8Array], RawSnapshot>(
     `SELECT ${SUMMARY}, s.body ${FROM} WHERE s.id BETWEEN ? AND ? ${IN_ORDER}`,
   );
@@ -99,7 +103,9 @@ export function logIndex(db: Db): LogIndexTable {
     findSnapshots: (prefix) => {
       const hex = prefix.toLowerCase();
       if (!/^[0-9a-f]{1,64}$/.test(hex)) return [];
-      return between.all(fromHex(hex.padEnd(64, '0'), 32), fromHex(hex.padEnd(64, 'f'), 32)).map(toSnapshot);
+      const rows = between.all(fromHex(hex.padEnd(64, '0'), 32), fromHex(hex.padEnd(64, 'f'), 32));
+      const recorded = new Set(rows.filter((row) => row.is_recorded === 1).map(({ id }) => toHex(id)));
+      return rows.filter((row) => row.is_recorded === 1 || !recorded.has(toHex(row.id))).map(toSnapshot);
     },
     positions: () => positions.all().map((raw) => ({ agent: toHex(raw.agent), position: toPosition(raw) })),
     settingsOf: (agent): Settings | undefined => {
@@ -137,12 +143,15 @@ function whereOf(filter: SnapshotFilter): { where: string; values: unknown[] } {
 /** Applies opened bodies to the tables that answer questions. */
 function recordApplier(db: Db): (place: RecordPlace, body: RecordBody) => void {
   const addSnapshot = db.prepare(
-    'INSERT OR IGNORE INTO snapshots (id, chain, incarnation, seq, shard, root, time_ns, is_unfinished, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
+    `INSERT OR IGNORE INTO snapshots (id, agent, chain, incarnation, seq, shard, root, time_ns, is_unfinished, body)
+     SELECT ?, agent, chain, ?, ?, ?, ?, ?, ?, ? FROM chains WHERE chain = ?`,
   );
   const forget = db.prepare('INSERT OR IGNORE INTO forgotten (snapshot, chain) VALUES (?, ?)');
   const pin = db.prepare('INSERT OR REPLACE INTO pins (snapshot, chain, reason) VALUES (?, ?, ?)');
   const unpin = db.prepare('DELETE FROM pins WHERE snapshot = ? AND chain = ?');
-  const damage = db.prepare('INSERT OR IGNORE INTO damaged_snapshots (snapshot) VALUES (?)');
+  const damage = db.prepare(
+    'INSERT OR IGNORE INTO damaged_snapshots (snapshot, agent) SELECT ?, agent FROM chains WHERE chain = ?',
+  );
   const setSettings = db.prepare('INSERT OR REPLACE INTO settings (chain, seq, body) VALUES (?, ?, ?)');
 
   return ({ chain, incarnation, seq, shard, link }, body) => {
@@ -152,7 +161,6 @@ function recordApplier(db: Db): (place: RecordPlace, body: RecordBody) => void {
         const id = fromHex(link, 32);
         return void addSnapshot.run(
           id,
-          chain,
           incarnation,
           seq,
           shard,
@@ -160,6 +168,7 @@ function recordApplier(db: Db): (place: RecordPlace, body: RecordBody) => void {
           timeNs,
           Number(unfinished === true),
           encodeRecordBody(body),
+          chain,
         );
       }
       case 'forget':
@@ -169,7 +178,7 @@ function recordApplier(db: Db): (place: RecordPlace, body: RecordBody) => void {
       case 'unpin':
         return void unpin.run(fromHex(body.snapshot, 32), chain);
       case 'damaged':
-        for (const snapshot of body.snapshots) damage.run(fromHex(snapshot, 32));
+        for (const snapshot of body.snapshots) damage.run(fromHex(snapshot, 32), chain);
         return;
       case 'settings':
         return void setSettings.run(chain, seq, encodeRecordBody(body));

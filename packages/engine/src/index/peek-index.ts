@@ -36,7 +36,7 @@ export function peekIndex(path: string, vault: VaultId, isAlone: boolean): Index
       const chains = chainTable(db).rows();
       const damaged = db
         .prepare<[], { readonly chain: number; readonly count: number }>(
-          'SELECT s.chain, count(*) AS count FROM damaged_snapshots d JOIN snapshots s ON s.id = d.snapshot GROUP BY s.chain',
+          'SELECT s.chain, count(*) AS count FROM damaged_snapshots d JOIN snapshots s ON s.id = d.snapshot AND s.agent = d.agent GROUP BY s.chain',
         )
         .all();
       return {

@@ -1,7 +1,7 @@
 /** An owner that writes its chain in memory, for tests of what reads chains. */
 
 import { EntryKind, encodeEntry, placeAfter, positionOf } from '../chain/entry-head.ts';
-import { encodeAdd, encodeRelease, type Form } from '../chain/forms.ts';
+import { encodeAdd, encodeRelease, type Form, KEY_BYTES } from '../chain/forms.ts';
 import type { Link, Position } from '../chain/position.ts';
 import { encodeDropBranch, encodeRecordEntry, type WholeEntry } from '../chain/record-entry.ts';
 import { loadSodium } from '../codec/sodium.ts';
@@ -75,6 +75,12 @@ export function chainWriter(
 }
 
 /** A form whose id and digest are made of the numbers: the same id with another form number is another form of the chunk. */
+/** The form of a chunk whose id begins with the same 6 bytes as those of all others that this makes. */
+export function makeFormOfKey(id: number, form = 1, over: Partial<Form> = {}): Form {
+  const one = makeForm(id, form, over);
+  return { ...one, id: Uint8Array.from(one.id, (byte, at) => (at < KEY_BYTES ? 0x55 : byte)) };
+}
+
 export function makeForm(id: number, form = 1, over: Partial<Form> = {}): Form {
   const bytes = (number: number, salt: number) => createSeededRandom(`form ${number} ${salt}`)(32);
   return {

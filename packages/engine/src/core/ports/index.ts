@@ -227,12 +227,16 @@ export interface LogIndex {
   snapshots(filter?: SnapshotFilter): SnapshotRow[];
   summaries(filter?: SnapshotFilter): SnapshotSummary[];
   countSnapshots(filter?: SnapshotFilter): number;
+  /** Of the agent that recorded it: where only checkpoints name it, of this agent before others. */
   snapshot(id: RecordHash): SnapshotRow | undefined;
   /** The newest live snapshot of a root on the trail; an unfinished one counts. */
   latestSnapshot(agent: AgentId, root: string): SnapshotRow | undefined;
   /** The newest live snapshot of each root on the trail. */
   latestOfRoots(agent: AgentId): SnapshotSummary[];
-  /** Snapshots whose id begins with the hex prefix. */
+  /**
+   * Snapshots whose id begins with the hex prefix. One id is there twice only where checkpoints of several agents name
+   * it and no chain here has its entry.
+   */
   findSnapshots(prefix: string): SnapshotRow[];
   /** The end of each chain that is followed here. */
   positions(): { readonly agent: AgentId; readonly position: Position }[];
