@@ -4,6 +4,7 @@ import { isHoldKind } from '../chain/entry-head.ts';
 import { comparePlaces } from '../chain/position.ts';
 import { createOpener } from '../codec/open.ts';
 import { EdgeError } from '../core/errors.ts';
+import type { RecoverySource } from '../core/ports/peer.ts';
 import type { Card } from '../keys/card.ts';
 import { type ChainState, chainState } from './chain-state.ts';
 import { branchesOf, chainTree, type TreeBranch, trailTo } from './chain-tree.ts';
@@ -38,6 +39,7 @@ export async function planRecover(input: RecoverInput, deps: RecoverDeps, signal
     },
     signal,
   );
+  if (entries.size === 0) refuseNothing(agent, vault.sources, warn);
   const { tips, loose } = chainTree(entries);
   const describe = (chosen: GatheredEntry | undefined) =>
     describeBranches(entries, tips, chosen, { seenAt, newestCard: agent });
@@ -80,6 +82,23 @@ export async function planRecover(input: RecoverInput, deps: RecoverDeps, signal
     spool: input.spool,
     nextIncarnation: Math.max(0, max(incarnations), ...lives) + 1,
   };
+}
+
+/**
+ * A takeover from nothing begins a new trail, and makes a branch of what other stores have: of an edge's whole history.
+ * A holder's own chain has nothing but settings.
+ */
+function refuseNothing({ name, role }: Card, sources: readonly RecoverySource[], warn: RecoverDeps['warn']): void {
+  const asked = sources.map(({ label }) => label).join(', ');
+  const message = `no entry of the chain of ${name} is at ${asked}`;
+  if (role === 'holder') {
+    warn({ code: 'log-gap', message: `${message}: its own chain begins anew` });
+    return;
+  }
+  throw new EdgeError('E_NOT_FOUND', `${message}: there is nothing to go on from`, {
+    hint: 'Name the other stores too, as many as there are (--from, several times): holders, and the bucket of the recovery sheet. If none of them has it, join as a new agent: edgestore peer join.',
+    context: { agent: name },
+  });
 }
 
 /** Snapshots from behind a gap stay listed and restorable. They count for no level, as nothing proves what holds they have. */

@@ -383,6 +383,17 @@ describe('recover from a bucket', () => {
     }
   });
 
+  it('refuses to take over an edge from a source that has nothing of its chain', async () => {
+    const agent = shop();
+    const store = await newBucket([agent]);
+    for (const seq of [1, 4]) await store.delete(await segmentOf(store, seq));
+    await expect(plan([store])).rejects.toMatchObject({
+      code: 'E_NOT_FOUND',
+      message: expect.stringContaining('no entry of the chain of shop is at s3://bucket'),
+    });
+    expect((await plan([store, await newBucket([agent], () => true, 's3://other')])).head).toEqual(agent.position());
+  });
+
   it('refuses a sheet of another vault', async () => {
     const store = await newBucket([shop()]);
     await expect(plan([store], { adminSeed: random(32) })).rejects.toMatchObject({ code: 'E_WRONG_KEY', exitCode: 12 });
