@@ -232,6 +232,32 @@ describe('key', () => {
     expect((await fixture.json(['key', 'list'], 12, { env })).error.code).toBe('E_WRONG_KEY');
   });
 
+  test('with the stored key gone or damaged the recovery sheet opens the data dir, and stores a new key', async () => {
+    const stored = join(fixture.dataDir, 'key');
+    const bytes = readFileSync(stored);
+    const sheet = ['--key-file', at('sheet')];
+    for (const change of [() => unlinkSync(stored), () => writeFileSync(stored, `x${bytes}`)]) {
+      change();
+      const lost = await fixture.run(['root', 'list']);
+      expect([7, 12]).toContain(lost.exitCode);
+      expect(lost.stderr).toContain('--key-file SHEET');
+      expect((await fixture.run(['root', 'list', ...sheet])).exitCode).toBe(0);
+      if (existsSync(stored)) {
+        expect((await fixture.json(['key', 'add', '--stored-key', ...sheet], 2)).error.hint).toContain('move it away');
+        unlinkSync(stored);
+      }
+      await fixture.json(['key', 'add', '--stored-key', ...sheet]);
+      expect((await fixture.run(['root', 'list'])).exitCode).toBe(0);
+    }
+    const text = readFileSync(at('sheet'), 'utf8');
+    const [word = ''] = /(?<=code 01-05: )\w+/.exec(text)!;
+    writeFileSync(at('wrong'), text.replace(word, word === 'abandon' ? 'zoo' : 'abandon'), { mode: 0o600 });
+    const wrong = await fixture.json(['root', 'list', '--key-file', at('wrong')], 2);
+    expect(wrong.error.message).toContain(at('wrong'));
+    chmodSync(at('sheet'), 0o644);
+    expect((await fixture.json(['root', 'list', ...sheet], 2)).error.hint).toContain('chmod 600');
+  });
+
   test('neither the recovery slot nor the last other one can be removed; unknown ones are not found', async () => {
     const { data } = await fixture.json(['key', 'list']);
     for (const slot of data.slots)

@@ -18,7 +18,11 @@ export const globalFlags = {
     helpValue: 'DIR',
     summary: 'Data dir (else EDGESTORE_DATA_DIR, the config, the default).',
   }),
-  'key-file': Flags.string({ helpGroup: GROUP, helpValue: 'F', summary: 'The key file that opens the vault.' }),
+  'key-file': Flags.string({
+    helpGroup: GROUP,
+    helpValue: 'F',
+    summary: 'The key file, or the recovery sheet, that opens the vault.',
+  }),
   json: Flags.boolean({ helpGroup: GROUP, summary: 'Print one JSON document.' }),
   quiet: Flags.boolean({
     char: 'q',

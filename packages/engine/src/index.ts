@@ -103,7 +103,13 @@ export { decodeKeyFile, encodeKeyFile, KEY_FILE_BYTES_MAX } from './keys/key-fil
 export { wrapGeneration } from './keys/key-generation.ts';
 export { encodeRecoveryCode } from './keys/recovery-code.ts';
 export { proveRecovery, recoveryProofPublicKey, verifyRecoveryProof } from './keys/recovery-proof.ts';
-export { formatRecoverySheet, type ParsedRecoverySheet, parseRecoverySheet } from './keys/recovery-sheet.ts';
+export {
+  formatRecoverySheet,
+  isRecoverySheet,
+  type ParsedRecoverySheet,
+  parseRecoverySheet,
+  RECOVERY_SHEET_BYTES_MAX,
+} from './keys/recovery-sheet.ts';
 export {
   decodeSlot,
   SLOT_BYTES,

@@ -60,7 +60,9 @@ export const keyAdd = defineOperation<z.output<typeof input>, KeyAddData>({
       },
     });
     if (given.storedKey && isThere(engine.dataDir.storedKeyFile))
-      throw new EdgeError('E_USAGE', 'a key is stored in the data dir already');
+      throw new EdgeError('E_USAGE', 'a key is stored in the data dir already', {
+        hint: `If it is damaged or of another vault, move it away first: ${engine.dataDir.storedKeyFile}`,
+      });
     if (given.dryRun) return answer(null);
     const vaultKey = context.home.vaultKey;
     if (given.recoveryOut !== undefined) {

@@ -17,20 +17,40 @@ import {
   encodeKeyFile,
   errnoOf,
   isEdgeError,
+  isRecoverySheet,
   KEY_FILE_BYTES_MAX,
+  parseRecoverySheet,
   type RandomBytes,
+  RECOVERY_SHEET_BYTES_MAX,
+  type SlotSecret,
   toEdgeError,
 } from '@edgestore/engine';
 
 /** The 32 bytes of a key file. E_CONFIG when it is a link, not ours, or readable by others; E_INTEGRITY, E_FORMAT for its content. */
 export function readKeyFile(path: string): Uint8Array {
+  return readPrivateFile(path, KEY_FILE_BYTES_MAX, (bytes) => decodeKeyFile(bytes.toString('latin1')));
+}
+
+/**
+ * What a key file or a recovery sheet opens a vault with: who has lost the key has the sheet. As `readKeyFile`; E_USAGE
+ * for a sheet with a wrong word.
+ */
+export function readKeyFileOrSheet(path: string): SlotSecret {
+  return readPrivateFile(path, RECOVERY_SHEET_BYTES_MAX, (bytes) => {
+    const text = bytes.toString('utf8');
+    if (isRecoverySheet(text)) return { type: 'recovery', secret: parseRecoverySheet(text).adminSeed };
+    return { type: 'keyfile', secret: decodeKeyFile(bytes.toString('latin1')) };
+  });
+}
+
+function readPrivateFile<Secret>(path: string, bytesMax: number, decode: (bytes: Buffer) => Secret): Secret {
   const fd = openKeyFile(path);
   try {
     checkKeyFile(fd, path);
-    const buffer = Buffer.alloc(KEY_FILE_BYTES_MAX + 1);
-    return decodeKeyFile(buffer.toString('latin1', 0, readSync(fd, buffer, 0, buffer.length, 0)));
+    const buffer = Buffer.alloc(bytesMax + 1);
+    return decode(buffer.subarray(0, readSync(fd, buffer, 0, buffer.length, 0)));
   } catch (error) {
-    if (!isEdgeError(error, 'E_FORMAT', 'E_INTEGRITY', 'E_NEWER_FORMAT')) throw error;
+    if (!isEdgeError(error, 'E_FORMAT', 'E_INTEGRITY', 'E_NEWER_FORMAT', 'E_USAGE')) throw error;
     throw new EdgeError(error.code, `${path}: ${error.message}`, {
       ...(error.hint === undefined ? {} : { hint: error.hint }),
       context: { ...error.context, path },

@@ -1,7 +1,7 @@
 /** The secret that opens the vault, from the first place that has one. Nothing of it ever comes from the command line. */
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
-import { readKeyFile } from '@edgestore/agent/operations/key-file';
+import { readKeyFile, readKeyFileOrSheet } from '@edgestore/agent/operations/key-file';
 import type { SlotSecret, Warning } from '@edgestore/engine';
 import { EdgeError } from '@edgestore/engine/errors';
 import { passphraseFromCommand, passphraseFromFile } from './passphrase.ts';
@@ -27,13 +27,13 @@ const CREDENTIAL = 'edgestore-passphrase';
  */
 export async function findSecret(input: FindSecretInput): Promise<SlotSecret> {
   const { env } = input;
-  if (input.keyFile !== undefined) return { type: 'keyfile', secret: readKeyFile(input.keyFile) };
+  if (input.keyFile !== undefined) return readKeyFileOrSheet(input.keyFile);
   if (isThere(input.storedKeyFile)) return { type: 'keyfile', secret: readKeyFile(input.storedKeyFile) };
-  if (env.EDGESTORE_KEY_FILE) return { type: 'keyfile', secret: readKeyFile(env.EDGESTORE_KEY_FILE) };
+  if (env.EDGESTORE_KEY_FILE) return readKeyFileOrSheet(env.EDGESTORE_KEY_FILE);
   const passphrase = (await passphraseOfEnvironment(input)) ?? (await input.prompt?.('Passphrase of the vault: '));
   if (passphrase !== undefined) return { type: 'passphrase', passphrase };
   throw new EdgeError('E_WRONG_KEY', 'there is nothing to open the vault with', {
-    hint: 'Give a key file (--key-file, EDGESTORE_KEY_FILE) or a passphrase (EDGESTORE_PASSPHRASE_FILE, EDGESTORE_PASSPHRASE_COMMAND, a systemd credential, a terminal).',
+    hint: 'Give a key file (--key-file, EDGESTORE_KEY_FILE) or a passphrase (EDGESTORE_PASSPHRASE_FILE, EDGESTORE_PASSPHRASE_COMMAND, a systemd credential, a terminal). The recovery sheet opens it too: --key-file SHEET; then `edgestore key add --stored-key` stores a new key.',
   });
 }
 

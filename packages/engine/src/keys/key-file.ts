@@ -26,7 +26,7 @@ export function decodeKeyFile(text: string): Uint8Array {
   const secret = new Uint8Array(Buffer.from(encoded, 'base64url'));
   if (checkOf(body) !== check || secret.length !== KEY_FILE_SECRET_BYTES) {
     throw new EdgeError('E_INTEGRITY', 'the key file is damaged: its check digits do not match', {
-      hint: 'This is not a wrong key. Use a copy of the file, a passphrase or the recovery code.',
+      hint: 'This is not a wrong key. Use a copy of the file, a passphrase or the recovery sheet (--key-file SHEET).',
     });
   }
   return secret;
@@ -34,7 +34,7 @@ export function decodeKeyFile(text: string): Uint8Array {
 
 function noKeyFile(problem: string): EdgeError {
   return new EdgeError('E_FORMAT', `key file: ${problem}`, {
-    hint: 'This is not a wrong key. Name the right file, or use a copy of it, a passphrase or the recovery code.',
+    hint: 'This is not a wrong key. Name the right file, or use a copy of it, a passphrase or the recovery sheet (--key-file SHEET).',
   });
 }
 

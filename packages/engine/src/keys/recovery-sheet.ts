@@ -69,6 +69,11 @@ export function formatRecoverySheet(sheet: RecoverySheet): string {
   return `${lines.join('\n').trimEnd()}\n`;
 }
 
+/** Whether a file is meant to be a sheet, whatever is wrong with it. */
+export function isRecoverySheet(text: string): boolean {
+  return /EDGESTORE RECOVERY SHEET/i.test(text);
+}
+
 /**
  * Reads a sheet, or only its words typed by hand. E_USAGE names what is wrong with the code or a line; lines of other kinds are text
  * for the reader and ignored. E_NEWER_FORMAT for a newer sheet.

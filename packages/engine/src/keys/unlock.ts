@@ -111,7 +111,7 @@ export async function unlockWithSlots(
     'E_WRONG_KEY',
     ofKind.length === 0 ? `no key slot opens with a ${name}` : `wrong ${name}${rest}`,
     {
-      hint: 'See `edgestore key list` for the kinds of secret that open this vault.',
+      hint: 'The recovery sheet opens it too: --key-file SHEET; `edgestore key list` shows the kinds of secret that open this vault.',
     },
   );
 }
