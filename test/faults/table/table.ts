@@ -1,5 +1,6 @@
 /** The table of faults; docs/faults.md is made from it (`node scripts/make-faults-page.mjs --write`). */
 import { OPEN } from '../open.ts';
+import { ATTACK_ROWS } from './attack-rows.ts';
 import { INPUT_ROWS } from './input-rows.ts';
 import { MATRIX_ROWS } from './matrix-rows.ts';
 import { MORE_INPUT_ROWS } from './more-input-rows.ts';
@@ -9,6 +10,7 @@ import { STORE_ROWS } from './store-rows.ts';
 const PARTS: readonly (readonly [title: string, rows: readonly FaultRow[]])[] = [
   ['Store, log and replication', STORE_ROWS],
   ['Machines, media, networks, peers', MATRIX_ROWS],
+  ['Members, sources, administrators', ATTACK_ROWS],
   ['Bad inputs', byNumber([...INPUT_ROWS, ...MORE_INPUT_ROWS])],
 ];
 

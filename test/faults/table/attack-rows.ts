@@ -1,0 +1,79 @@
+/** What the second round of attacks on the finished program found: members, sources and administrators that nobody had thought of. */
+import { type FaultRow, row } from './row.ts';
+
+const TO_PEER = 'engine:replicate/replicate-to-peer';
+
+export const ATTACK_ROWS: readonly FaultRow[] = [
+  row(
+    'X1',
+    'a member whose chain names snapshots of another agent, in a record checkpoint or as damaged',
+    'records of another chain, before and behind the snapshot',
+    'a chain says nothing of what another agent recorded: its snapshots stay its own, whole and restorable, also after a rebuild of the index',
+    [
+      [
+        'engine:index/log-index',
+        'a chain that names a snapshot of another agent, before or behind it, takes nothing from it and damages nothing',
+      ],
+    ],
+  ),
+  row(
+    'X2',
+    'a member that adds chunk ids which share their first bytes',
+    'adds of one key, by the dozen',
+    'bounded work for each form; index, checkpoints and reference agree on what is held',
+    [
+      [
+        'engine:chain/hold-state',
+        'ids that begin with the same six bytes are held up to sixteen forms; a release makes room',
+        'the state is what the page says: the first form, then distinct full ones, up to four, and sixteen of one key',
+      ],
+      [
+        'engine:chain/checkpoint-parts',
+        'the hold state of all entries is that of checkpoint parts and the entries after them',
+      ],
+      [
+        'engine:store/chains/chain-store',
+        'random chains: the index holds what the reference function says, live, after a restart, and after a rebuild',
+      ],
+    ],
+  ),
+  row(
+    'X3',
+    'a recovery from sources that have nothing of the chain',
+    'segments deleted in the bucket; a holder without the chain file',
+    'no takeover from nothing, which would make a branch of the whole history: exit 2, with what to ask',
+    [['engine:recover/recover', 'refuses to take over an edge from a source that has nothing of its chain']],
+  ),
+  row(
+    'X4',
+    'the stored key of a data dir is gone or damaged, and nothing of it is anywhere else',
+    'the file deleted; a character added',
+    'the recovery sheet opens the data dir and stores a new key; the error says so',
+    [
+      [
+        'cli/init-and-keys',
+        'with the stored key gone or damaged the recovery sheet opens the data dir, and stores a new key',
+      ],
+    ],
+  ),
+  row(
+    'X5',
+    'a holder without the key that answers a proof with other bytes, or leaves shards out of its statement',
+    'a link that lies',
+    'it has to show the chunk, which is opened here; a shard that is not stated is empty',
+    [
+      [
+        TO_PEER,
+        'one that answers a proof with other bytes has to show what it has, as a holder without the key does',
+        'one that leaves shards out of its statement is not up to date',
+      ],
+    ],
+  ),
+  row(
+    'X6',
+    'a tree page in two packs of a bucket, of which one is damaged',
+    'changed bytes in the bucket',
+    'a recovery reads it from the other one',
+    [['engine:recover/recover', 'reads a tree from the other pack that has it, where one is damaged']],
+  ),
+];
