@@ -246,6 +246,18 @@ describe('agents over real HTTPS', () => {
     expect(there.message).toContain('there is a vault');
   });
 
+  it('an edge keeps nothing for others: a member could fill its disk', async () => {
+    const { agentId } = dcA.home.engine.identity;
+    const { chains, identity } = shop.home.engine;
+    const link = dcA.home.peers.link(identity.agentId)!;
+    const entries = [];
+    for await (const entry of chains.entries(identity.agentId, { untilSeq: 1 })) entries.push(entry);
+    const refused = { code: 'E_DENIED', message: expect.stringContaining('is no holder') };
+    await expect(link.sendEntries(agentId, entries)).rejects.toMatchObject(refused);
+    await expect(link.sendFrames(agentId, (async function* () {})())).rejects.toMatchObject(refused);
+    await expect(link.joinByParts(agentId, 1, 1)).rejects.toMatchObject(refused);
+  });
+
   it('replicates to two sites, and says so', async () => {
     const { data } = await run<{ roots: { durability: string; copies: { peers: string[]; sites: string[] } }[] }>(
       shop,

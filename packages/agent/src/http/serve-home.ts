@@ -73,6 +73,14 @@ export function serveHome(
     return !home.asked.has(id);
   };
 
+  /** A member may fill the disk of a machine that is there to hold, and of no other. */
+  const requireHolder = (): void => {
+    if (peers.cards.newestOf(identity.agentId)?.card.role === 'holder') return;
+    throw new EdgeError('E_DENIED', `agent ${identity.name} is no holder: it keeps nothing for others`, {
+      hint: 'Name a holder; see the roles in `edgestore peer list`.',
+    });
+  };
+
   const service: PeerService = {
     vault: keys.vaultId,
     memberByPin: (pin) => peers.memberByPin(pin),
@@ -85,12 +93,14 @@ export function serveHome(
     },
     statement: async (question) => holder.statement(question),
     takeEntries: async (caller, owner, entries) => {
+      requireHolder();
       requireOwner(caller, owner);
       const position = await holder.takeEntries(ownerKeys(caller), entries);
       onHeld();
       return position;
     },
     takeBodies: async (caller, owner, bodies) => {
+      requireHolder();
       requireOwner(caller, owner);
       await holder.takeBodies(owner, bodies);
       onHeld();
@@ -102,16 +112,19 @@ export function serveHome(
       return holder.partBytes(owner, part);
     },
     takePart: async (caller, owner, part, bytes) => {
+      requireHolder();
       requireOwner(caller, owner);
       await holder.takePart(owner, part, bytes);
     },
     joinByParts: async (caller, owner, shard, seq) => {
+      requireHolder();
       requireOwner(caller, owner);
       await holder.joinByParts(owner, shard, seq);
       onHeld();
     },
     wanted: (owner, page) => holder.wanted(owner, page),
     receive: async (caller, owner, frames, signal) => {
+      requireHolder();
       requireOwner(caller, owner);
       const count = await holder.receive(owner, outgoing(frames), signal);
       onHeld();

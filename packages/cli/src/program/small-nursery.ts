@@ -26,10 +26,19 @@ export function keepNurserySmall(): void {
   setFlagsFromString('--semi-space-growth-factor=1');
   const ahead = [...GROWTH_FROM_MIB];
   const look = setInterval(() => {
-    const mib = process.memoryUsage.rss() / 2 ** 20;
+    const mib = residentMib();
     while (ahead[0] !== undefined && mib >= ahead[0].mib)
       setFlagsFromString(`--heap-growing-percent=${ahead.shift()!.percent}`);
     if (ahead.length === 0) clearInterval(look);
   }, LOOK_MS);
   look.unref();
+}
+
+/** A process without a descriptor left cannot ask. It goes on: memory is no reason to end. */
+function residentMib(): number {
+  try {
+    return process.memoryUsage.rss() / 2 ** 20;
+  } catch {
+    return 0;
+  }
 }

@@ -230,6 +230,13 @@ describe('what comes is not believed', () => {
   });
 });
 
+test('of an owner with more shards than a statement names nothing is stated, and no list is made for it', async () => {
+  const [one] = texts(1);
+  for (let shard = 1; shard <= 1025; shard++) owner.add(shard, [formOf(one!)]);
+  await at.holder.takeEntries(owner.ownerKeys, owner.entries);
+  expect(() => ask()).toThrow(expect.objectContaining({ code: 'E_LIMIT' }));
+});
+
 describe('a store that was put back', () => {
   test('finds itself by its own later statement, and raises its epoch above both', async () => {
     await hold(texts(2));

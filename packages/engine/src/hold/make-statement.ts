@@ -3,7 +3,13 @@
  * that they claim is on stable storage before the index says so.
  */
 
-import { type Backing, encodeStatement, type StatedShard, verifyStatement } from '../chain/statement.ts';
+import {
+  type Backing,
+  encodeStatement,
+  STATED_SHARDS_MAX,
+  type StatedShard,
+  verifyStatement,
+} from '../chain/statement.ts';
 import {
   encodeUnsatisfiedList,
   LISTED_IDS_MAX,
@@ -13,7 +19,7 @@ import {
 } from '../chain/unsatisfied-list.ts';
 import type { Sodium } from '../codec/sodium.ts';
 import type { Clock } from '../core/clock.ts';
-import { isEdgeError } from '../core/errors.ts';
+import { EdgeError, isEdgeError } from '../core/errors.ts';
 import type { AgentId, VaultId } from '../core/ids.ts';
 import { LAYOUT_VERSION } from '../core/limits.ts';
 import type { StatementAnswer, StatementQuestion } from '../core/ports/peer.ts';
@@ -37,9 +43,16 @@ export function makeStatement(question: StatementQuestion, deps: StatementDeps):
   const { owner, nonce, wantsLists } = question;
   noticePutBack(question, deps);
   const { chains, store, self } = deps;
+  const stated = chains.shards(owner);
+  // Before any list is made, which costs work for each shard.
+  if (stated.length > STATED_SHARDS_MAX)
+    throw new EdgeError(
+      'E_LIMIT',
+      `agent ${owner.slice(0, 8)} has ${stated.length} shards: a statement names ${STATED_SHARDS_MAX}`,
+    );
   const lists: Uint8Array[] = [];
   let left = LISTED_IDS_MAX;
-  const shards = chains.shards(owner).map((state): StatedShard => {
+  const shards = stated.map((state): StatedShard => {
     const list = listOf(owner, state, Math.min(left, UNSATISFIED_IDS_MAX), deps);
     if (list !== undefined) left -= lacksOf(state);
     lists.push(list ?? NOTHING);

@@ -131,6 +131,7 @@ export function holdIndex(db: Db, deps: HoldIndexDeps): HoldIndexTable {
       return ref === undefined ? undefined : newReader().formOf(chain, { shard_ref: ref, seq, position });
     },
     shards: (chain) => shards.of(chain),
+    shard: (chain, shard) => shards.one(chain, shard),
     noteShard: (chain, shard) => void shards.refOf(chain, shard),
     applyAdd,
     applyRelease: (chain, shard, ids) =>

@@ -26,6 +26,7 @@ export interface ShardTable {
   rename(ref: number, shard: number): void;
   counts(ref: number): ShardCounts;
   of(chain: number): ShardRow[];
+  one(chain: number, shard: number): ShardRow | undefined;
   /** Forgets one shard of the chain, or all. */
   clear(chain: number, shard?: number): void;
 }
@@ -45,6 +46,9 @@ export function shardTable(db: Db): ShardTable {
   );
   const of = db.prepare<[number], ShardRow>(
     'SELECT chain, shard, held, wanted, lost, unreadable FROM shards WHERE chain = ? AND shard > 0 ORDER BY shard',
+  );
+  const one = db.prepare<[number, number], ShardRow>(
+    'SELECT chain, shard, held, wanted, lost, unreadable FROM shards WHERE chain = ? AND shard = ?',
   );
   const removeHolds = db.prepare('DELETE FROM holds WHERE shard_ref = ?');
   const remove = db.prepare('DELETE FROM shards WHERE shard_ref = ?');
@@ -78,6 +82,7 @@ export function shardTable(db: Db): ShardTable {
       };
     },
     of: (chain) => of.all(chain),
+    one: (chain, shard) => one.get(chain, shard),
     clear: (chain, shard) => {
       for (const { shard_ref, shard: number } of refs.all(chain)) {
         if (shard !== undefined && number !== shard) continue;

@@ -78,4 +78,7 @@ test('roots keep their shards, and a number is never given twice', () => {
   expect(first.map(({ shard }) => shard)).toEqual([1, 2]);
   expect(numberRoots([root('c'), root('b')], first, 0).map(({ shard }) => shard)).toEqual([3, 2]);
   expect(numberRoots([root('c')], [], 7).map(({ shard }) => shard)).toEqual([8]);
+  // No statement names more.
+  expect(numberRoots([root('c')], [], 1023).map(({ shard }) => shard)).toEqual([1024]);
+  expect(() => numberRoots([root('c')], [], 1024)).toThrow(code('E_LIMIT'));
 });

@@ -211,6 +211,7 @@ export interface HoldTable extends PartHolds {
   /** The form of a row; undefined where it cannot be read now. */
   formAt(chain: number, shard: number, seq: number, position: number): Form | undefined;
   shards(chain: number): readonly ShardRow[];
+  shard(chain: number, shard: number): ShardRow | undefined;
   /** An entry names the shard: from now on it is among the chain's shards. */
   noteShard(chain: number, shard: number): void;
   /** Applies an add whose entry row and body are there. `missing`: the state of an id that no good frame satisfies. */

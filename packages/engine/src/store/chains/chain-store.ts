@@ -144,7 +144,7 @@ export class ChainStore implements Chains {
     idsMax: number,
   ): readonly { readonly id: ChunkId; readonly reason: UnsatisfiedReason }[] | undefined {
     const chain = this.#table.followed(agent);
-    const counts = this.shards(agent).find((one) => one.shard === shard);
+    const counts = chain === undefined ? undefined : this.#deps.index.holds.shard(chain.chain, shard);
     if (chain === undefined || counts === undefined) return [];
     if (counts.wanted + counts.lost + counts.unreadable > idsMax) return undefined;
     const list: { id: ChunkId; reason: UnsatisfiedReason }[] = [];
