@@ -27,3 +27,8 @@ export function backoffMs(attempts: number, random: RandomBytes): number {
   const bytes = random(2);
   return Math.round(most / 2 + (most / 2) * ((bytes[0]! * 256 + bytes[1]!) / 65_536));
 }
+
+/** When a target is tried again. A time that no pause reaches was noted by a clock that was ahead: it is due now. */
+export function nextTryNs(row: { readonly nextTryNs: bigint }, nowNs: bigint): bigint {
+  return row.nextTryNs - nowNs > BigInt(RETRY_MS_MAX) * 1_000_000n ? nowNs : row.nextTryNs;
+}

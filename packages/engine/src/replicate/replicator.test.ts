@@ -126,6 +126,26 @@ const dropPacks = (holder: HolderFixture): void => {
     if (name.endsWith('.pack')) rmSync(join(packs, name));
 };
 
+test('a try that a clock ahead by years put off is due with the right one', async () => {
+  const holder = await openHolder();
+  await sync();
+  const down = {
+    ...holder.link,
+    statement: () => Promise.reject(new EdgeError('E_STORE', 'away', { retryable: true })),
+  };
+  const years = 10n * 365n * 86_400n * 1_000_000_000n;
+  const ahead = { ...realClock, nowNs: () => realClock.nowNs() + years };
+  const before = await replicatorOf([down], { clock: ahead });
+  before.owe();
+  const [target] = before.targets();
+  expect(await codeOf(before.run(target!))).toBe('E_STORE');
+  expect(before.due()).toEqual([]);
+  const now = await replicatorOf();
+  expect(now.due()).toEqual([target]);
+  expect(now.nextDueNs()! <= realClock.nowNs()).toBe(true);
+  expect(now.status()[0]!.nextTryNs! <= realClock.nowNs()).toBe(true);
+});
+
 describe('levels', () => {
   test('waiting drives the targets, tells what was reached, and gives up in time', async () => {
     await openHolder();

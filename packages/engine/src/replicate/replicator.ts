@@ -8,7 +8,7 @@ import type { OwedIndex } from '../ports/beliefs.ts';
 import type { Placed } from '../ports/placed.ts';
 import type { Witnesses } from '../ports/witnesses.ts';
 import { createAnswers, type PeerAnswer } from './answers.ts';
-import { backoffMs, isFinal } from './backoff.ts';
+import { backoffMs, isFinal, nextTryNs } from './backoff.ts';
 import { clonedStore } from './clones.ts';
 import { type CoverageDeps, coveringTargets } from './coverage.ts';
 import { type Durability, type DurabilityLevel, durabilityOf } from './durability.ts';
@@ -200,7 +200,7 @@ export function createReplicator(deps: ReplicatorDeps): Replicator {
       pending: row === undefined ? 0 : Math.max(1, behind),
       owedSinceNs: row?.sinceNs,
       attempts: row?.attempts ?? 0,
-      nextTryNs: row?.nextTryNs,
+      nextTryNs: row === undefined ? undefined : nextTryNs(row, clock.nowNs()),
       lastError: row?.lastError,
       refusal: refusal !== undefined && isFinal(refusal) ? refusal : undefined,
       isRunning: passes.isRunning(target.target),
@@ -242,17 +242,19 @@ export function createReplicator(deps: ReplicatorDeps): Replicator {
       const due = new Set(
         index.owed
           .rows()
-          .filter((row) => row.nextTryNs <= nowNs)
+          .filter((row) => nextTryNs(row, nowNs) <= nowNs)
           .map((row) => row.target),
       );
       return targets().filter(({ target }) => due.has(target) && !passes.isRunning(target));
     },
     nextDueNs() {
       const known = new Set(targets().map(({ target }) => target));
-      let next: bigint | undefined;
-      for (const row of index.owed.rows())
-        if (known.has(row.target) && (next === undefined || row.nextTryNs < next)) next = row.nextTryNs;
-      return next;
+      const nowNs = clock.nowNs();
+      const times = index.owed.rows().flatMap((row) => (known.has(row.target) ? [nextTryNs(row, nowNs)] : []));
+      return times.reduce<bigint | undefined>(
+        (next, one) => (next === undefined || one < next ? one : next),
+        undefined,
+      );
     },
     status: () => targets().map(statusOf),
     async ask(target, signal) {
