@@ -42,7 +42,7 @@ export {
   PEER_ITEMS_MAX,
 } from './core/limits.ts';
 export type { ChunkStore } from './core/ports/chunk-store.ts';
-export type { KeyValue, SnapshotRow, SnapshotSummary } from './core/ports/index.ts';
+export type { KeyValue, PackMark, SnapshotRow, SnapshotSummary, StoreName } from './core/ports/index.ts';
 export type { ObjectStore } from './core/ports/object-store.ts';
 export type {
   EntryBodies,

@@ -70,6 +70,40 @@ export const ATTACK_ROWS: readonly FaultRow[] = [
     ],
   ),
   row(
+    'X7',
+    'a bucket that has the only copies goes, or its name leaves the configuration',
+    'the folder deleted or moved, the configuration emptied',
+    'its copies do not count for what is captured now; of a name that is gone they are marked, and what files still have is stored again',
+    [
+      [
+        'faults/dead-bucket',
+        'its name leaves the configuration: what files still have is stored again, and restores',
+        'it is unplugged: a new file with the bytes of an old one is stored again',
+      ],
+    ],
+  ),
+  row(
+    'X8',
+    'a clock that was ahead by years while a target could not be reached',
+    'a clock of the test',
+    'with the right clock the target is due at once',
+    [['engine:replicate/replicator', 'a try that a clock ahead by years put off is due with the right one']],
+  ),
+  row(
+    'X9',
+    'a member that fills the disk of a machine that is no holder; an owner with more roots than a statement names',
+    'a member that sends what it owns; 1,025 shards',
+    'who is no holder takes nothing; the 1,025th root of a life is refused, and a question about more shards costs nothing',
+    [
+      ['agent:agent', 'an edge keeps nothing for others: a member could fill its disk'],
+      [
+        'engine:hold/holder',
+        'of an owner with more shards than a statement names nothing is stated, and no list is made for it',
+      ],
+      ['engine:log/record-encoding', 'roots keep their shards, and a number is never given twice'],
+    ],
+  ),
+  row(
     'X6',
     'a tree page in two packs of a bucket, of which one is damaged',
     'changed bytes in the bucket',

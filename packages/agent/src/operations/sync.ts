@@ -14,6 +14,7 @@ import {
 } from '@edgestore/engine';
 import { z } from 'zod';
 import type { RootConfig } from '../config/config.ts';
+import { askColdStores } from '../home/ask-cold-stores.ts';
 import { captureChunks } from '../home/capture-chunks.ts';
 import { PROGRAM } from '../program.ts';
 import { makeOwnCheckpoints } from '../work/keep-checkpoints.ts';
@@ -100,7 +101,10 @@ export const sync = defineOperation<SyncInput, SyncData>({
 async function syncRoots(given: SyncInput, context: OperationContext): Promise<OperationOutcome<SyncData>> {
   if (!given.dryRun) await mendOwnTail(context.home, context);
   const roots = await rootsToSync(given.paths, given.dryRun, context);
-  if (!given.dryRun) await recordSettings(context.home);
+  if (!given.dryRun) {
+    await recordSettings(context.home);
+    await askColdStores(context.home, context);
+  }
   const captured: { root: RootConfig; report: CaptureReport | EdgeError }[] = [];
   for (const root of roots) captured.push({ root, report: await captureOne(root, given, context, roots.length > 1) });
   await mergeSmallPacks(context);

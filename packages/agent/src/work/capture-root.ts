@@ -2,6 +2,7 @@
 import { type CaptureReport, capture, unescapeName } from '@edgestore/engine';
 import type { RootConfig } from '../config/config.ts';
 import type { AgentHome } from '../home/agent-home.ts';
+import { askColdStores } from '../home/ask-cold-stores.ts';
 import { captureChunks } from '../home/capture-chunks.ts';
 import { mendOwnTail } from '../operations/mend-own-tail.ts';
 import { recordSettings } from '../operations/record-settings.ts';
@@ -20,6 +21,7 @@ export function captureRoot(root: RootConfig, why: 'watch' | 'rescan', deps: Cap
     await mendOwnTail(home, deps);
     // Whoever recovers from this snapshot gets the roots as they were then. A reload that could not record them is made good here.
     await recordSettings(home);
+    await askColdStores(home, deps);
     const report = await capture(
       {
         root: {

@@ -66,6 +66,13 @@ export function chunkIndex(
   /** Many reads under one lock of the database's, instead of one each. */
   const together = <Args extends unknown[], T>(read: (...args: Args) => T) => db.transaction(read);
 
+  /** Stores that cannot be asked now, or are not the ones that they were. */
+  let uncounted: ReadonlySet<StoreName> = new Set();
+  const isCounted = (id: ChunkId): boolean =>
+    uncounted.size === 0
+      ? frames.isThere(id)
+      : frames.goodCopies(id).some((copy) => !uncounted.has(packs.byNumber(copy.pack).store));
+
   /** Tells of frames whose rows have just gone or been marked. */
   const noteLost = (gone: readonly FrameRow[], store: StoreName, why: FrameLoss): void => {
     if (watcher === undefined || gone.length === 0) return;
@@ -127,7 +134,7 @@ export function chunkIndex(
       const known = new Uint8Array(ids.length);
       for (let i = 0; i < ids.length; i++) {
         // What is being released is stored and added again, behind the release.
-        if (!frames.isThere(ids[i]!) || isReleasing(ids[i]!)) continue;
+        if (!isCounted(ids[i]!) || isReleasing(ids[i]!)) continue;
         claimed.add(session, ids[i]!);
         known[i] = 1;
       }
@@ -138,6 +145,9 @@ export function chunkIndex(
     endCollection: (collection) => claimed.endCollection(collection),
     endSession: (session) => claimed.end(session),
     sessions: () => claimed.sessions(),
+    countAllBut: (stores) => {
+      uncounted = stores;
+    },
     voidRows: raiseLossEpoch,
     isClaimed: (id) =>
       claimed.isClaimed(id, -1) || frames.goodCopies(id).some((copy) => claimed.isClaimed(id, copy.pack)),

@@ -100,6 +100,11 @@ export interface ChunkIndex {
    * on by the session. One transaction.
    */
   claim(session: number, ids: readonly ChunkId[]): Uint8Array;
+  /**
+   * Copies in these stores do not count for `claim`, until it is said otherwise: they cannot be asked now, so that a
+   * capture stores again what only they have. The rows stay.
+   */
+  countAllBut(stores: ReadonlySet<StoreName>): void;
   /** Opens a session; chunks claimed by it, snapshots that it relies on (with all that they reach), and packs added since, are live for every collector until it ends. */
   beginSession(what: string, snapshots?: readonly RecordHash[]): number;
   endSession(session: number): void;
