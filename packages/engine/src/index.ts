@@ -209,7 +209,7 @@ export { createIndexedSource } from './store/bucket/indexed-source.ts';
 export { learnPacks } from './store/bucket/learn-packs.ts';
 export { locationOf } from './store/bucket/location.ts';
 export { type Bucket, openBucket } from './store/bucket/open-bucket.ts';
-export { knownStoreId, requireKnownStore } from './store/bucket/store-id.ts';
+export { knownStoreId, requireKnownStore, requireStoreId } from './store/bucket/store-id.ts';
 export { beginChain } from './store/chains/begin-chain.ts';
 export { type EntrySpool, openEntrySpool } from './store/chains/entry-spool.ts';
 export { type ChainInspection, inspectChains } from './store/chains/inspect-chains.ts';

@@ -115,7 +115,7 @@ async function newBucket(
     if (half < last) await putEntries(store, agent.entries.slice(half));
   }
   const owner = { agent: agents[0]?.agentId ?? '', incarnation: 1 };
-  const packs = openBucketPacks({ store, vault, life: owner });
+  const packs = openBucketPacks({ store, vault, life: owner, requireIdentity: async () => {} });
   for (const packClass of ['data', 'meta'] as const) {
     const chunks = [...fixture.chunks.values()]
       .filter(({ kind, id }) => packClassOf(kind) === packClass && wanted(kind, toHex(id)))
@@ -357,7 +357,12 @@ describe('recover from a bucket', () => {
     const agent = shop();
     for (const bad of [0, 1]) {
       const store = await newBucket([agent]);
-      const packs = openBucketPacks({ store, vault, life: { agent: agent.agentId, incarnation: 2 } });
+      const packs = openBucketPacks({
+        store,
+        vault,
+        life: { agent: agent.agentId, incarnation: 2 },
+        requireIdentity: async () => {},
+      });
       const chunks = [...fixture.chunks.values()]
         .filter(({ kind }) => packClassOf(kind) === 'meta')
         .map(({ id, sealed }) => ({

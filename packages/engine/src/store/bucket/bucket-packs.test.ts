@@ -26,7 +26,7 @@ function over(plan: readonly Fault[] = [], withMd5 = true) {
         stat: async (key: string) => withoutMd5(await memory.stat(key)),
       };
   const store = createFaultyObjectStore(base, plan, { clock: createHastyClock(), random });
-  return { memory, store, packs: openBucketPacks({ store, vault, life }) };
+  return { memory, store, packs: openBucketPacks({ store, vault, life, requireIdentity: async () => {} }) };
 }
 
 function withoutMd5<T extends { md5?: string } | undefined>(stat: T) {
@@ -77,7 +77,12 @@ describe('packs in a bucket', () => {
   it('are found in the prefix of an earlier life and of another agent', async () => {
     const { memory, packs } = over();
     const pack = newPack();
-    const old = openBucketPacks({ store: memory, vault, life: { agent: 'cc'.repeat(16), incarnation: 3 } });
+    const old = openBucketPacks({
+      store: memory,
+      vault,
+      life: { agent: 'cc'.repeat(16), incarnation: 3 },
+      requireIdentity: async () => {},
+    });
     await old.put({ name: pack.name, packClass: 'data' }, pack.body);
     expect(
       Buffer.from(
