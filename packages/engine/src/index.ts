@@ -201,7 +201,7 @@ export { planRestore } from './restore/plan-restore.ts';
 export type { RestoreDeps, RestoreInput, RestorePlan, RestoreReport } from './restore/restore-types.ts';
 export { scrub } from './scrub/scrub.ts';
 export { scrubSegments } from './scrub/scrub-segments.ts';
-export type { ScrubPlace, ScrubPlaces, ScrubReport } from './scrub/scrub-types.ts';
+export type { ScrubPlace, ScrubPlaces, ScrubReport, ScrubStore } from './scrub/scrub-types.ts';
 export { type BucketPacks, openBucketPacks } from './store/bucket/bucket-packs.ts';
 export { createBucketSource } from './store/bucket/bucket-source.ts';
 export { type BucketVault, openBucketVault } from './store/bucket/bucket-vault.ts';

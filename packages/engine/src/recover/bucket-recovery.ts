@@ -44,9 +44,9 @@ export async function openBucketRecovery(
   };
   const files = openBucketVault(store, vault, requireIdentity);
   const packs = openBucketPacks({ store, vault, life: NO_LIFE, requireIdentity });
-  const damaged = (error: unknown): void => {
+  const damaged = (error: unknown, what = ''): void => {
     if (!isEdgeError(error, 'E_INTEGRITY', 'E_FORMAT')) throw error;
-    deps.warn({ code: 'store-damaged', message: error.message });
+    deps.warn({ code: 'store-damaged', message: `${error.message}${what}` });
   };
 
   /** What lies in this bucket, from the packs' own indexes; made when first asked. */
@@ -68,7 +68,7 @@ export async function openBucketRecovery(
           else found.addMeta(id, { keyId, sealedBytes, offset, pack: pack.name });
         }
       } catch (error) {
-        damaged(error);
+        damaged(error, '. What was in it is looked for in other packs; what is in none of them is named by a restore.');
       }
     }
     await requireIdentity(signal);

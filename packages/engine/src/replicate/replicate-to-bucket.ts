@@ -44,7 +44,16 @@ export interface BucketDeps extends ReplicateDeps {
   readonly index: ReplicateDeps['index'] & {
     readonly chunks: Pick<
       ChunkIndex,
-      'locate' | 'addPack' | 'addresses' | 'packs' | 'forgetPack' | 'liftPackMarks' | 'markPacks' | 'settleLosses'
+      | 'locate'
+      | 'addPack'
+      | 'addresses'
+      | 'packs'
+      | 'framesOf'
+      | 'forgetPack'
+      | 'liftPackMarks'
+      | 'markCopies'
+      | 'markPacks'
+      | 'settleLosses'
     >;
     readonly buckets: BucketIndex;
   };
@@ -105,6 +114,7 @@ export async function replicateToBucket(
       code: 'W_BUCKET_LOST',
       message: `${bucket.objects.label} lost ${compared.gone.length} pack(s) that were there; they are put again as far as copies are left`,
     });
+  rejectDamagedPacks(bucket, deps);
   await putVaultFiles(bucket.vault, { ...deps, requireSame }, signal);
 
   const writer = openBucketPackWriter({
@@ -266,6 +276,19 @@ function forgetLost({ store, scope }: BucketTarget, { index }: BucketDeps): void
   for (const { name, packClass, marked } of index.chunks.packs(store))
     if (marked !== undefined && marked !== 'unreadable' && (scope === 'all' || packClass === 'meta'))
       index.chunks.forgetPack(name, store);
+}
+
+/** A pack of which the own index is damaged serves no recovery, although its frames can be read from here: what it has counts as damaged, and is put again. */
+function rejectDamagedPacks({ store, scope }: BucketTarget, { index }: BucketDeps): void {
+  for (const { name, packClass, marked } of index.chunks.packs(store)) {
+    if (marked !== 'damaged' || (scope === 'meta' && packClass === 'data')) continue;
+    const why = 'the index of its pack is damaged';
+    const frames = index.chunks.framesOf(name, store);
+    index.chunks.markCopies(
+      frames.map(({ id }) => ({ id, pack: name, reason: 'damaged', why })),
+      store,
+    );
+  }
 }
 
 /** The newest own entry before the first add with a form that the bucket lacks. */
