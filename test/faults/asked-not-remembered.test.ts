@@ -240,6 +240,15 @@ faultTest(
       for (const { message } of warnings) expect(message, what).toMatch(/Nothing depends on it/);
       expect(await checkOf(scene.at), what).toBe(0);
     }
+    // What is left over: one chunk of it was put into another pack, and then the rest.
+    const pack = largest(dataPacksBelow(scene.bucket));
+    flipByte(pack, framesOf(pack)[0]! + 60);
+    await scene.json(['scrub', '--all', '--repair']);
+    cutShort(pack, 5_000);
+    await scene.json(['scrub', '--all', '--repair']);
+    const left = await scene.run(['scrub', '--all', '--json']);
+    expect(left.exitCode).toBe(0);
+    expect(left.stdout).toMatch(/Nothing depends on it/);
     const sync = await scene.run(['sync', scene.root, '--wait', 's3', '--timeout', '30s', '--json']);
     expect((JSON.parse(sync.stdout) as { warnings: unknown[] }).warnings).toEqual([]);
   },

@@ -93,6 +93,15 @@ export async function openBucketRecovery(
     await requireIdentity(stop);
   }
 
+  async function allOf(
+    reading: Promise<readonly { readonly bytes: Uint8Array }[]>,
+    stop: AbortSignal | undefined,
+  ): Promise<Uint8Array[]> {
+    const read = await reading;
+    await requireIdentity(stop);
+    return read.map(({ bytes }) => bytes);
+  }
+
   const locate = async (ids: readonly ChunkId[]) => {
     const there = await places();
     return ids.map((id) => {
@@ -134,9 +143,9 @@ export async function openBucketRecovery(
         context: { store: store.label, vault },
       });
     },
-    slots: async (stop) => (await files.slots(stop)).map(({ bytes }) => bytes),
-    slotRemovals: async (stop) => (await files.slotRemovals(stop)).map(({ bytes }) => bytes),
-    cards: async (stop) => (await files.cards(stop)).map(({ bytes }) => bytes),
+    slots: (stop) => allOf(files.slots(stop), stop),
+    slotRemovals: (stop) => allOf(files.slotRemovals(stop), stop),
+    cards: (stop) => allOf(files.cards(stop), stop),
     entries,
   };
 }
