@@ -10,7 +10,7 @@ import { waitUntil } from '../support/edgestore-process.ts';
 import { pseudoRandom } from '../support/hostile-tree.ts';
 import { framesOf } from '../support/pack-frames.ts';
 import { faultTest } from './fault-test.ts';
-import { dataPacksBelow, filesBelow, flipByte, Image, packsBelow } from './kit/media.ts';
+import { cutShort, dataPacksBelow, filesBelow, flipByte, Image, packsBelow } from './kit/media.ts';
 import { type Holder, OwnerAndHolders } from './owner-and-holders.ts';
 
 let scene: OwnerAndHolders;
@@ -198,11 +198,15 @@ describe('a bucket', () => {
     const places = [0, 4, 8, 12, 13, 16, 47, 60].map((field, at) => ({ frame: frames[at]!, field }));
     // 3 makes the class of data that of trees: a value that is allowed.
     for (const { frame, field } of places) flipByte(pack, frame + field, field === 12 ? 3 : 0x40);
-    const { findings } = await scene.json<{ findings: { store: string; pack: string; chunk: string }[] }>(
+    const { findings } = await scene.json<{ findings: { store: string; repaired: boolean }[] }>(
       ['scrub', '--all', '--repair'],
-      [20],
+      [0],
     );
-    expect(findings.filter(({ store }) => store === 'offsite')).toHaveLength(places.length);
+    const inBucket = findings.filter(({ store }) => store === 'offsite');
+    expect(inBucket.map(({ repaired }) => repaired)).toEqual(places.map(() => true));
+    await scene.json(['scrub', '--all']);
+    expect(await checkOf(scene.at)).toBe(0);
+    await scene.lastComesFrom(`file://${scene.bucket}`, 'mended by the scrub alone');
     scene.acknowledged.length = 0;
     changeOneFile(6);
     await scene.mustSync('s3');
@@ -210,6 +214,63 @@ describe('a bucket', () => {
     await scene.lastComesFrom(`file://${scene.bucket}`, 'from the bucket alone');
   });
 });
+
+faultTest(
+  'a pack in the bucket that lost its end or its index is put again by scrub --all --repair, and warns of nothing that anyone needs',
+  async () => {
+    scene = await OwnerAndHolders.make({ bucket: true });
+    await scene.mustSync('s3');
+    const damages = {
+      'a changed byte of its index': (pack: string) => flipByte(pack, statSync(pack).size - 20),
+      'a lost end': (pack: string) => cutShort(pack, 5_000),
+    };
+    for (const [what, damage] of Object.entries(damages)) {
+      damage(largest(dataPacksBelow(scene.bucket)));
+      await scene.json(['scrub', '--all'], [20]);
+      const { findings } = await scene.json<{ findings: { repaired: boolean }[] }>(['scrub', '--all', '--repair']);
+      expect(findings.length, what).toBeGreaterThan(0);
+      expect(
+        findings.every(({ repaired }) => repaired),
+        what,
+      ).toBe(true);
+      await scene.lastComesFrom(`file://${scene.bucket}`, what);
+      const again = await scene.run(['scrub', '--all', '--json']);
+      expect(again.exitCode, what).toBe(0);
+      const { warnings } = JSON.parse(again.stdout) as { warnings: { code: string; message: string }[] };
+      for (const { message } of warnings) expect(message, what).toMatch(/Nothing depends on it/);
+      expect(await checkOf(scene.at), what).toBe(0);
+    }
+    // What is left over: one chunk of it was put into another pack, and then the rest.
+    const pack = largest(dataPacksBelow(scene.bucket));
+    flipByte(pack, framesOf(pack)[0]! + 60);
+    await scene.json(['scrub', '--all', '--repair']);
+    cutShort(pack, 5_000);
+    await scene.json(['scrub', '--all', '--repair']);
+    const left = await scene.run(['scrub', '--all', '--json']);
+    expect(left.exitCode).toBe(0);
+    expect(left.stdout).toMatch(/Nothing depends on it/);
+    const sync = await scene.run(['sync', scene.root, '--wait', 's3', '--timeout', '30s', '--json']);
+    expect((JSON.parse(sync.stdout) as { warnings: unknown[] }).warnings).toEqual([]);
+  },
+);
+
+faultTest(
+  'chunks of a cold tier that are damaged there come back here from a holder, and are moved again',
+  async () => {
+    const tiering = '[tiering.default]\nhot = "0s"\nwarm = "0s"\ncold = "offsite"\n';
+    scene = await OwnerAndHolders.make({ holders: 1, config: `[stores.offsite]\nurl = "file://BUCKET"\n${tiering}` });
+    await scene.mustSync('sites=1');
+    await scene.json(['tier', 'run', '--yes'], [0, 5]);
+    const pack = largest(dataPacksBelow(scene.bucket));
+    flipByte(pack, framesOf(pack)[0]! + 60);
+    await scene.json(['scrub', '--all'], [20]);
+    await scene.json(['scrub', '--all', '--repair']);
+    await scene.json(['scrub', '--all']);
+    await scene.json(['tier', 'run', '--yes'], [0, 5]);
+    await scene.json(['scrub', '--all']);
+    await scene.everythingRestores('after the repair');
+  },
+);
 
 describe('a tier policy', () => {
   faultTest('tier run drops nothing here when the archive lost what it was said to have', async () => {

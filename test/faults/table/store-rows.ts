@@ -43,6 +43,29 @@ export const STORE_ROWS: readonly FaultRow[] = [
     ],
   ),
   row(
+    'C1b',
+    'a bucket folder that is unmounted in the middle of a job, at each of its looks and requests',
+    'the folder moved away, an empty one in its place, while strace delays a close of store.id; a store that changes at the k-th call',
+    'nothing is called lost, acknowledged or dropped; mounted again, the next job makes all well',
+    [
+      [
+        'faults/wrong-place',
+        'a bucket that is unmounted in the middle of a sync is not acknowledged, and has everything after the next one',
+        'tier run drops nothing for copies in the empty folder of a bucket that was unmounted in the middle of it',
+      ],
+      [
+        'engine:replicate/replicate-to-bucket',
+        'acknowledges nothing and calls nothing gone, at whatever call it goes (lost before: %s)',
+        'acknowledges only what is there, when it is away for %i calls',
+      ],
+      [
+        'engine:demote/demote',
+        'drops nothing that is only in an empty place in the bucket’s stead, at whatever call it comes, for %d calls',
+      ],
+    ],
+    'a disk that goes and comes back twice within one put',
+  ),
+  row(
     'C2',
     'a holder that lost packs',
     'packs deleted while the holder is down',
@@ -81,6 +104,8 @@ export const STORE_ROWS: readonly FaultRow[] = [
         'an empty folder in place of the bucket is not a bucket: nothing is safe there and nothing is forgotten',
         'tier run drops nothing here when the archive lost what it was said to have',
         'a changed byte in the bucket is found by scrub and put right from here',
+        'a pack in the bucket that lost its end or its index is put again by scrub --all --repair, and warns of nothing that anyone needs',
+        'chunks of a cold tier that are damaged there come back here from a holder, and are moved again',
       ],
     ],
   ),

@@ -5,7 +5,6 @@ import {
   type Clock,
   createIndexedSource,
   type Engine,
-  knownStoreId,
   type ObjectStore,
   openBucketPacks,
   openBucketVault,
@@ -56,35 +55,12 @@ export function openStores(
       },
       { clock: deps.clock, random: deps.random, limits: deps.limits, counts: deps.countsOf(name) },
     );
-    const vault = openBucketVault(objects, keys.vaultId);
     const check = { name, store: objects, vault: keys.vaultId };
     const requireIdentity = (signal?: AbortSignal) => requireKnownStore(check, index.kv, signal);
-    const packs = refusingStrangers(openBucketPacks({ store: objects, vault: keys.vaultId, life }), async (signal) => {
-      if (knownStoreId(index.kv, name) !== undefined) await requireIdentity(signal);
-    });
+    const vault = openBucketVault(objects, keys.vaultId, requireIdentity);
+    const packs = openBucketPacks({ store: objects, vault: keys.vaultId, life, requireIdentity });
     const source = createIndexedSource({ name, packs, requireIdentity }, index.chunks);
     out.set(name, { name, config, objects, packs, vault, requireIdentity, source });
   }
   return out;
-}
-
-/**
- * Another store than the one that was known is not written to: an archive that is not mounted, an emptied or mistaken bucket. What is put there would count as
- * a copy. Asked once in the life of a home, before the first pack; a replication job asks each time.
- */
-function refusingStrangers(packs: BucketPacks, ask: (signal: AbortSignal | undefined) => Promise<void>): BucketPacks {
-  let asked: Promise<void> | undefined;
-  return {
-    ...packs,
-    put: async (pack, body, signal) => {
-      asked ??= ask(signal);
-      try {
-        await asked;
-      } catch (error) {
-        asked = undefined;
-        throw error;
-      }
-      await packs.put(pack, body, signal);
-    },
-  };
 }

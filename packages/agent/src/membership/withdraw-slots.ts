@@ -73,6 +73,8 @@ function keepersOf({ peers, stores }: WithdrawDeps): Keeper[] {
         if (there.has(`slot-removal ${removal.slotId}`) && !there.has(`slot ${removal.slotId}`)) continue;
         await store.vault.putSlotRemoval(removal.slotId, bytes, signal);
       }
+      // A disk can go at any moment: it was told only if it is still there.
+      await store.requireIdentity(signal);
     },
   }));
   return [...members, ...buckets];

@@ -28,6 +28,8 @@ export function chainSources({ peers, stores }: Pick<AgentHome, 'peers' | 'store
           if (segment.last <= afterSeq || segment.first > untilSeq) continue;
           yield* decodeChainSegment(await vault.getSegment(segment, signal)).entries;
         }
+        // The listing may be of another place than the identity: that there is no more is said after it.
+        await requireIdentity(signal);
       },
     }),
   );

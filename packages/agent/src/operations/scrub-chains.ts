@@ -63,8 +63,12 @@ export async function scrubChains(
   }
 }
 
-/** Compares packs in each store with a listing: those that are gone are marked, and those that were not known count. */
-export async function listStores({ home, signal, warn, progress }: OperationContext): Promise<void> {
+/**
+ * Compares packs in each store with a listing: those that are gone are marked, and those that were not known count. Answers what is wrong with packs that nobody
+ * can read, and of which no row tells what was in them.
+ */
+export async function listStores({ home, signal, warn, progress }: OperationContext): Promise<string[]> {
+  const unclear: string[] = [];
   const { index, clock, identity } = home.engine;
   for (const { name, objects, packs, requireIdentity } of home.stores.values()) {
     try {
@@ -74,7 +78,7 @@ export async function listStores({ home, signal, warn, progress }: OperationCont
         { index: index.chunks, nowNs: clock.nowNs(), progress },
         signal,
       );
-      for (const { message } of learned.damaged) warn({ code: 'store-damaged', message });
+      unclear.push(...learned.damaged.map(({ message }) => message));
     } catch (error) {
       signal.throwIfAborted();
       if (isEdgeError(error, 'E_NEWER_FORMAT')) throw error;
@@ -84,4 +88,5 @@ export async function listStores({ home, signal, warn, progress }: OperationCont
       });
     }
   }
+  return unclear;
 }

@@ -17,7 +17,10 @@ export async function scrubStoredChains(
   for (const { objects, vault, requireIdentity } of home.stores.values()) {
     try {
       await requireIdentity(signal);
-      const { damaged, repaired } = await scrubSegments({ agent: identity.agentId, repair }, { vault, chains, signal });
+      const { damaged, repaired } = await scrubSegments(
+        { agent: identity.agentId, repair },
+        { vault, requireIdentity, chains, signal },
+      );
       if (damaged.length === 0) continue;
       found.push({
         agent: identity.agentId,

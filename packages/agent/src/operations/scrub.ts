@@ -1,7 +1,16 @@
 /** `scrub`: reads stored packs again and names what is damaged. */
-import { EdgeError, jsonPath, openTreeReader, parsePercent, scrub as runScrub, toHex } from '@edgestore/engine';
+import {
+  EdgeError,
+  jsonPath,
+  openTreeReader,
+  parsePercent,
+  scrub as runScrub,
+  type ScrubReport,
+  type ScrubStore,
+  toHex,
+} from '@edgestore/engine';
 import { z } from 'zod';
-import { openedOf } from './opened.ts';
+import { type Opened, openedOf } from './opened.ts';
 import { defineOperation } from './operation.ts';
 import { readerDeps } from './reader-deps.ts';
 import { repairOwnLog, type ScrubbedLog } from './repair-own-log.ts';
@@ -108,7 +117,7 @@ export const scrub = defineOperation<Input, ScrubData>({
     const chains = given.all
       ? await scrubChains({ repair: given.repair && !given.dryRun, notes: !given.dryRun }, context)
       : [];
-    if (given.all && !given.dryRun) await listStores(context);
+    const unclear = given.all && !given.dryRun ? await listStores(context) : [];
     const reader = openTreeReader({
       ...readerDeps(opened, context),
       // What the reader meets is noted like the scrub's own findings, or not.
@@ -129,6 +138,7 @@ export const scrub = defineOperation<Input, ScrubData>({
           label: store.objects.label,
           requireIdentity: (signal) => store.requireIdentity(signal),
           readRange: (pack, range, signal) => store.packs.readRange(pack, range, signal),
+          refill: refillOf(store.name, opened),
         })),
         pool: engine.pool,
         reader,
@@ -140,6 +150,9 @@ export const scrub = defineOperation<Input, ScrubData>({
         monotonicMs: () => engine.clock.monotonicMs(),
       },
     );
+    const isNeeded = isAnythingMissing(report);
+    for (const message of unclear)
+      context.warn({ code: 'store-damaged', message: isNeeded ? message : `${message}. ${NOT_NEEDED}` });
     const isRepair = given.all && given.repair && !given.dryRun;
     const givenUp = isRepair ? await giveUpLost(report, reader, context) : NOTHING_GIVEN_UP;
     const holds = given.all ? await scrubHolds({ repair: given.repair && !given.dryRun }, context) : [];
@@ -174,6 +187,26 @@ export const scrub = defineOperation<Input, ScrubData>({
     return { data, exitCode: exitCodeOf(data) };
   },
 });
+
+/** Of a pack that nobody can read, and of which no row tells what was in it. */
+const NOT_NEEDED = 'Nothing depends on it: every chunk that snapshots need has a good copy. The object may be removed.';
+
+function isAnythingMissing({ lost, unknown, unread, findings }: ScrubReport): boolean {
+  const isOpen = findings.some(({ repaired, otherCopies }) => !repaired && otherCopies === 0);
+  return isOpen || lost.chunks + unknown.chunks + unknown.unread + unread.length > 0 || !lost.isComplete;
+}
+
+/** What brings a bucket that is a target up to date: the same pass as a sync's. */
+function refillOf(name: string, { replicator }: Opened): ScrubStore['refill'] {
+  const target = replicator.targets().find((one) => one.type === 'bucket' && one.store === name);
+  if (target?.type !== 'bucket') return undefined;
+  return {
+    scope: target.scope,
+    run: async (signal) => {
+      await replicator.run(target, signal);
+    },
+  };
+}
 
 /** 7: a whole part of what was acknowledged is in no place. 20: damage. 3: not everything could be looked at. */
 function exitCodeOf({ findings, lost, given_up, unknown, unread, chains, holds }: ScrubData): number {

@@ -1,5 +1,5 @@
 /** What the configuration and the opened data dir give to the tier flows. */
-import type { ColdStore, DemoteDeps, TierInput } from '@edgestore/engine';
+import { type ColdStore, type DemoteDeps, requireStoreId, type TierInput } from '@edgestore/engine';
 import { replicationOf, tieringOf } from '../home/effective-policy.ts';
 import { type Opened, openedOf } from './opened.ts';
 import type { OperationContext } from './operation.ts';
@@ -31,7 +31,10 @@ export function demoteDeps(context: OperationContext): DemoteDeps {
   const { engine, replicator, sources } = openedOf(context);
   const buckets = new Map<string, ColdStore>();
   for (const store of context.home.stores.values()) {
-    buckets.set(store.name, { name: store.name, label: store.objects.label, packs: store.packs, source: store.source });
+    const { name, objects, packs, source } = store;
+    const check = { name, store: objects, vault: engine.vault.vaultId };
+    const requireSame: ColdStore['requireStoreId'] = (storeId, signal) => requireStoreId(check, storeId, signal);
+    buckets.set(name, { name, label: objects.label, packs, source, requireStoreId: requireSame });
   }
   return {
     clock: engine.clock,

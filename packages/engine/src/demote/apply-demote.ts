@@ -24,7 +24,10 @@ const DROP_BYTES = 256 * MIB;
 /** Or so many: what is kept of each until then is some 500 bytes. */
 const DROP_CHUNKS = 2 * PACK_FRAMES_TARGET;
 
-/** Throws what the store says (E_STORE, E_DENIED, E_NO_BUCKET, E_INTEGRITY); whatever was verified until then is dropped first. */
+/**
+ * Throws what the store says (E_STORE, E_DENIED, E_NO_BUCKET, E_INTEGRITY); whatever was verified until then is dropped first, if the store still shows the id
+ * that it had when the job began.
+ */
 export async function applyDemote(plan: DemotePlan, deps: DemoteDeps, signal?: AbortSignal): Promise<DemoteReport> {
   const state: State = {
     moved: { chunks: 0, bytes: 0 },
@@ -42,7 +45,7 @@ export async function applyDemote(plan: DemotePlan, deps: DemoteDeps, signal?: A
     for (const part of plan.parts) await applyPart(part, state, deps, signal);
   } finally {
     // Also after a failure: these copies were verified in this job.
-    await dropGathered(state, deps);
+    await dropGathered(state, deps, signal);
   }
   const { moved, dropped, kept, freedBytes, notes } = state;
   return { moved, dropped, kept, freedBytes, notes: [...notes].map(([note, chunks]) => noteText(note, chunks)) };
@@ -136,7 +139,7 @@ async function finishGroup(
     // Without its bytes: those of many groups would pile up.
     const { id, sealedBytes, holds } = chunk;
     const isCold = stores.get(toHex(id))!.some(({ type }) => type === 'bucket');
-    state.verified.push({ id, sealedBytes, holds, isCold });
+    state.verified.push({ id, sealedBytes, holds, cold: isCold ? part.store : undefined });
     state.verifiedBytes += chunk.sealedBytes;
   }
   const enough = new Set(held.filter(isEnough).map(({ id }) => toHex(id)));
@@ -147,14 +150,18 @@ async function finishGroup(
     state.kept.bytes += chunk.sealedBytes;
   }
   deps.progress?.({ phase: 'demote', bytesDone: state.doneBytes, bytesTotal: state.totalBytes });
-  if (state.verifiedBytes >= DROP_BYTES || state.verified.length >= DROP_CHUNKS) await dropGathered(state, deps);
+  if (state.verifiedBytes >= DROP_BYTES || state.verified.length >= DROP_CHUNKS)
+    await dropGathered(state, deps, signal);
 }
 
-async function dropGathered(state: State, deps: DemoteDeps): Promise<void> {
+async function dropGathered(state: State, deps: DemoteDeps, signal: AbortSignal | undefined): Promise<void> {
   if (state.verified.length === 0) return;
   const going = state.verified;
   state.verified = [];
   state.verifiedBytes = 0;
+  // Behind the last look at a copy there: what was verified in an empty folder in place of the store is no copy.
+  for (const store of new Set(going.flatMap(({ cold }) => cold ?? [])))
+    await deps.buckets.get(store)!.requireStoreId(state.witnessed.get(store)!.storeId, signal);
   const { bytesFreed, kept } = await dropVerified(going, deps);
   state.freedBytes += bytesFreed;
   // A sync that began meanwhile relies on them, another owner does, or they were released and added again.

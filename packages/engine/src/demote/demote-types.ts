@@ -3,7 +3,7 @@ import type { Opener } from '../codec/open.ts';
 import type { Sodium } from '../codec/sodium.ts';
 import type { AskedChunks } from '../core/asked-chunks.ts';
 import type { Clock, RandomBytes } from '../core/clock.ts';
-import type { AgentId, ChunkId, PackClass, PackName, VaultId } from '../core/ids.ts';
+import type { AgentId, ChunkId, HexId, PackClass, PackName, VaultId } from '../core/ids.ts';
 import type { ChunkStore } from '../core/ports/chunk-store.ts';
 import type { ChunkIndex, LogIndex, StoreName } from '../core/ports/index.ts';
 import type { PeerDirectory } from '../core/ports/peer.ts';
@@ -108,6 +108,8 @@ export interface ColdStore {
     ): Promise<void>;
   };
   readonly source: SealedSource;
+  /** Throws unless the store that answers now has exactly this id. */
+  requireStoreId(storeId: HexId, signal?: AbortSignal): Promise<void>;
 }
 
 export interface TierDeps {

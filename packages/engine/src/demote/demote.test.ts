@@ -11,10 +11,14 @@ import { armFailpoints } from '../core/failpoint.ts';
 import { type ChunkId, packClassOf, toHex } from '../core/ids.ts';
 import { LAYOUT_VERSION } from '../core/limits.ts';
 import type { SealedChunk } from '../core/ports/chunk-store.ts';
+import type { ObjectStore } from '../core/ports/object-store.ts';
 import type { Member, PeerDirectory, PeerLink, VerifiedBytes } from '../core/ports/peer.ts';
 import type { BucketWitness, HolderAnswer } from '../ports/witnesses.ts';
+import { packKeyOf, storeIdKeyOf } from '../store/bucket/bucket-layout.ts';
+import { openBucketPacks } from '../store/bucket/bucket-packs.ts';
 import { learnPacks } from '../store/bucket/learn-packs.ts';
 import { type Bucket, openBucket } from '../store/bucket/open-bucket.ts';
+import { encodeStoreId } from '../store/bucket/store-id.ts';
 import { createMemoryObjectStore } from '../store/objects/memory.ts';
 import { createFaultyObjectStore, type FaultyObjectStore } from '../testing/faulty-object-store.ts';
 import { formOf } from '../testing/owner-fixture.ts';
@@ -28,6 +32,7 @@ import {
   storeChunks,
   temporaryFolder,
 } from '../testing/store-fixture.ts';
+import { createSwappedObjectStore, type SwappedObjectStore } from '../testing/swapped-object-store.ts';
 import { createTreeFixture, type TreeFixture } from '../testing/tree-fixture.ts';
 import type { Entry } from '../tree/entry.ts';
 import { applyDemote } from './apply-demote.ts';
@@ -46,6 +51,9 @@ let store: OpenedStore;
 let fixture: TreeFixture;
 let objects: FaultyObjectStore;
 let bucket: Bucket;
+/** Where the bucket is, while its disk is there. */
+let home: ObjectStore;
+let place: SwappedObjectStore;
 let aheadNs: bigint;
 let peers: Map<string, { readonly link: PeerLink; readonly site: string }>;
 let said: (id: string) => Partial<Statement>;
@@ -58,7 +66,9 @@ beforeEach(async () => {
   folder = temporaryFolder();
   store = await openStore(folder.path);
   fixture = await createTreeFixture('demote');
-  objects = createFaultyObjectStore(createMemoryObjectStore('s3://cold'), [], {
+  home = createMemoryObjectStore('s3://cold');
+  place = createSwappedObjectStore(home);
+  objects = createFaultyObjectStore(place, [], {
     clock: realClock,
     random: createSeededRandom(1),
   });
@@ -67,6 +77,8 @@ beforeEach(async () => {
     { index: store.index.chunks, kv: store.index.kv },
   );
   await bucket.vault.putDescriptor(Buffer.from('this vault'));
+  await home.put(storeIdKeyOf(FIXTURE_VAULT), encodeStoreId(BUCKET_WITNESS.storeId));
+  store.index.kv.set('bucket.id.archive', BUCKET_WITNESS.storeId);
   aheadNs = 0n;
   peers = new Map();
   placedAt.clear();
@@ -304,6 +316,40 @@ describe('demote', () => {
 });
 
 describe('P5', () => {
+  /** Chunks that are not here any more, and of which the place that has the store's id has no copy. */
+  async function nowhere(): Promise<number> {
+    const frames = new Set<string>();
+    const there = openBucketPacks({ store: home, vault: FIXTURE_VAULT, life, requireIdentity: async () => {} });
+    for await (const pack of there.list())
+      for (const { id } of (await there.readContents(pack))?.frames ?? []) frames.add(toHex(id));
+    return dataIds().filter((id) => !placesOf(id).includes('') && !frames.has(toHex(id))).length;
+  }
+
+  it.each([Number.POSITIVE_INFINITY, 1, 3])(
+    'drops nothing that is only in an empty place in the bucket’s stead, at whatever call it comes, for %d calls',
+    async (length) => {
+      let isOver = false;
+      for (let k = 0; !isOver; k++) {
+        await snapshot(fixture.dir('', [file(`second ${k}`), file(`third ${k}`)]));
+        place.swap(createMemoryObjectStore('memory://empty'), k, k + length);
+        const begun = place.calls;
+        const report = await run(policy()).catch((error: unknown) => error as EdgeError);
+        isOver = place.calls - begun <= k;
+        expect(await nowhere(), `after ${k} calls`).toBe(0);
+        if (length === Number.POSITIVE_INFINITY && !isOver)
+          expect(report, `after ${k} calls`).toMatchObject({ code: 'E_NO_BUCKET' });
+        for (const { name } of store.index.chunks.packs('archive'))
+          expect(
+            await home.stat(packKeyOf(FIXTURE_VAULT, { ...life, packClass: 'data', name })),
+            `after ${k} calls`,
+          ).toBeDefined();
+        place.swap(home, Number.POSITIVE_INFINITY);
+        expect((await run(policy())).kept.chunks, `after ${k} calls`).toBe(0);
+        expect(await nowhere()).toBe(0);
+      }
+    },
+  );
+
   const faults = {
     'a put that was not stored': { verb: 'put', nth: 1, effect: { kind: 'lie' } },
     'a put that was stored spoilt': { verb: 'put', nth: 1, effect: { kind: 'flip' } },

@@ -5,6 +5,7 @@
 import type { ShardHold } from '../chain/listed.ts';
 import { failpoint } from '../core/failpoint.ts';
 import { type ChunkId, toHex } from '../core/ids.ts';
+import type { StoreName } from '../core/ports/index.ts';
 import type { DemoteDeps } from './demote-types.ts';
 
 /** A chunk with enough verified copies elsewhere. */
@@ -13,8 +14,8 @@ export interface VerifiedChunk {
   readonly sealedBytes: number;
   /** Own shards that held it when its copies were asked for. */
   readonly holds: readonly ShardHold[];
-  /** A copy in the own cold tier was verified: a session that relies on the chunk finds it there. */
-  readonly isCold: boolean;
+  /** The own cold tier in which a copy was verified, if in any: a session that relies on the chunk finds it there. */
+  readonly cold: StoreName | undefined;
 }
 
 /** `kept`: positions of chunks that stay. */
@@ -34,9 +35,9 @@ export async function dropVerified(
 }
 
 /** Asked within the transaction. */
-function mustStay({ id, holds, isCold }: VerifiedChunk, { chains, index, isPutBack, self }: DemoteDeps): boolean {
+function mustStay({ id, holds, cold }: VerifiedChunk, { chains, index, isPutBack, self }: DemoteDeps): boolean {
   if (isPutBack()) return true;
-  if (!isCold && index.chunks.isClaimed(id)) return true;
+  if (cold === undefined && index.chunks.isClaimed(id)) return true;
   const now = chains.holdsOf(self.agentId, [id])[0]!;
   return now.length !== holds.length || !holds.every((hold) => hasHold(now, hold));
 }

@@ -34,6 +34,7 @@ import { createMemoryChain, type MemoryChain } from '../testing/memory-chain.ts'
 import { realClock } from '../testing/real-clock.ts';
 import { createSeededRandom } from '../testing/seeded-random.ts';
 import { temporaryFolder } from '../testing/store-fixture.ts';
+import { createSwappedObjectStore } from '../testing/swapped-object-store.ts';
 import { createTreeFixture, type TreeFixture } from '../testing/tree-fixture.ts';
 import { applyRecover, beginRecover } from './apply-recover.ts';
 import { openBucketRecovery } from './bucket-recovery.ts';
@@ -115,7 +116,7 @@ async function newBucket(
     if (half < last) await putEntries(store, agent.entries.slice(half));
   }
   const owner = { agent: agents[0]?.agentId ?? '', incarnation: 1 };
-  const packs = openBucketPacks({ store, vault, life: owner });
+  const packs = openBucketPacks({ store, vault, life: owner, requireIdentity: async () => {} });
   for (const packClass of ['data', 'meta'] as const) {
     const chunks = [...fixture.chunks.values()]
       .filter(({ kind, id }) => packClassOf(kind) === packClass && wanted(kind, toHex(id)))
@@ -266,6 +267,38 @@ const open = (at = 'data') =>
     warn,
   });
 
+it('a bucket that goes while it is read ends in an error, and never gives less than it has', async () => {
+  const { agent } = { agent: shop() };
+  const home = await newBucket([agent]);
+  const ids = [...fixture.chunks.values()].map(({ id }) => id);
+  const readAll = async (store: ObjectStore, onOpened = (): void => {}) => {
+    const source = await openBucketRecovery({ store, vault }, { warn: () => {} });
+    onOpened();
+    const seqs: number[] = [];
+    for await (const { head } of source.entries(agent.agentId)) seqs.push(head.header.seq);
+    return {
+      seqs,
+      has: [...(await source.has(ids))],
+      cards: (await source.cards()).length,
+      slots: (await source.slots()).length,
+    };
+  };
+  const all = await readAll(home);
+  expect(all.seqs.length).toBeGreaterThan(3);
+  let isOver = false;
+  for (let k = 0; !isOver; k++) {
+    const store = createSwappedObjectStore(home);
+    let begun = 0;
+    const read = await readAll(store, () => {
+      begun = store.calls;
+      store.swap(createMemoryObjectStore('memory://empty'), k);
+    }).catch((error: unknown) => error as EdgeError);
+    isOver = store.calls - begun <= k;
+    if (isOver) expect(read).toEqual(all);
+    else expect(read, `after ${k} calls`).toMatchObject({ code: 'E_NO_BUCKET' });
+  }
+});
+
 describe('recover from a bucket', () => {
   it('says in the record checkpoint which snapshots are damaged', async () => {
     const agent = shop();
@@ -357,7 +390,12 @@ describe('recover from a bucket', () => {
     const agent = shop();
     for (const bad of [0, 1]) {
       const store = await newBucket([agent]);
-      const packs = openBucketPacks({ store, vault, life: { agent: agent.agentId, incarnation: 2 } });
+      const packs = openBucketPacks({
+        store,
+        vault,
+        life: { agent: agent.agentId, incarnation: 2 },
+        requireIdentity: async () => {},
+      });
       const chunks = [...fixture.chunks.values()]
         .filter(({ kind }) => packClassOf(kind) === 'meta')
         .map(({ id, sealed }) => ({

@@ -37,6 +37,8 @@ export interface JudgeSegmentsDeps {
   /** Names of objects that are not part of the own trail and were looked into before, so that a job does not read them again. */
   readonly passedOver: Set<string>;
   readonly warn: ReportWarning;
+  /** Throws unless the store that answers now is the one that was listed: an object that is not there says nothing before. */
+  readonly requireSame: () => Promise<void>;
 }
 
 /** Those that hold entries of the own trail. E_ROLLBACK with proof, noted for all stores; E_INTEGRITY for what only this store can be blamed for. */
@@ -128,6 +130,7 @@ async function readEntries(
       : tell('it holds entries of another agent or vault');
   } catch (error) {
     if (!isEdgeError(error, 'E_INTEGRITY', 'E_FORMAT')) throw error;
+    await deps.requireSame();
     return tell(error.message);
   }
 }

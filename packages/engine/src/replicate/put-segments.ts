@@ -56,6 +56,8 @@ export async function putSegments(
     (a, b) => (b.incarnation < a.incarnation || (b.incarnation === a.incarnation && b.first < a.first) ? b : a),
     firstPut,
   );
+  // Before and after the listing: what was put into another place meanwhile is not in the listing of this one.
+  await deps.requireSame();
   const listed: ListedSegment[] = [];
   const options = signal === undefined ? {} : { signal };
   for await (const segment of deps.vault.segments(deps.self.agentId, {
@@ -63,6 +65,7 @@ export async function putSegments(
     ...options,
   }))
     listed.push(segment);
+  await deps.requireSame();
   requireListed(put, listed, deps);
   deps.index.addSegments(deps.target, put);
   await requireNoOther(listed, deps, signal);

@@ -57,7 +57,8 @@ function machine() {
     shown,
     puts,
     memory,
-    sync: () => putVaultFiles(openBucketVault(store, vault), { files, index: { kv } as never }),
+    sync: () =>
+      putVaultFiles(openBucketVault(store, vault), { files, index: { kv } as never, requireSame: async () => {} }),
   };
 }
 

@@ -21,7 +21,10 @@ type Bucket = Pick<
   | 'putCard'
 >;
 
-type Deps = Pick<ReplicateDeps, 'files' | 'index'>;
+type Deps = Pick<ReplicateDeps, 'files' | 'index'> & {
+  /** Throws unless the store that answers now is the one that was listed. */
+  readonly requireSame: () => Promise<void>;
+};
 
 interface VaultFile {
   readonly name: string;
@@ -46,6 +49,7 @@ export async function putVaultFiles(bucket: Bucket, deps: Deps, signal?: AbortSi
     if (!isThere || isToRemove) await file.put();
     now[file.name] = digest;
   }
+  await deps.requireSame();
   const text = JSON.stringify(now);
   if (kv.get(key) !== text) kv.set(key, text);
 }
@@ -53,7 +57,7 @@ export async function putVaultFiles(bucket: Bucket, deps: Deps, signal?: AbortSi
 /** In the order of putting: marks before slots, and the descriptor last. Whoever finds a descriptor finds the rest. */
 async function wantedFiles(
   bucket: Bucket,
-  { files }: Deps,
+  { files }: Pick<Deps, 'files'>,
   signal: AbortSignal | undefined,
 ): Promise<readonly VaultFile[]> {
   const judge = (kind: VaultFileKind) => (stored: Uint8Array) =>
@@ -88,7 +92,7 @@ async function wantedFiles(
 async function learnVaultFiles(
   bucket: Bucket,
   there: ReadonlyMap<string, number>,
-  { files }: Deps,
+  { files }: Pick<Deps, 'files'>,
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const learn = files.mayReplace;

@@ -8,6 +8,7 @@ import { EntryKind } from '../chain/entry-head.ts';
 import type { Form } from '../chain/forms.ts';
 import { loadSodium } from '../codec/sodium.ts';
 import { createAskedChunks } from '../core/asked-chunks.ts';
+import type { EdgeError } from '../core/errors.ts';
 import { ChunkKind, fromHex, toHex } from '../core/ids.ts';
 import type { ObjectStore } from '../core/ports/object-store.ts';
 import { type BucketIndexTable, bucketIndex } from '../index/bucket-index.ts';
@@ -20,10 +21,12 @@ import { storeIdKeyOf } from '../store/bucket/bucket-layout.ts';
 import { openBucketPacks } from '../store/bucket/bucket-packs.ts';
 import { openBucketVault } from '../store/bucket/bucket-vault.ts';
 import { locationOf } from '../store/bucket/location.ts';
+import { requireKnownStore } from '../store/bucket/store-id.ts';
 import { createMemoryObjectStore } from '../store/objects/memory.ts';
 import { createFakeClock } from '../testing/fake-clock.ts';
 import { createMemoryChain, type MemoryChain } from '../testing/memory-chain.ts';
 import { createSeededRandom } from '../testing/seeded-random.ts';
+import { createSwappedObjectStore } from '../testing/swapped-object-store.ts';
 import { createTreeFixture, type TreeFixture } from '../testing/tree-fixture.ts';
 import { type BucketDeps, type BucketTarget, replicateToBucket } from './replicate-to-bucket.ts';
 
@@ -62,6 +65,9 @@ function machine(chain: MemoryChain, store: ObjectStore, scope: 'all' | 'meta' =
   let proof: PutBackProof | undefined;
   const gone = new Set<string>();
   const warnings: string[] = [];
+  const kv = keyValueTable(db);
+  const check = { name: 'far', store, vault: chain.keys.vaultId };
+  const requireIdentity = () => requireKnownStore(check, kv);
   const target: BucketTarget = {
     store: 'far',
     target: scope === 'all' ? 'store:far' : 'store-meta:far',
@@ -71,14 +77,14 @@ function machine(chain: MemoryChain, store: ObjectStore, scope: 'all' | 'meta' =
       store,
       vault: chain.keys.vaultId,
       life: { agent: chain.agentId, incarnation: chain.incarnation },
+      requireIdentity,
     }),
-    vault: openBucketVault(store, chain.keys.vaultId),
+    vault: openBucketVault(store, chain.keys.vaultId, requireIdentity),
     location: (storeId) => locationOf({ url: 's3://far/x' }, storeId),
     adminPublicKey: publicKeyOf(sodium, adminSeed),
     passedOver: new Set(),
     warn: ({ message }) => void warnings.push(message),
   };
-  const kv = keyValueTable(db);
   const beliefs = { get: () => undefined, set: () => {}, delete: () => {} };
   const deps = {
     clock,
@@ -258,6 +264,120 @@ describe('the store’s id', () => {
     const after = await one.sync();
     expect(after.bucket?.storeId).not.toBe(before.bucket?.storeId);
     expect(after).toMatchObject({ chunks: 0, entries: 0, position: one.chain.position() });
+  });
+});
+
+describe('a place that changes while a job runs', () => {
+  /** A store that is known; with `lost`, one that lost one of its packs. The chain has something new. */
+  async function prepared(lost: boolean) {
+    const home = createMemoryObjectStore();
+    const store = createSwappedObjectStore(home);
+    const one = machine(newChain(), store);
+    if (lost) one.chain.add(1, [form('a'), form('page', ChunkKind.tree)]);
+    await one.sync();
+    if (lost) await home.delete((await keysOf(home, '.pack'))[0]!);
+    one.chain.add(1, [form('b'), form('leaf', ChunkKind.tree)]);
+    one.chain.record(pin);
+    const before = await rows(one, home);
+    return { home, store, one, before };
+  }
+
+  async function rows(one: ReturnType<typeof machine>, home: ObjectStore) {
+    const keys = (await keysOf(home, '.pack')).join();
+    return one.chunks
+      .packs('far')
+      .map(({ name, marked }) => ({ name, isCounted: marked === undefined, isThere: keys.includes(name) }));
+  }
+
+  /** What one finds there that knows only the chain. */
+  const isWhole = async ({ home, one }: { home: ObjectStore; one: ReturnType<typeof machine> }) => {
+    const { chunks, entries } = await machine(one.chain.image(), home).sync();
+    return chunks + entries === 0;
+  };
+
+  /** An empty folder, and one into which a job that was cut off put some of the vault's files. */
+  async function places(one: ReturnType<typeof machine>): Promise<readonly ObjectStore[]> {
+    const used = createMemoryObjectStore('memory://used');
+    await openBucketVault(used, one.chain.keys.vaultId).putDescriptor(Buffer.from('descriptor'));
+    return [createMemoryObjectStore('memory://empty'), used];
+  }
+
+  it.each([false, true])(
+    'acknowledges nothing and calls nothing gone, at whatever call it goes (lost before: %s)',
+    async (lost) => {
+      let isOver = false;
+      for (let k = 0; !isOver; k++) {
+        for (const at of [0, 1]) {
+          const scene = await prepared(lost);
+          const { home, store, one, before } = scene;
+          store.swap((await places(one))[at]!, k);
+          const begun = store.calls;
+          const failed = await one.sync().then(
+            () => undefined,
+            (error: EdgeError) => error.code,
+          );
+          isOver = store.calls - begun <= k;
+          const what = `place ${at}, after ${k} calls`;
+          expect(failed, what).toBe(isOver ? undefined : 'E_NO_BUCKET');
+          const after = await rows(one, home);
+          expect(
+            after.filter(({ isCounted, isThere }) => isThere !== isCounted && isThere),
+            what,
+          ).toEqual([]);
+          expect(
+            after.filter(
+              ({ name, isCounted, isThere }) => isCounted && !isThere && before.every((row) => row.name !== name),
+            ),
+            what,
+          ).toEqual([]);
+          if (!isOver)
+            expect(
+              after.map(({ name }) => name),
+              what,
+            ).toEqual(expect.arrayContaining(before.map(({ name }) => name)));
+          expect(
+            one.warnings.filter((text) => /lost|damaged/.test(text) && !/lost 1 pack/.test(text)),
+            what,
+          ).toEqual([]);
+          // Mounted again.
+          store.swap(home, Number.POSITIVE_INFINITY);
+          expect(await one.sync(), what).toMatchObject({ position: one.chain.position() });
+          expect(await isWhole(scene), what).toBe(true);
+        }
+      }
+    },
+  );
+
+  it.each([1, 3, 8])('acknowledges only what is there, when it is away for %i calls', async (length) => {
+    let isOver = false;
+    for (let k = 0; !isOver; k++) {
+      const scene = await prepared(true);
+      const { store, one } = scene;
+      store.swap((await places(one))[0]!, k, k + length);
+      const begun = store.calls;
+      const report = await one.sync().catch(() => undefined);
+      isOver = store.calls - begun <= k;
+      if (report?.position?.seq === one.chain.position()?.seq)
+        expect(await isWhole(scene), `after ${k} calls`).toBe(true);
+      for (const { isCounted, isThere, name } of await rows(one, scene.home))
+        if (isCounted && !isThere)
+          expect(
+            scene.before.map((row) => row.name),
+            `after ${k} calls`,
+          ).toContain(name);
+    }
+  });
+
+  it('a place without an id is the known store only where it shows what was put there', async () => {
+    const home = createMemoryObjectStore();
+    const store = createSwappedObjectStore(home);
+    const one = machine(newChain(), store);
+    one.chain.add(1, [form('a')]);
+    await one.sync();
+    const [, used] = await places(one);
+    store.swap(used!, 0);
+    await expect(one.sync()).rejects.toMatchObject({ code: 'E_NO_BUCKET' });
+    expect((await keysOf(used!, '')).map((key) => key.split('/')[1])).toEqual(['vault.edge']);
   });
 });
 

@@ -15,10 +15,10 @@ import type { BucketIndex, LackingForms } from '../ports/bucket-index.ts';
 import type { BucketPacks, ListedPack } from '../store/bucket/bucket-packs.ts';
 import type { BucketVault, ListedSegment } from '../store/bucket/bucket-vault.ts';
 import { comparePacks } from '../store/bucket/compare-packs.ts';
-import { adoptStore } from '../store/bucket/store-id.ts';
+import { adoptStore, requireStoreId } from '../store/bucket/store-id.ts';
 import { type BucketPackWriter, openBucketPackWriter } from './bucket-pack-writer.ts';
 import { type SupplyRequest, supplyBucket } from './bucket-supply.ts';
-import { judgeSegments, putBackError } from './judge-segments.ts';
+import { judgeSegments, nameOf, putBackError } from './judge-segments.ts';
 import { missingRanges, putSegments } from './put-segments.ts';
 import { putVaultFiles } from './put-vault-files.ts';
 import type { ReplicateDeps, ReplicateReport } from './replicate-deps.ts';
@@ -44,7 +44,16 @@ export interface BucketDeps extends ReplicateDeps {
   readonly index: ReplicateDeps['index'] & {
     readonly chunks: Pick<
       ChunkIndex,
-      'locate' | 'addPack' | 'addresses' | 'packs' | 'forgetPack' | 'liftPackMarks' | 'markPacks' | 'settleLosses'
+      | 'locate'
+      | 'addPack'
+      | 'addresses'
+      | 'packs'
+      | 'framesOf'
+      | 'forgetPack'
+      | 'liftPackMarks'
+      | 'markCopies'
+      | 'markPacks'
+      | 'settleLosses'
     >;
     readonly buckets: BucketIndex;
   };
@@ -63,15 +72,32 @@ export async function replicateToBucket(
   const putBack = deps.putBack.get();
   if (putBack !== undefined) throw putBackError(putBack.position, putBack.shownBy, self.incarnation);
   const asked = chain.position();
+  const check = { name: bucket.store, store: bucket.objects, vault: deps.vault };
   const storeId = await adoptStore(
-    { name: bucket.store, store: bucket.objects, vault: deps.vault },
-    { kv: index.kv, random: deps.random, warn: bucket.warn, onOther: () => forget(bucket, deps) },
+    check,
+    {
+      kv: index.kv,
+      random: deps.random,
+      warn: bucket.warn,
+      onOther: () => forget(bucket, deps),
+      showsWhatWasPut: async () => showsWhatWasPut(await listOwn(bucket, deps, signal), bucket, deps),
+    },
     signal,
   );
+  // A disk can go at any moment, and leave an empty folder. Nothing is noted of what was found or put before the store showed its id again after it.
+  const requireSame = (): Promise<void> => requireStoreId(check, storeId, signal);
   const there = await listOwn(bucket, deps, signal);
+  await requireSame();
   // What is listed counts from here on, whoever put it.
   await bucket.packs.settle(signal);
-  const segmentDeps = { ...deps, ...bucket, vaultId: deps.vault, index: index.buckets, vault: bucket.vault };
+  const segmentDeps = {
+    ...deps,
+    ...bucket,
+    vaultId: deps.vault,
+    index: index.buckets,
+    vault: bucket.vault,
+    requireSame,
+  };
   const segments = await judgeSegments(there.segments, segmentDeps, signal);
   const compared = await comparePacks(
     { store: bucket.store, label: bucket.objects.label, packs: bucket.packs, listed: there.packs },
@@ -83,13 +109,13 @@ export async function replicateToBucket(
     },
     signal,
   );
-  for (const { message } of compared.damaged) bucket.warn({ code: 'store-damaged', message });
   if (compared.gone.length > 0)
     bucket.warn({
       code: 'W_BUCKET_LOST',
       message: `${bucket.objects.label} lost ${compared.gone.length} pack(s) that were there; they are put again as far as copies are left`,
     });
-  await putVaultFiles(bucket.vault, deps, signal);
+  rejectDamagedPacks(bucket, deps);
+  await putVaultFiles(bucket.vault, { ...deps, requireSame }, signal);
 
   const writer = openBucketPackWriter({
     store: bucket.store,
@@ -104,6 +130,10 @@ export async function replicateToBucket(
   const entries = asked === undefined ? 0 : await putSegments(missingRanges(segments, asked.seq), segmentDeps, signal);
   const position = asked === undefined ? undefined : wholeUpTo(asked, bucket, deps);
   const isWhole = position?.seq === asked?.seq;
+  await requireSame();
+  // Where the bucket has all that is held, nothing needs what nobody can read. Packs that tiers put are not asked for by the chain.
+  if (!isWhole || bucket.scope === 'meta')
+    for (const { message } of compared.damaged) bucket.warn({ code: 'store-damaged', message });
   if (isWhole) forgetLost(bucket, deps);
   index.chunks.settleLosses();
   // What is lost is told by what the bucket lacks. What only cannot be reached now makes the job fail, and it is tried again.
@@ -134,6 +164,19 @@ async function listOwn(
   const packs: ListedPack[] = [];
   for await (const pack of bucket.packs.list(self.agentId, signal)) packs.push(pack);
   return { packs, segments };
+}
+
+/** Segments that were put once stay: a store of which the id is gone shows all of them, and an empty folder none. */
+function showsWhatWasPut(
+  there: Awaited<ReturnType<typeof listOwn>>,
+  { target, store }: BucketTarget,
+  { index }: BucketDeps,
+): boolean {
+  const segments = new Set(there.segments.map(nameOf));
+  const put = index.buckets.segments(target);
+  if (put.length > 0) return put.every((segment) => segments.has(nameOf(segment)));
+  const packs = new Set(there.packs.map(({ name }) => name));
+  return index.chunks.packs(store).every(({ name }) => packs.has(name));
 }
 
 /** Notes forms of adds since the last job that the bucket does not have. Packs that tiers or another target put there count. */
@@ -233,6 +276,19 @@ function forgetLost({ store, scope }: BucketTarget, { index }: BucketDeps): void
   for (const { name, packClass, marked } of index.chunks.packs(store))
     if (marked !== undefined && marked !== 'unreadable' && (scope === 'all' || packClass === 'meta'))
       index.chunks.forgetPack(name, store);
+}
+
+/** A pack of which the own index is damaged serves no recovery, although its frames can be read from here: what it has counts as damaged, and is put again. */
+function rejectDamagedPacks({ store, scope }: BucketTarget, { index }: BucketDeps): void {
+  for (const { name, packClass, marked } of index.chunks.packs(store)) {
+    if (marked !== 'damaged' || (scope === 'meta' && packClass === 'data')) continue;
+    const why = 'the index of its pack is damaged';
+    const frames = index.chunks.framesOf(name, store);
+    index.chunks.markCopies(
+      frames.map(({ id }) => ({ id, pack: name, reason: 'damaged', why })),
+      store,
+    );
+  }
 }
 
 /** The newest own entry before the first add with a form that the bucket lacks. */

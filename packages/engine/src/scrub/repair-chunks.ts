@@ -82,7 +82,7 @@ async function replacePack(
 }
 
 /** False when no source has a good copy. */
-async function mend(writer: ChunkWriter, id: ChunkId, packClass: PackClass, deps: ScrubDeps): Promise<boolean> {
+export async function mend(writer: ChunkWriter, id: ChunkId, packClass: PackClass, deps: ScrubDeps): Promise<boolean> {
   // A store sees only meta or data.
   const kinds = packClass === 'data' ? [ChunkKind.data] : [ChunkKind.tree, ChunkKind.list];
   try {

@@ -11,6 +11,8 @@ import type { BucketVault, ListedSegment } from '../store/bucket/bucket-vault.ts
 
 export interface ScrubSegmentsDeps {
   readonly vault: Pick<BucketVault, 'label' | 'segments' | 'getSegment' | 'putSegment'>;
+  /** Throws unless it is the place that segments were put into. */
+  readonly requireIdentity: (signal?: AbortSignal) => Promise<void>;
   readonly chains: Pick<Chains, 'entries'>;
   readonly signal: AbortSignal;
 }
@@ -39,6 +41,8 @@ export async function scrubSegments(
   for await (const segment of vault.segments(agent, { signal })) {
     const problem = await problemOf(segment, deps);
     if (problem === undefined) continue;
+    // A segment that was listed a moment ago and is gone may have gone with its disk.
+    await deps.requireIdentity(signal);
     damaged.push(`${vault.label}: ${problem}`);
     if (repair && (await putAgain(segment, agent, deps))) repaired++;
   }

@@ -13,7 +13,7 @@ import type { PipelineTasks } from '../pipeline/tasks.ts';
 export interface ScrubInput {
   /** `all`, or the fraction of each store's packs to read, above 0 and at most 1 (at least one pack). */
   readonly mode: 'all' | { readonly sample: number };
-  /** Fetch good copies of damaged chunks from elsewhere and store them on this disk. */
+  /** Fetch good copies of damaged chunks from elsewhere and store them on this disk, or in the store that lost them. */
   readonly repair: boolean;
   /** Nothing is repaired, and what is found is not noted in the index either. */
   readonly dryRun?: boolean;
@@ -31,6 +31,8 @@ export interface ScrubStore {
     range: { readonly offset: number; readonly length: number },
     signal?: AbortSignal,
   ): Promise<Uint8Array | undefined>;
+  /** The pass that puts what the store lacks: all that is held, or trees and chain only. Undefined where no pass puts anything there. */
+  readonly refill?: { readonly scope: 'all' | 'meta'; run(signal: AbortSignal | undefined): Promise<void> } | undefined;
 }
 
 /** A place that may have a copy besides those that the index knows. */
@@ -62,6 +64,7 @@ export interface ScrubDeps {
     | 'allFramesOf'
     | 'beginSession'
     | 'endSession'
+    | 'forgetBadCopies'
     | 'forgetPack'
     | 'framesOf'
     | 'liftMarks'

@@ -7,6 +7,7 @@ import type { ScrubbedPack } from '../pipeline/tasks/scrub-pack.ts';
 import { filesTouched, type Touched, withoutCopies } from './files-touched.ts';
 import { findLost, type LostChunks } from './find-lost.ts';
 import { repairChunks } from './repair-chunks.ts';
+import { repairStores } from './repair-stores.ts';
 import type { ScrubDeps, ScrubFinding, ScrubInput, ScrubReport, ScrubStore } from './scrub-types.ts';
 
 /** Packs of a bucket read at once, and their bytes in memory: two of those that local packs are copied to, one of the largest (128 MiB). */
@@ -64,7 +65,11 @@ export async function scrub(input: ScrubInput, deps: ScrubDeps): Promise<ScrubRe
   ]);
   // Named before the repair, so that the report says what was in danger.
   const { files, omitted } = await filesTouched(touched, deps);
-  if (input.repair && input.dryRun !== true) await repairChunks(findings, deps, (pack) => scrubLocal(pack, deps));
+  if (input.repair && input.dryRun !== true) {
+    // This disk first: what it has again, a store may need.
+    await repairChunks(findings, deps, (pack) => scrubLocal(pack, deps));
+    await repairStores(findings, deps);
+  }
   notes?.settleLosses(found !== undefined && isAllThere(found) && unread.length === 0);
   return {
     packs: { total: totals.packs, read: totals.read },

@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest';
+import { EdgeError } from '../../core/errors.ts';
 import { createHastyClock } from '../../testing/fake-clock.ts';
 import { createFaultyObjectStore, type Fault } from '../../testing/faulty-object-store.ts';
 import { makePack, makeSealedChunk } from '../../testing/make-pack.ts';
 import { createSeededRandom } from '../../testing/seeded-random.ts';
+import { createSwappedObjectStore } from '../../testing/swapped-object-store.ts';
 import { createMemoryObjectStore } from '../objects/memory.ts';
 import { packKeyOf } from './bucket-layout.ts';
 import { type ListedPack, openBucketPacks } from './bucket-packs.ts';
@@ -26,7 +28,7 @@ function over(plan: readonly Fault[] = [], withMd5 = true) {
         stat: async (key: string) => withoutMd5(await memory.stat(key)),
       };
   const store = createFaultyObjectStore(base, plan, { clock: createHastyClock(), random });
-  return { memory, store, packs: openBucketPacks({ store, vault, life }) };
+  return { memory, store, packs: openBucketPacks({ store, vault, life, requireIdentity: async () => {} }) };
 }
 
 function withoutMd5<T extends { md5?: string } | undefined>(stat: T) {
@@ -77,7 +79,12 @@ describe('packs in a bucket', () => {
   it('are found in the prefix of an earlier life and of another agent', async () => {
     const { memory, packs } = over();
     const pack = newPack();
-    const old = openBucketPacks({ store: memory, vault, life: { agent: 'cc'.repeat(16), incarnation: 3 } });
+    const old = openBucketPacks({
+      store: memory,
+      vault,
+      life: { agent: 'cc'.repeat(16), incarnation: 3 },
+      requireIdentity: async () => {},
+    });
     await old.put({ name: pack.name, packClass: 'data' }, pack.body);
     expect(
       Buffer.from(
@@ -87,6 +94,29 @@ describe('packs in a bucket', () => {
     expect(
       await packs.readRange({ name: '00'.repeat(32), packClass: 'data' }, { offset: 0, length: 8 }),
     ).toBeUndefined();
+  });
+
+  it('of an earlier life are not absent for good because of one look at another place', async () => {
+    const { memory } = over();
+    const store = createSwappedObjectStore(memory);
+    const pack = newPack();
+    const old = { store: memory, vault, life: { ...life, incarnation: 3 }, requireIdentity: async () => {} };
+    await openBucketPacks(old).put({ name: pack.name, packClass: 'data' }, pack.body);
+    let isThere = false;
+    const packs = openBucketPacks({
+      store,
+      vault,
+      life,
+      requireIdentity: async () => {
+        if (!isThere) throw new EdgeError('E_NO_BUCKET', 'another place');
+      },
+    });
+    const read = () => packs.readRange({ name: pack.name, packClass: 'data' }, { offset: 0, length: 8 });
+    store.swap(createMemoryObjectStore(), 0);
+    await expect(read()).rejects.toMatchObject({ code: 'E_NO_BUCKET' });
+    store.swap(memory, 0);
+    isThere = true;
+    expect((await read())?.length).toBe(8);
   });
 
   it('of another life are not deleted', async () => {

@@ -27,7 +27,8 @@ export interface BucketPacks {
   readonly label: string;
   /**
    * Stores a whole pack in this life's prefix and verifies what lies there: by HEAD against our own MD5 where the store gives one, else by
-   * reading it back. When it resolves, the copy is verified in the sense of P5. E_INTEGRITY when something else lies there.
+   * reading it back. The place is asked for its identity in between, so that what was put elsewhere does not pass. When it resolves, the copy is verified in
+   * the sense of P5. E_INTEGRITY when something else lies there.
    */
   put(pack: NamedPack, body: Uint8Array, signal?: AbortSignal): Promise<void>;
   /** Every pack below the vault, of the given agent only when named; in key order. */
@@ -54,8 +55,10 @@ export function openBucketPacks(input: {
   readonly store: ObjectStore;
   readonly vault: VaultId;
   readonly life: Life;
+  /** Throws unless the place that is asked now is the one that this vault was put into. */
+  readonly requireIdentity: (signal?: AbortSignal) => Promise<void>;
 }): BucketPacks {
-  const { store, vault, life } = input;
+  const { store, vault, life, requireIdentity } = input;
   const withSignal = (signal: AbortSignal | undefined) => (signal === undefined ? {} : { signal });
   /** Keys of packs that do not lie in this life's prefix; filled by listing, when one is first missed. */
   let elsewhere: Map<PackName, string> | undefined;
@@ -90,6 +93,8 @@ export function openBucketPacks(input: {
           listed.set(pack.name, packKeyOf(vault, pack));
         }
       }
+      // Kept for long: a listing of an empty folder in place of the store must not make everything absent from then on.
+      await requireIdentity(signal);
       elsewhere = listed;
     }
     const other = elsewhere.get(name);
@@ -105,7 +110,7 @@ export function openBucketPacks(input: {
       const key = packKeyOf(vault, { ...life, name, packClass });
       await store.put(key, body, withSignal(signal));
       failpoint('bucket.pack-put');
-      await verifyStored(store, key, body, 'pack', signal);
+      await verifyStored({ store, requireIdentity }, key, body, 'pack', signal);
     },
     async readContents(pack, signal) {
       const key = packKeyOf(vault, pack);

@@ -18,7 +18,7 @@ const random = createSeededRandom('source');
 async function setUp(sizes: readonly (readonly number[])[]) {
   const memory = createMemoryObjectStore();
   const store = createFaultyObjectStore(memory, [], { clock: createHastyClock(), random });
-  const packs = openBucketPacks({ store, vault, life });
+  const packs = openBucketPacks({ store, vault, life, requireIdentity: async () => {} });
   const sealed = new Map<string, Uint8Array>();
   const addresses: BucketAddress[] = [];
   const made: MadePack[] = [];

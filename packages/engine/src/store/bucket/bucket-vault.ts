@@ -66,7 +66,12 @@ const SLOT_OBJECT_BYTES_MAX = 1024;
 /** Slots or cards read at most: what else lies there is not edgestore's doing. */
 const OBJECTS_MAX = 10_000;
 
-export function openBucketVault(store: ObjectStore, vault: VaultId): BucketVault {
+/** `requireIdentity` throws unless the place that is asked now is the one that this vault was put into; what puts segments needs it. */
+export function openBucketVault(
+  store: ObjectStore,
+  vault: VaultId,
+  requireIdentity: (signal?: AbortSignal) => Promise<void> = async () => {},
+): BucketVault {
   const withSignal = (signal: AbortSignal | undefined) => (signal === undefined ? {} : { signal });
 
   async function putIfOther(
@@ -181,6 +186,7 @@ export function openBucketVault(store: ObjectStore, vault: VaultId): BucketVault
       const key = segmentKeyOf(vault, segment);
       const bytes = await store.get(key, withSignal(signal));
       if (bytes !== undefined) return bytes;
+      await requireIdentity(signal);
       throw new EdgeError(
         'E_INTEGRITY',
         `${store.label}/${key} is gone: entries ${segment.first} to ${segment.last} of agent ${segment.agent.slice(0, 8)}`,
@@ -193,7 +199,7 @@ export function openBucketVault(store: ObjectStore, vault: VaultId): BucketVault
       const key = segmentKeyOf(vault, segment);
       await store.put(key, bytes, withSignal(signal));
       failpoint('bucket.segment-put');
-      await verifyStored(store, key, bytes, 'segment', signal);
+      await verifyStored({ store, requireIdentity }, key, bytes, 'segment', signal);
       failpoint('bucket.segment-verified');
     },
   };

@@ -26,7 +26,7 @@ beforeEach(async () => {
   store = await openStore(folder.path);
   objects = createMemoryObjectStore();
   isOther = false;
-  const packs = openBucketPacks({ store: objects, vault: FIXTURE_VAULT, life });
+  const packs = openBucketPacks({ store: objects, vault: FIXTURE_VAULT, life, requireIdentity: async () => {} });
   await packs.put({ name: pack.name, packClass: 'data' }, pack.body);
   const bytes = pack.body.length;
   store.index.chunks.addPack(

@@ -15,7 +15,7 @@ async function setUp() {
   const store = await openStore(folder.path);
   const random = createSeededRandom('learn');
   const memory = createMemoryObjectStore();
-  const packs = openBucketPacks({ store: memory, vault: FIXTURE_VAULT, life });
+  const packs = openBucketPacks({ store: memory, vault: FIXTURE_VAULT, life, requireIdentity: async () => {} });
   const made = [300, 400].map((bytes) => makePack(FIXTURE_VAULT, [makeSealedChunk(random(bytes))]));
   for (const { name, body } of made) await packs.put({ name, packClass: 'data' }, body);
   const place = { isRight: true };

@@ -95,9 +95,9 @@ export interface StoreCheck {
 
 /**
  * The id of the store that answers, when it is the one that the index knows or the index knows none. E_NO_BUCKET when another store answers, or one that holds
- * nothing of the vault. A prefix of this vault whose id alone is missing answers undefined: `adoptStore` gives it another.
+ * nothing of the vault. A prefix of this vault whose id alone is missing answers undefined.
  */
-export async function checkStore(
+async function checkStore(
   { name, store, vault }: StoreCheck,
   kv: KeyValue,
   signal?: AbortSignal,
@@ -112,11 +112,28 @@ export async function checkStore(
 }
 
 /**
+ * Throws unless the store that answers now shows exactly this id. A disk can go at any moment, and leave an empty folder: what was found or put since an
+ * earlier look counts only after another one. A descriptor proves nothing here, because a job that was cut off may have put it into the wrong place.
+ */
+export async function requireStoreId(
+  { name, store, vault }: StoreCheck,
+  storeId: HexId,
+  signal?: AbortSignal,
+): Promise<void> {
+  const there = await readStoreId(store, vault, signal);
+  if (there === storeId) return;
+  if (there !== undefined) throw otherStore(store.label, name, storeId, there);
+  const descriptor = await store.stat(vaultKeyOf(vault), signal === undefined ? {} : { signal });
+  throw descriptor === undefined ? emptyStore(store.label, name) : noStoreId(store.label, name);
+}
+
+/**
  * Throws unless the place that answers is the one that this vault was put into: nothing there is called absent before. Where the index knows no id yet, the
  * vault's descriptor has to be there.
  */
 export async function requireKnownStore(check: StoreCheck, kv: KeyValue, signal?: AbortSignal): Promise<void> {
-  if (knownStoreId(kv, check.name) === undefined) {
+  const known = knownStoreId(kv, check.name);
+  if (known === undefined) {
     const { store, vault } = check;
     if ((await store.stat(vaultKeyOf(vault), signal === undefined ? {} : { signal })) !== undefined) return;
     throw new EdgeError('E_NO_BUCKET', `${store.label} has nothing of this vault`, {
@@ -125,43 +142,55 @@ export async function requireKnownStore(check: StoreCheck, kv: KeyValue, signal?
       retryable: true,
     });
   }
-  await checkStore(check, kv, signal);
+  await requireStoreId(check, known, signal);
+}
+
+export interface AdoptDeps extends ProbeDeps {
+  readonly kv: KeyValue;
+  /** Runs before another id is noted, so that what was noted of the old one is gone first. */
+  readonly onOther: () => void;
+  /** A listing, made now, shows what was put into the known store before. */
+  readonly showsWhatWasPut: () => Promise<boolean>;
 }
 
 /**
- * For a writer: the id of the store, made where the prefix has none yet. A store that the index does not know is probed
- * first. `onOther` runs before another id is noted, so that what was noted of the old one is gone first.
+ * For a writer: the id of the store, made where the prefix has none yet, and made again where it alone is gone. A store that the index does not know is probed
+ * first; only then the place itself is made, where the store can.
  */
-export async function adoptStore(
-  check: StoreCheck,
-  deps: ProbeDeps & { readonly kv: KeyValue; readonly onOther: () => void },
-  signal?: AbortSignal,
-): Promise<HexId> {
-  const known = await checkStore(check, deps.kv, signal);
-  // Added, or forgotten with the index: it is tried out before anything there counts.
-  if (knownStoreId(deps.kv, check.name) === undefined) await probeStore(check.store, check.vault, deps, signal);
-  const there = known ?? (await makeStoreId(check.store, check.vault, deps.random, signal));
-  if (knownStoreId(deps.kv, check.name) !== there) {
+export async function adoptStore(check: StoreCheck, deps: AdoptDeps, signal?: AbortSignal): Promise<HexId> {
+  const { name, store, vault } = check;
+  const found = await checkStore(check, deps.kv, signal);
+  const known = knownStoreId(deps.kv, name);
+  if (known === undefined) {
+    await store.makePlace?.(signal === undefined ? {} : { signal });
+    // Added, or forgotten with the index: it is tried out before anything there counts.
+    await probeStore(store, vault, deps, signal);
+  } else if (found === undefined && !(await deps.showsWhatWasPut())) throw noStoreId(store.label, name);
+  const there = found ?? (await makeStoreId(store, vault, deps.random, signal));
+  if (known !== there) {
     deps.onOther();
-    deps.kv.set(knownKey(check.name), there);
+    deps.kv.set(knownKey(name), there);
   }
   return there;
 }
 
 function otherStore(label: string, name: string, known: HexId, there: HexId): EdgeError {
   return new EdgeError('E_NO_BUCKET', `${label} is not the store that [stores.${name}] was before`, {
-    hint: `Nothing was put or read there. Correct the url of [stores.${name}], or use a new name for a new store.`,
+    hint: `Nothing there counts. Mount the right one, correct the url of [stores.${name}], or use a new name for a new store.`,
     context: { store: name, known, there },
   });
 }
 
 function emptyStore(label: string, name: string): EdgeError {
-  return new EdgeError(
-    'E_NO_BUCKET',
-    `${label} held this vault before and holds nothing of it now; nothing was put there`,
-    {
-      hint: `Mount it, or correct [stores.${name}]. For a store that is meant to be new, use a new name.`,
-      context: { store: name },
-    },
-  );
+  return new EdgeError('E_NO_BUCKET', `${label} held this vault before and holds nothing of it now`, {
+    hint: `Mount it, or correct [stores.${name}]. For a store that is meant to be new, use a new name.`,
+    context: { store: name },
+  });
+}
+
+function noStoreId(label: string, name: string): EdgeError {
+  return new EdgeError('E_NO_BUCKET', `${label} had an id before and shows none now: another place may answer`, {
+    hint: `Nothing there counts. Mount it, or correct [stores.${name}]. Where store.id alone is gone, \`edgestore sync\` makes it again.`,
+    context: { store: name },
+  });
 }

@@ -17,6 +17,8 @@ export class FolderNames {
   readonly #durable = new Set<string>();
   /** Folders of which every name is on the disk. */
   readonly #settled = new Set<string>();
+  /** Which file system and folder the two sets are about. */
+  #place: string | undefined;
   /** An fsync of names failed: nobody knows what is on the disk, whatever a later one says. */
   #failure: unknown;
 
@@ -44,6 +46,12 @@ export class FolderNames {
   forget(): void {
     this.#durable.clear();
     this.#settled.clear();
+  }
+
+  /** Before work in the folder: where it is not the one of the last time, nothing is known of its names. */
+  ofPlace(place: string): void {
+    if (this.#place !== undefined && this.#place !== place) this.forget();
+    this.#place = place;
   }
 
   /** After a name in the folder was made or removed. */

@@ -21,7 +21,11 @@ afterAll(async () => {
 });
 
 objectStoreContract('the folder driver', {
-  open: async () => openFolderObjectStore({ folder: join(await newFolder(), 'store') }, { random, clock: realClock }),
+  open: async () => {
+    const store = openFolderObjectStore({ folder: join(await newFolder(), 'store') }, { random, clock: realClock });
+    await store.makePlace?.();
+    return store;
+  },
 });
 
 describe('the folder driver', () => {
@@ -61,6 +65,7 @@ describe('the folder driver', () => {
       { random, clock: realClock },
     );
     for (const run of [
+      async () => gone.makePlace?.(),
       () => gone.put('a', new Uint8Array(1)),
       () => gone.get('a'),
       () => gone.stat('a'),
@@ -69,6 +74,19 @@ describe('the folder driver', () => {
     ]) {
       await expect(run()).rejects.toMatchObject({ code: 'E_NO_BUCKET', exitCode: 10 });
     }
+  });
+
+  it('makes its folder when it is told to, and never by a put', async () => {
+    const folder = join(await newFolder(), 'store');
+    const store = openFolderObjectStore({ folder }, { random, clock: realClock });
+    await expect(store.put('a', new Uint8Array(1))).rejects.toMatchObject({ code: 'E_NO_BUCKET' });
+    expect(existsSync(folder)).toBe(false);
+    expect(await store.get('a')).toBeUndefined();
+    await store.makePlace?.();
+    await store.put('a/b', new Uint8Array(1));
+    await rm(folder, { recursive: true });
+    await expect(store.put('a/b', new Uint8Array(1))).rejects.toMatchObject({ code: 'E_NO_BUCKET' });
+    expect(existsSync(folder)).toBe(false);
   });
 
   it('leaves nothing unfinished behind after a put that failed', async () => {

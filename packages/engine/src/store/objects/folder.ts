@@ -8,11 +8,12 @@ import { constants, type Dirent } from 'node:fs';
 import { type FileHandle, link, lstat, mkdir, open, readdir, rename, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Clock, RandomBytes } from '../../core/clock.ts';
-import { EdgeError, errnoOf, toEdgeError } from '../../core/errors.ts';
+import { EdgeError, errnoOf } from '../../core/errors.ts';
 import { failpoint } from '../../core/failpoint.ts';
 import { toHex } from '../../core/ids.ts';
 import type { ObjectStat, ObjectStore } from '../../core/ports/object-store.ts';
 import { readFromMedium } from '../chunk-store/page-cache.ts';
+import { folderError, isAbsence, noFolder } from './folder-errors.ts';
 import { FolderNames, syncFolder } from './folder-names.ts';
 import {
   checkObjectKey,
@@ -23,13 +24,10 @@ import {
   UNFINISHED_FOLDER,
 } from './object-key.ts';
 
-/** What a network mount or a racing removal of a folder gives and the next try may not. */
-const RETRYABLE_ERRNO = new Set(['EIO', 'ESTALE', 'ETIMEDOUT', 'ENOENT']);
-
 const LEFT_OVER_AGE_MS = 48 * 3_600_000;
 
 export interface FolderObjectStoreInput {
-  /** Absolute path; made (0700) at the first put when its parent exists. */
+  /** Absolute path; `makePlace` makes it (0700) when its parent exists, a put never does. */
   readonly folder: string;
 }
 
@@ -51,7 +49,7 @@ export function openFolderObjectStore(
     async put(key, body, options = {}) {
       checkObjectKey(key);
       options.signal?.throwIfAborted();
-      await ensureStoreFolder(folder, label);
+      await requirePlace();
       const unfinished = join(folder, UNFINISHED_FOLDER);
       const temporary = join(unfinished, toHex(deps.random(12)));
       const target = pathOf(key);
@@ -131,9 +129,13 @@ export function openFolderObjectStore(
       }
     },
 
+    async makePlace() {
+      await ensureStoreFolder(folder, label);
+    },
+
     async settle(prefix, options = {}) {
       checkObjectPrefix(prefix);
-      await absent(folder, label);
+      await requirePlace();
       const top = join(folder, prefix.slice(0, prefix.lastIndexOf('/') + 1));
       try {
         await names.settle(top, options.signal);
@@ -142,6 +144,17 @@ export function openFolderObjectStore(
       }
     },
   };
+
+  /** E_NO_BUCKET when the folder is not there. What is known of its names ends with it: another disk has others. */
+  async function requirePlace(): Promise<void> {
+    try {
+      const { dev, ino } = await lstat(folder, { bigint: true });
+      names.ofPlace(`${dev}/${ino}`);
+    } catch (error) {
+      if (isAbsence(error)) throw noFolder(folder, label);
+      throw folderError(error, label, '', 'write');
+    }
+  }
 
   /** Yields in key order: a folder sorts as its name and a slash, which is how its keys compare. */
   async function* walk(
@@ -188,7 +201,7 @@ async function absent(folder: string, label: string): Promise<undefined> {
       if (!isAbsence(error)) throw folderError(error, label, '', 'read');
     }
   }
-  throw noFolder(folder, label);
+  throw noFolder(dirname(folder), label);
 }
 
 async function ensureStoreFolder(folder: string, label: string): Promise<void> {
@@ -197,7 +210,7 @@ async function ensureStoreFolder(folder: string, label: string): Promise<void> {
     await syncFolder(dirname(folder));
   } catch (error) {
     if (errnoOf(error) === 'EEXIST') return;
-    if (isAbsence(error)) throw noFolder(folder, label);
+    if (isAbsence(error)) throw noFolder(dirname(folder), label);
     throw folderError(error, label, '', 'write');
   }
 }
@@ -264,36 +277,4 @@ async function unlinkIfThere(path: string): Promise<void> {
   } catch (error) {
     if (!isAbsence(error)) throw error;
   }
-}
-
-function isAbsence(error: unknown): boolean {
-  const errno = errnoOf(error);
-  return errno === 'ENOENT' || errno === 'ENOTDIR';
-}
-
-function noFolder(folder: string, label: string): EdgeError {
-  return new EdgeError('E_NO_BUCKET', `${label}: there is no folder ${dirname(folder)}`, {
-    hint: 'Mount it, or correct the url of the store.',
-    context: { store: label },
-  });
-}
-
-function folderError(error: unknown, label: string, key: string, action: string): EdgeError {
-  if (error instanceof EdgeError) return error;
-  const errno = errnoOf(error);
-  const context = { store: label, key, ...(errno === undefined ? {} : { errno }) };
-  if (errno === 'EACCES' || errno === 'EPERM' || errno === 'EROFS') {
-    return new EdgeError('E_DENIED', `${label}/${key}: may not ${action} there (${errno})`, {
-      hint: `Give the user that edgestore runs as permission to ${action} below ${label}.`,
-      context,
-      cause: error,
-    });
-  }
-  const mapped = toEdgeError(error, `${label}/${key}: cannot ${action}`);
-  if (mapped.code !== 'E_IO') return mapped;
-  return new EdgeError('E_STORE', mapped.message, {
-    context,
-    cause: error,
-    retryable: RETRYABLE_ERRNO.has(errno ?? '') || mapped.retryable,
-  });
 }

@@ -43,6 +43,7 @@ export function measured(store: ObjectStore, counts: StoreCounts): ObjectStore {
     stat: (key, options) => count('stat', () => store.stat(key, options)),
     delete: (key, options) => count('delete', () => store.delete(key, options)),
     ...(store.settle === undefined ? {} : { settle: store.settle.bind(store) }),
+    ...(store.makePlace === undefined ? {} : { makePlace: store.makePlace.bind(store) }),
     async *list(prefix, options): AsyncGenerator<ObjectStat> {
       counts.calls.list += 1;
       try {

@@ -69,6 +69,7 @@ export function retrying(
     delete: (key, options = {}) => attempt(() => store.delete(key, options), options.signal),
     // Not tried again: an fsync that failed must not be followed by one that succeeds.
     ...(store.settle === undefined ? {} : { settle: store.settle.bind(store) }),
+    ...(store.makePlace === undefined ? {} : { makePlace: store.makePlace.bind(store) }),
     async *list(prefix, options = {}): AsyncGenerator<ObjectStat> {
       // A listing that breaks is begun again, and what was given already is passed over.
       let last = '';

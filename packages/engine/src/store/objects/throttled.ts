@@ -69,5 +69,6 @@ export function throttled(
     list: (prefix, options) => store.list(prefix, options),
     delete: (key, options) => store.delete(key, options),
     ...(store.settle === undefined ? {} : { settle: store.settle.bind(store) }),
+    ...(store.makePlace === undefined ? {} : { makePlace: store.makePlace.bind(store) }),
   };
 }
