@@ -8,7 +8,7 @@ export { findInTree } from './browse/find-in-tree.ts';
 export { listTree } from './browse/list-tree.ts';
 export { resolvePath } from './browse/resolve-path.ts';
 export { openTreeReader, type TreeReader } from './browse/tree-reader.ts';
-export { whereIs } from './browse/where-is.ts';
+export { storeOfTarget, whereIs } from './browse/where-is.ts';
 export { capture } from './capture/capture.ts';
 export type { CaptureReport, MaxDelete } from './capture/capture-types.ts';
 export { decodeChainSegment } from './chain/chain-segment.ts';
@@ -222,7 +222,16 @@ export { type ChainInspection, inspectChains } from './store/chains/inspect-chai
 export { type ProvedCheckpoint, proveCheckpoints } from './store/chains/prove-checkpoints.ts';
 export { remakeHolds } from './store/chains/remake-holds.ts';
 export { damagedRanges, verifyFiles } from './store/chains/verify-files.ts';
-export { createDataDir, type DataDir, dataDirAt, dataDirExists, readFolder, requireDataDir } from './store/data-dir.ts';
+export {
+  createDataDir,
+  cutOffRecovery,
+  type DataDir,
+  dataDirAt,
+  dataDirExists,
+  RECOVERY_MARKER,
+  readFolder,
+  requireDataDir,
+} from './store/data-dir.ts';
 export { type DataDirLock, lockDataDir, readLockHolder } from './store/data-dir-lock.ts';
 export { adoptDescriptor } from './store/descriptor-file.ts';
 export { makeFolderDurably, removeIfThere, syncFolder, writeFileDurably } from './store/durable-write.ts';

@@ -1,6 +1,7 @@
 /** Rules between values: references to names that exist, ages in order, roots that do not overlap. */
 import { posix } from 'node:path';
 import { nearestName } from '@edgestore/engine/nearest-name';
+import { coldStoresOf, replicationOf } from '../home/effective-policy.ts';
 import type { Config, Origin } from './config.ts';
 import type { ConfigProblem } from './parse-config-file.ts';
 
@@ -79,4 +80,16 @@ export function unusedKeys(config: Config): string[] {
   for (const [name, store] of Object.entries(config.stores))
     if (store.lock !== undefined) out.push(`stores.${name}.lock`);
   return out;
+}
+
+/** Stores that nothing is sent to: no root's replication names them as `store`, and no tiering as `cold`. */
+export function unusedStores(config: Config): string[] {
+  const { roots, replication, coordination } = config;
+  const chosen = roots.map((root) => replicationOf(config, root)?.store);
+  // Before there is a root, each replication may be the one that it names.
+  const named = roots.length === 0 ? Object.values(replication).map(({ store }) => store) : chosen;
+  // All of an agent goes to one bucket: that of the first root which names one.
+  const whole = roots.length === 0 ? named : named.filter((store) => store !== undefined).slice(0, 1);
+  const used = new Set([...whole, ...coldStoresOf(config), coordination?.store]);
+  return Object.keys(config.stores).filter((name) => !used.has(name));
 }

@@ -5,6 +5,7 @@ import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rm
 import { join } from 'node:path';
 import { EdgeError, errnoOf, toEdgeError } from '@edgestore/engine';
 import { stringify } from 'smol-toml';
+import { type ConfigItemWriter, firstLineBy } from './config-item-writer.ts';
 import { parseConfigFile } from './parse-config-file.ts';
 
 export type ConfigItemKind = 'roots' | 'peers' | 'stores' | 'replication' | 'tiering' | 'agent';
@@ -18,8 +19,8 @@ export interface ConfigItem {
 }
 
 /** Writes the item so that after a crash it is there as a whole or not at all. Replaces an item of the same kind and name. E_CONFIG when it is not valid. */
-export function writeConfigItem(dataDir: string, item: ConfigItem): string {
-  const text = `# Written by edgestore; change it with its commands, or remove the file.\n${stringify(asFile(item))}\n`;
+export function writeConfigItem(dataDir: string, item: ConfigItem, writer: ConfigItemWriter = 'command'): string {
+  const text = `${firstLineBy(writer)}\n${stringify(asFile(item))}\n`;
   const file = itemPath(dataDir, item.kind, item.name);
   const problems = parseConfigFile({ file, text }).problems;
   if (problems.length > 0) {

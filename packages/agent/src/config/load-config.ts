@@ -1,7 +1,7 @@
 /** The configuration of this run: the user's file and what commands wrote, checked and merged. */
 import { resolve } from 'node:path';
 import { EdgeError, type Warning } from '@edgestore/engine';
-import { checkConfig, unusedKeys } from './check-config.ts';
+import { checkConfig, unusedKeys, unusedStores } from './check-config.ts';
 import type { Config, Origins } from './config.ts';
 import { joinFiles, mergeConfig } from './merge-config.ts';
 import { type ConfigProblem, parseConfigFile } from './parse-config-file.ts';
@@ -45,10 +45,16 @@ export function loadConfig(input: LoadConfigInput): LoadedConfig {
   // References into a file that could not be read would only be false alarms.
   if (values.length === parsed.length) problems.push(...checkConfig(config, joined.origins));
   if (problems.length > 0) throw configError(problems);
-  const warnings = unusedKeys(config).map((key) => ({
-    code: 'W_CONFIG_UNUSED',
-    message: `${key} is accepted but has no effect in this version`,
-  }));
+  const warnings = [
+    ...unusedKeys(config).map((key) => ({
+      code: 'W_CONFIG_UNUSED',
+      message: `${key} is accepted but has no effect in this version`,
+    })),
+    ...unusedStores(config).map((name) => ({
+      code: 'W_STORE_UNUSED',
+      message: `stores.${name} is configured and nothing is sent to it: add store = "${name}" to a [replication.<name>] that a root has, or cold = "${name}" to a [tiering.<name>]`,
+    })),
+  ];
   return {
     config,
     dataDir,

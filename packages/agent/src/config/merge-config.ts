@@ -36,7 +36,7 @@ export function joinFiles(files: readonly ParsedConfigFile[]): {
       problems.push({
         ...origin,
         key: formatKeyPath(path),
-        problem: `sets "${at.join('.')}" again; it is set at ${before.file}:${before.line}`,
+        problem: `sets "${at.join('.')}" again; it is set at ${before.file}:${before.line}${whoWrote(file)}`,
       });
       return false;
     }
@@ -79,6 +79,14 @@ export function joinFiles(files: readonly ParsedConfigFile[]): {
     }
   }
   return { raw, origins, problems };
+}
+
+/** A file that a command wrote is in nobody's memory: what may be done with it is said. */
+function whoWrote({ writer }: ParsedConfigFile): string {
+  if (writer === undefined) return '';
+  return writer === 'recover'
+    ? '. `edgestore recover` wrote this file: remove it, and what is set there holds'
+    : '. An edgestore command wrote this file: remove it, or what is set there';
 }
 
 /** The configuration of files without problems. */

@@ -3,12 +3,15 @@
 import { nearestName } from '@edgestore/engine/nearest-name';
 import { parse, TomlError } from 'smol-toml';
 import type { z } from 'zod';
+import { type ConfigItemWriter, configItemWriter } from './config-item-writer.ts';
 import { findKeyPositions, type KeyPositions, lineOf } from './key-positions.ts';
 import { type ConfigFile, configFileSchema, knownKeys } from './schema.ts';
 import type { ConfigText } from './search-config.ts';
 
 export interface ParsedConfigFile {
   readonly file: string;
+  /** The command that wrote the file; undefined for a person. */
+  readonly writer: ConfigItemWriter | undefined;
   readonly positions: KeyPositions;
   /** As written, for `config show` and duplicates; empty when the text is no TOML. */
   readonly raw: Readonly<Record<string, unknown>>;
@@ -28,6 +31,7 @@ export interface ConfigProblem {
 }
 
 export function parseConfigFile(source: ConfigText): ParsedConfigFile {
+  const writer = configItemWriter(source.text);
   let raw: Record<string, unknown>;
   try {
     raw = parse(source.text) as Record<string, unknown>;
@@ -37,6 +41,7 @@ export function parseConfigFile(source: ConfigText): ParsedConfigFile {
     const problem = error.message.replace(/^Invalid TOML document: /, '').split('\n')[0]!;
     return {
       file: source.file,
+      writer,
       positions: new Map(),
       raw: {},
       values: undefined,
@@ -48,7 +53,7 @@ export function parseConfigFile(source: ConfigText): ParsedConfigFile {
   const problems = checked.success
     ? []
     : checked.error.issues.flatMap((issue) => problemsOf(issue, source.file, positions));
-  return { file: source.file, positions, raw, values: checked.success ? checked.data : undefined, problems };
+  return { file: source.file, writer, positions, raw, values: checked.success ? checked.data : undefined, problems };
 }
 
 /** `roots[1].rescan` */

@@ -6,7 +6,7 @@ import { dataDirAt, dataDirExists, EdgeError, formatRecoverySheet, isEdgeError, 
 import { z } from 'zod';
 import { type LoadedConfig, loadConfig } from '../config/load-config.ts';
 import { createPrivateFile } from './key-file.ts';
-import { makeVault, unfinishedSheet } from './make-vault.ts';
+import { makeVault, requireFolderForVault, unfinishedSheet } from './make-vault.ts';
 import { readVaultFiles } from './read-vault-files.ts';
 import { defineSetup, type SetupContext } from './setup.ts';
 
@@ -42,6 +42,7 @@ export const init = defineSetup<z.output<typeof input>, InitData>({
     for (const warning of loaded.warnings) context.warn(warning);
     const dir = dataDirAt(loaded.dataDir, { packDir: loaded.config.agent.packDir });
     if (await dataDirExists(dir)) return { data: await already(given, loaded, context) };
+    requireFolderForVault(dir);
     const name = nameOf(given.name ?? loaded.config.agent.name ?? hostName(), '--name');
     const site = nameOf(given.site ?? loaded.config.agent.site ?? 'default', '--site');
     const deadSheet = unfinishedSheet(dir);

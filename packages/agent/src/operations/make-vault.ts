@@ -7,6 +7,7 @@ import {
   type Clock,
   createDataDir,
   createSlot,
+  cutOffRecovery,
   type DataDir,
   deriveBaseKeys,
   deriveVaultKeys,
@@ -28,6 +29,7 @@ import {
   openIndex,
   publicKeyOf,
   type RandomBytes,
+  RECOVERY_MARKER,
   recoveryProofPublicKey,
   type SlotScope,
   type SlotSecret,
@@ -214,21 +216,20 @@ async function prepareFolder(dir: DataDir): Promise<void> {
   try {
     await makeFolders(dir.path, 0o700);
   } catch (error) {
-    const errno = (error as NodeJS.ErrnoException).code;
-    if (errno === 'EACCES' || errno === 'EPERM') {
-      throw new EdgeError('E_DENIED', `no permission to make the data dir ${dir.path}`, {
-        hint: 'Name another with --data-dir.',
-        cause: error,
-      });
-    }
-    if (errno === 'EEXIST' || errno === 'ENOTDIR') {
-      throw new EdgeError('E_USAGE', `${dir.path} cannot be the data dir: there is a file in its place or above it`, {
-        hint: 'Name another with --data-dir.',
-        cause: error,
-      });
-    }
-    throw toEdgeError(error, `making the data dir ${dir.path}`);
+    throw folderError(error, dir, 'making');
   }
+}
+
+function folderError(error: unknown, dir: DataDir, doing: string): EdgeError {
+  const errno = errnoOf(error);
+  const options = { hint: 'Name another with --data-dir.', cause: error };
+  if (errno === 'EACCES' || errno === 'EPERM')
+    return new EdgeError('E_DENIED', `no permission for ${doing} the data dir ${dir.path}`, options);
+  if (errno === 'EEXIST' || errno === 'ENOTDIR') {
+    const message = `${dir.path} cannot be the data dir: there is a file in its place or above it`;
+    return new EdgeError('E_USAGE', message, options);
+  }
+  return toEdgeError(error, `${doing} the data dir ${dir.path}`);
 }
 
 /** What is left of writing the marker itself: an `init` that was killed before there was anything else. */
@@ -236,21 +237,26 @@ function isTemporaryOf(marker: string, name: string): boolean {
   return name.startsWith(`.${marker}.`) && name.endsWith('.tmp');
 }
 
+/** Throws what `makeVault` would throw for the folder as it is now. Changes nothing. */
+export function requireFolderForVault(dir: DataDir): void {
+  if (!isThere(dir.path)) return;
+  requireNothingElse(dir, namesIn(dir));
+}
+
+/** Everything in the folder but what may be there before a vault is. */
+function namesIn(dir: DataDir): string[] {
+  try {
+    return readdirSync(dir.path).filter((name) => !ALLOWED_BEFORE.has(name) && !isTemporaryOf(UNFINISHED, name));
+  } catch (error) {
+    throw folderError(error, dir, 'reading');
+  }
+}
+
 /** Refuses a folder that holds anything else: a vault that lost its descriptor must not be built over. */
 async function clearUnfinished(dir: DataDir): Promise<void> {
-  const there = readdirSync(dir.path).filter((name) => !ALLOWED_BEFORE.has(name) && !isTemporaryOf(UNFINISHED, name));
+  const there = namesIn(dir);
   if (there.length === 0) return;
-  if (!isThere(join(dir.path, UNFINISHED))) {
-    throw new EdgeError(
-      'E_USAGE',
-      `${dir.path} is not empty (${there.slice(0, 3).join(', ')}${there.length > 3 ? ', …' : ''}) and is no data dir`,
-      {
-        hint: isThere(dir.packDir)
-          ? 'It looks like a data dir that lost vault.edge: take that file from another store of the vault, or use `edgestore recover` into an empty folder.'
-          : 'Name an empty or absent folder with --data-dir.',
-      },
-    );
-  }
+  requireNothingElse(dir, there);
   for (const path of [
     dir.indexFile,
     `${dir.indexFile}-wal`,
@@ -264,4 +270,18 @@ async function clearUnfinished(dir: DataDir): Promise<void> {
   ]) {
     await rm(path, { recursive: true, force: true });
   }
+}
+
+function requireNothingElse(dir: DataDir, there: readonly string[]): void {
+  if (there.includes(RECOVERY_MARKER)) throw cutOffRecovery(dir, 'E_USAGE');
+  if (there.length === 0 || isThere(join(dir.path, UNFINISHED))) return;
+  throw new EdgeError(
+    'E_USAGE',
+    `${dir.path} is not empty (${there.slice(0, 3).join(', ')}${there.length > 3 ? ', …' : ''}) and is no data dir`,
+    {
+      hint: isThere(dir.packDir)
+        ? 'It looks like a data dir that lost vault.edge: take that file from another store of the vault, or use `edgestore recover` into an empty folder.'
+        : 'Name an empty or absent folder with --data-dir.',
+    },
+  );
 }

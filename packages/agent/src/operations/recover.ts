@@ -31,11 +31,11 @@ import {
   writeFileDurably,
 } from '@edgestore/engine';
 import { z } from 'zod';
-import { itemsOfSettings, writeConfigItem } from '../config/config-items.ts';
 import { type LoadedConfig, loadConfig } from '../config/load-config.ts';
 import { advertisedAddresses } from '../home/advertised-addresses.ts';
 import { createTlsIdentity, type TlsIdentity } from '../http/tls-certificate.ts';
 import { createKeyFile } from './key-file.ts';
+import { writeRecoveredSettings } from './recovered-settings.ts';
 import { openRecoverySources } from './recovery-sources.ts';
 import { defineSetup, type SetupContext } from './setup.ts';
 
@@ -78,6 +78,8 @@ export interface RecoverData {
     readonly files_total: number;
     readonly bytes: number;
   }[];
+  /** Files with settings of before that were written, since no configuration here says them. */
+  readonly settings_files: readonly string[];
   readonly read_only: boolean;
   readonly dry_run: boolean;
 }
@@ -130,10 +132,12 @@ export const recover = defineSetup<Input, RecoverData>({
         context.signal,
       );
     try {
+      const settingsFiles: string[] = [];
       const plan = given.dryRun
         ? await planWith(undefined)
-        : await write(planWith, { given, dir, loaded, sheet, tls }, context);
-      return { data: dataOf(plan, given, dir, siteOf(plan, loaded), context), exitCode: plan.gaps.length > 0 ? 3 : 0 };
+        : await write(planWith, { given, dir, loaded, sheet, tls, settingsFiles }, context);
+      const data = { ...dataOf(plan, given, dir, siteOf(plan, loaded), context), settings_files: settingsFiles };
+      return { data, exitCode: plan.gaps.length > 0 ? 3 : 0 };
     } finally {
       for (const source of sources) source.close();
     }
@@ -146,12 +150,14 @@ interface Parts {
   readonly loaded: LoadedConfig;
   readonly sheet: ParsedRecoverySheet;
   readonly tls: TlsIdentity;
+  /** Filled with the files that were written. */
+  readonly settingsFiles: string[];
 }
 
 /** Sources are read once: what they have of the chain waits in a file of the data dir that is being made. */
 async function write(
   planWith: (spool: EntrySpool) => Promise<RecoverPlan>,
-  { given, dir, loaded, sheet, tls }: Parts,
+  { given, dir, loaded, sheet, tls, settingsFiles }: Parts,
   context: SetupContext,
 ): Promise<RecoverPlan> {
   const sodium = await loadSodium();
@@ -189,7 +195,7 @@ async function write(
           sodium,
           random: context.random,
           beforeCommit: async () => {
-            writeConfiguration(plan, loaded);
+            settingsFiles.push(...writeRecoveredSettings(plan, loaded));
             if (given.storedKey) await storeKey(dir, plan, sheet, sodium, context);
           },
         },
@@ -211,15 +217,6 @@ async function removeEmpty(dir: DataDir): Promise<void> {
     await rmdir(dir.path);
   } catch (error) {
     if (errnoOf(error) !== 'ENOTEMPTY') throw toEdgeError(error, `removing ${dir.path}`);
-  }
-}
-
-/** What the settings record says, but for what the configuration of this machine has already. */
-function writeConfiguration(plan: RecoverPlan, loaded: LoadedConfig): void {
-  if (plan.settings === undefined) return;
-  for (const item of itemsOfSettings(plan.settings.configJson)) {
-    const there = loaded.raw[item.kind] as Record<string, unknown> | undefined;
-    if (there === undefined || !Object.hasOwn(there, item.name)) writeConfigItem(loaded.dataDir, item);
   }
 }
 
@@ -245,7 +242,13 @@ function siteOf(plan: RecoverPlan, loaded: LoadedConfig): string {
   return loaded.config.agent.site ?? plan.agent.site;
 }
 
-function dataOf(plan: RecoverPlan, given: Input, dir: DataDir, site: string, { clock }: SetupContext): RecoverData {
+function dataOf(
+  plan: RecoverPlan,
+  given: Input,
+  dir: DataDir,
+  site: string,
+  { clock }: SetupContext,
+): Omit<RecoverData, 'settings_files'> {
   const { agent, head, headTimeNs } = plan;
   return {
     vault: plan.descriptor.vaultId,

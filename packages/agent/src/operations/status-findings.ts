@@ -6,11 +6,14 @@ import type {
   StatusLacks,
   StatusLoss,
   StatusRoot,
+  StatusStore,
   StatusTarget,
-} from './status.ts';
+} from './status-data.ts';
 
 export interface StatusFinding {
   readonly code: string;
+  /** `info` is a note: `--check` ends with 0 when there are only notes. */
+  readonly severity: 'warning' | 'info';
   readonly message: string;
   /** Since when it is so, where that is known. */
   readonly since?: string;
@@ -18,12 +21,18 @@ export interface StatusFinding {
   readonly next?: string;
 }
 
+type Found = Omit<StatusFinding, 'severity'> & Partial<Pick<StatusFinding, 'severity'>>;
+
 /** A target that said nothing for so long may have lost anything. */
 const SILENT_NS = 86_400_000_000_000n;
 
-export function findingsOf(status: Omit<StatusData, 'findings'>, nowNs: bigint): StatusFinding[] {
+/** `replicationKey`: the table of the configuration in which `store` names a bucket that gets everything. */
+export function findingsOf(
+  status: Omit<StatusData, 'findings'>,
+  { nowNs, replicationKey }: { readonly nowNs: bigint; readonly replicationKey: string },
+): StatusFinding[] {
   const { store } = status;
-  const findings: StatusFinding[] = [];
+  const findings: Found[] = [];
   const add = (code: string, message: string, more: Pick<StatusFinding, 'since' | 'next'> = {}): void =>
     void findings.push({ code, message, ...more });
   if (status.put_back !== null) {
@@ -33,6 +42,14 @@ export function findingsOf(status: Omit<StatusData, 'findings'>, nowNs: bigint):
       { since: status.put_back.since, next: 'edgestore recover, into a new data dir' },
     );
   }
+  if (store.packs_away !== null)
+    add(
+      'packs_away',
+      `the folder of the packs is not there: ${store.packs_away}. Nothing is lost, and nothing in it can be read or stored`,
+      {
+        next: 'mount its disk, or correct pack_dir; it is used again at once',
+      },
+    );
   if (status.roots.length === 0 && store.held_for_others === 0)
     add('no_roots', 'nothing is protected yet: edgestore sync FOLDER');
   for (const root of status.roots) for (const [code, message] of problemsOf(root)) add(code, message);
@@ -42,19 +59,14 @@ export function findingsOf(status: Omit<StatusData, 'findings'>, nowNs: bigint):
       `the last snapshot of root ${name} is damaged and counts at no level: ${last_snapshot!.id}`,
       { next: 'edgestore sync makes one that counts; what of this one is left is restored by file' },
     );
-  for (const target of status.targets) findings.push(...problemsOfTarget(target, nowNs));
+  for (const one of status.stores) findings.push(...problemsOfStore(one, replicationKey, status));
+  for (const target of status.targets) findings.push(...problemsOfTarget(target, status, nowNs));
   for (const holds of status.holds.filter((one) => one.finding)) findings.push(problemOfHolds(holds));
   for (const { name, message } of status.chain_problems)
     add('damaged_chain', `the chain of ${name} here: ${message}`, {
       next: 'edgestore scrub --repair; a copy of another agent is mended when its owner sends again',
     });
   findings.push(...status.checkpoints.map(problemOfCheckpoint));
-  for (const target of status.targets.filter((one) => one.kind === 'bucket' && one.scope === 'meta')) {
-    add(
-      'bucket_incomplete',
-      `the bucket ${target.name} is only a cold tier: it holds no complete snapshot, so it alone cannot bring everything back`,
-    );
-  }
   // A pack that went is no finding when each of its chunks is good again elsewhere in this store: what it had is whole.
   for (const loss of status.losses.filter(({ chunks }) => chunks > 0)) findings.push(problemOfLoss(loss));
   for (const { name, frames, brake_since } of status.releases.filter((one) => one.brake_since !== null))
@@ -69,7 +81,45 @@ export function findingsOf(status: Omit<StatusData, 'findings'>, nowNs: bigint):
       `the index was built anew on ${status.relearning_since}; what only peers and buckets know is still being learned from them`,
     );
   }
+  return findings.map((found) => ({ severity: 'warning', ...found }));
+}
+
+function problemsOfStore(store: StatusStore, replicationKey: string, status: Pick<StatusData, 'roots'>): Found[] {
+  const { name, scope, away } = store;
+  const findings: Found[] = [];
+  if (away !== null) {
+    const { since, code, message, next } = away;
+    findings.push({
+      code: 'store_away',
+      message: `the store ${name} cannot be used: ${code}: ${message}. Its copies are not counted as lost`,
+      since,
+      next,
+    });
+  }
+  if (scope === 'none') {
+    findings.push({
+      code: 'store_unused',
+      severity: 'info',
+      message: `the store ${name} is configured and nothing is sent to it`,
+      next: `store = "${name}" in ${replicationKey} sends everything there; cold = "${name}" in a [tiering.<name>] makes it a cold tier`,
+    });
+  }
+  // An agent without roots has nothing that a bucket could bring back.
+  if (scope === 'meta' && status.roots.length > 0) {
+    const isMet = status.roots.every(isSafeElsewhere);
+    findings.push({
+      code: 'bucket_incomplete',
+      severity: isMet ? 'info' : 'warning',
+      message: `the bucket ${name} is only a cold tier: it holds no complete snapshot, so it alone cannot bring everything back${isMet ? '. The copies that the configuration asks for are elsewhere' : ''}`,
+      next: `store = "${name}" in ${replicationKey} sends everything there, and the bucket then counts as one copy and one site`,
+    });
+  }
   return findings;
+}
+
+/** Where the configuration asks for no copies, nothing is met. */
+function isSafeElsewhere({ copies, sites }: StatusRoot): boolean {
+  return copies !== null && sites !== null && copies.want > 0 && copies.have >= copies.want && sites.have >= sites.want;
 }
 
 function problemsOf(root: StatusRoot): [string, string][] {
@@ -99,15 +149,21 @@ function problemsOf(root: StatusRoot): [string, string][] {
   return problems;
 }
 
-function problemsOfTarget(target: StatusTarget, nowNs: bigint): StatusFinding[] {
-  const findings: StatusFinding[] = [];
+function problemsOfTarget(
+  target: StatusTarget,
+  status: Pick<StatusData, 'agent' | 'roots' | 'stores' | 'targets'>,
+  nowNs: bigint,
+): Found[] {
+  const findings: Found[] = [];
   const { name, lacks } = target;
-  if (target.last_error !== null) {
+  const store = target.kind === 'bucket' ? status.stores.find((one) => one.name === name) : undefined;
+  // A store that is away is told once, with what to do.
+  if (target.last_error !== null && (store?.away ?? null) === null) {
     findings.push({
       code: 'target_failing',
-      message: `${name} (${target.attempts} tries): ${target.last_error}`,
+      message: `${name} (${target.attempts} tries): ${target.last_error}${store?.reachable === true ? '. It answers now' : ''}`,
       ...(target.pending_since === null ? {} : { since: target.pending_since }),
-      ...(target.next_try === null ? {} : { next: `tried again at ${target.next_try}` }),
+      next: nextTryOf(target, status, nowNs),
     });
   }
   if (lacks !== null && lacks.lost + lacks.unreadable > 0) {
@@ -136,9 +192,25 @@ function problemsOfTarget(target: StatusTarget, nowNs: bigint): StatusFinding[] 
   return findings;
 }
 
+/** Without an agent nothing is tried again by itself. */
+function nextTryOf(
+  { next_try }: StatusTarget,
+  { agent, roots, targets }: Pick<StatusData, 'agent' | 'roots' | 'targets'>,
+  nowNs: bigint,
+): string {
+  if (agent.running) {
+    const isComing = next_try !== null && BigInt(Date.parse(next_try)) * 1_000_000n > nowNs;
+    return isComing ? `tried again at ${next_try}` : 'tried again with the next pass';
+  }
+  const sites = Math.max(0, ...roots.map((root) => root.sites?.want ?? 0));
+  const hasBucket = targets.some(({ kind, scope }) => kind === 'bucket' && scope === 'all');
+  if (sites === 0 && !hasBucket) return 'no agent runs: edgestore agent run tries again';
+  return `no agent runs: edgestore sync --wait ${sites === 0 ? 's3' : `sites=${sites}`} tries again`;
+}
+
 const LOSS_TEXT = { damaged: 'are damaged', absent: 'are gone', unreadable: 'cannot be read' } as const;
 
-function problemOfLoss({ store, reason, chunks, nowhere, since, why }: StatusLoss): StatusFinding {
+function problemOfLoss({ store, reason, chunks, nowhere, since, why }: StatusLoss): Found {
   const place = store === 'local' ? "this agent's disk" : `the store ${store}`;
   const others = nowhere === 0 ? 'of each this agent has another copy' : `${nowhere} have no other copy of this agent`;
   return {
@@ -149,7 +221,7 @@ function problemOfLoss({ store, reason, chunks, nowhere, since, why }: StatusLos
   };
 }
 
-function problemOfHolds(holds: StatusHolds): StatusFinding {
+function problemOfHolds(holds: StatusHolds): Found {
   const { since } = holds;
   if (holds.own) {
     return {
@@ -167,7 +239,7 @@ function problemOfHolds(holds: StatusHolds): StatusFinding {
   };
 }
 
-function problemOfCheckpoint({ name, own, shard, verdict, message, since }: StatusCheckpoint): StatusFinding {
+function problemOfCheckpoint({ name, own, shard, verdict, message, since }: StatusCheckpoint): Found {
   if (verdict === 'unmade')
     return {
       code: 'checkpoint_unmade',

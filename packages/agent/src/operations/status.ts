@@ -2,6 +2,7 @@
 import {
   formatTimeNs,
   holdFindings,
+  isEdgeError,
   readClock,
   relearningSince,
   type SnapshotSummary,
@@ -9,149 +10,15 @@ import {
   toEdgeError,
 } from '@edgestore/engine';
 import { z } from 'zod';
-import type { RootConfig } from '../config/config.ts';
+import type { Config, RootConfig } from '../config/config.ts';
 import { ownerPolicy, replicationOf } from '../home/effective-policy.ts';
 import { isEmptyFolder } from './empty-folder.ts';
 import { openedOf } from './opened.ts';
 import { defineOperation, type OperationContext } from './operation.ts';
 import { rootIsPresent } from './root-present.ts';
-import { findingsOf, type StatusFinding } from './status-findings.ts';
-
-export interface StatusRoot {
-  readonly name: string;
-  readonly path: string;
-  readonly present: boolean;
-  /** Nothing is in the folder, although its last snapshot has files: as when a disk is not mounted. */
-  readonly emptied: boolean;
-  readonly watch: boolean;
-  readonly last_snapshot: {
-    readonly id: string;
-    readonly time: string;
-    readonly files: number;
-    readonly bytes: number;
-    readonly failed: number;
-    /** It counts at no level (docs/chain.md 2.10). */
-    readonly damaged: boolean;
-  } | null;
-  /** Besides this agent's own store, by the newest answers of targets; null without a snapshot. */
-  readonly copies: { readonly have: number; readonly want: number } | null;
-  readonly sites: { readonly have: number; readonly want: number } | null;
-}
-
-export interface StatusTarget {
-  readonly name: string;
-  readonly site: string | null;
-  readonly kind: 'peer' | 'bucket';
-  /** `meta`: only trees and log go there. */
-  readonly scope: 'all' | 'meta';
-  /** Entries that wait. */
-  readonly pending: number;
-  readonly pending_since: string | null;
-  readonly attempts: number;
-  readonly next_try: string | null;
-  readonly last_error: string | null;
-  readonly sending: boolean;
-  /** When the target was asked last what it has; everything below, and the copies of roots, is of that time. Null when it never was. */
-  readonly asked: string | null;
-  /** Why it could not be asked now; only with --check. */
-  readonly not_asked: string | null;
-  /** What a holder lacks of this agent's chunks, as it said itself. */
-  readonly lacks: StatusLacks | null;
-  /** Two machines answered under its name. */
-  readonly cloned: boolean;
-}
-
-export interface StatusLacks {
-  /** Not there yet. */
-  readonly wanted: number;
-  /** Was there and is gone. */
-  readonly lost: number;
-  /** Cannot be read now. */
-  readonly unreadable: number;
-}
-
-export interface StatusLoss {
-  /** `local`, or a store's name. */
-  readonly store: string;
-  readonly reason: 'damaged' | 'absent' | 'unreadable';
-  readonly chunks: number;
-  /** Of these, chunks of which no store of this agent has a good copy. */
-  readonly nowhere: number;
-  readonly packs: number;
-  readonly since: string;
-  readonly why: string;
-}
-
-/** What is held here for an owner, or for this agent itself, and is not here. */
-export interface StatusHolds extends StatusLacks {
-  readonly agent: string;
-  readonly name: string;
-  readonly own: boolean;
-  readonly since: string;
-  /** False while it is only lag. */
-  readonly finding: boolean;
-}
-
-export interface StatusCheckpoint {
-  readonly agent: string;
-  readonly name: string;
-  readonly own: boolean;
-  readonly shard: number;
-  readonly verdict: 'false' | 'unmade';
-  readonly message: string;
-  readonly since: string;
-}
-
-export interface StatusData {
-  readonly agent: {
-    readonly id: string;
-    readonly name: string;
-    readonly site: string;
-    readonly incarnation: number;
-    /** The service is running; false when the command works on the data dir by itself. */
-    readonly running: boolean;
-  };
-  readonly vault: { readonly id: string };
-  readonly data_dir: string;
-  readonly store: {
-    readonly packs: number;
-    readonly chunks: number;
-    readonly bytes: number;
-    /** Copies that were found damaged or missing. */
-    readonly bad_copies: number;
-    readonly free_bytes: number;
-    readonly below_floor: boolean;
-    /** Chunks that other agents hold here. */
-    readonly held_for_others: number;
-  };
-  readonly roots: readonly StatusRoot[];
-  /** Live snapshots of this agent that need chunks which no store has. */
-  readonly damaged_snapshots: number;
-  readonly targets: readonly StatusTarget[];
-  readonly holds: readonly StatusHolds[];
-  /** Damage of chains here, this agent's and others'. */
-  readonly chain_problems: readonly { readonly agent: string; readonly name: string; readonly message: string }[];
-  /**
-   * Hold checkpoints that contradict the entries before them, and own ones that were not made because files and index
-   * differ.
-   */
-  readonly checkpoints: readonly StatusCheckpoint[];
-  /** This machine was put back to an older state, or copied: nothing is sent until it is recovered. */
-  readonly put_back: { readonly since: string; readonly shown_by: string } | null;
-  readonly peers: readonly { readonly name: string; readonly site: string; readonly role: string }[];
-  /** Since when the index is being completed from peers and buckets after it was built anew from this disk; null when it is complete. */
-  readonly relearning_since: string | null;
-  /** Copies in this agent's own stores that went, are damaged or cannot be read, until they are whole again. */
-  readonly losses: readonly StatusLoss[];
-  /** Of other agents' releases: frames within their grace, and since when the brake stops the clock. */
-  readonly releases: readonly {
-    readonly name: string;
-    readonly frames: number;
-    readonly bytes: number;
-    readonly brake_since: string | null;
-  }[];
-  readonly findings: readonly StatusFinding[];
-}
+import type { StatusData, StatusRoot, StatusTarget } from './status-data.ts';
+import { findingsOf } from './status-findings.ts';
+import { statusOfStores } from './status-stores.ts';
 
 const input = z.object({ check: z.boolean().default(false) });
 type Input = z.output<typeof input>;
@@ -164,9 +31,13 @@ export const status = defineOperation<Input, StatusData>({
     const opened = openedOf(context);
     const { engine, loaded, replicator, members } = opened;
     const { index, identity, chains } = engine;
-    const notAsked = check ? await askTargets(context) : new Map<string, string>();
+    const packsAway = await whyPacksAreAway(context);
+    const [notAsked, stores] = await Promise.all([
+      check ? askTargets(context) : new Map<string, string>(),
+      statusOfStores(check, context),
+    ]);
     const counts = index.chunks.counts();
-    const space = await engine.chunks.freeSpace();
+    const space = packsAway === undefined ? await engine.chunks.freeSpace() : { freeBytes: 0, belowFloor: false };
     const latest = new Map(index.log.latestOfRoots(identity.agentId).map((row) => [row.root, row]));
     const roots: StatusRoot[] = [];
     for (const root of loaded.config.roots) roots.push(await statusOfRoot(root, latest.get(root.name), context));
@@ -191,10 +62,12 @@ export const status = defineOperation<Input, StatusData>({
         free_bytes: space.freeBytes,
         below_floor: space.belowFloor,
         held_for_others: others.flatMap((agent) => chains.shards(agent)).reduce((sum, { held }) => sum + held, 0),
+        packs_away: packsAway ?? null,
       },
       roots,
       damaged_snapshots: index.log.countSnapshots({ agent: identity.agentId, damaged: true }),
       targets: replicator.status().map((target) => statusOfTarget(target, notAsked)),
+      stores,
       holds: holdsHere(context).map(({ owner, wanted, lost, unreadable, sinceNs, isFinding }) => ({
         agent: owner,
         name: nameOf(owner),
@@ -231,8 +104,12 @@ export const status = defineOperation<Input, StatusData>({
         return { name: nameOf(owner), frames, bytes, brake_since };
       }),
     };
-    const data = { ...partial, findings: findingsOf(partial, engine.clock.nowNs()) };
-    return { data, exitCode: check && data.findings.length > 0 ? 20 : 0 };
+    const findings = findingsOf(partial, {
+      nowNs: engine.clock.nowNs(),
+      replicationKey: replicationKey(loaded.config),
+    });
+    const isRed = findings.some(({ severity }) => severity !== 'info');
+    return { data: { ...partial, findings }, exitCode: check && isRed ? 20 : 0 };
   },
 });
 
@@ -240,6 +117,23 @@ export const status = defineOperation<Input, StatusData>({
 const AWAY_IDS_MAX = 4096;
 /** Whoever asks for a status waits no longer than this for targets that are away. */
 const ASK_MS_MAX = 5000;
+
+/** The disk of the packs may go while an agent runs: nothing is lost then, and nothing can be read or stored. */
+async function whyPacksAreAway({ home }: OperationContext): Promise<string | undefined> {
+  try {
+    await home.engine.chunks.requireFolder();
+    return undefined;
+  } catch (error) {
+    if (!isEdgeError(error, 'E_CONFIG', 'E_IO')) throw error;
+    return error.message;
+  }
+}
+
+/** Where `store = …` makes a bucket get everything. */
+function replicationKey({ replication }: Config): string {
+  const names = Object.keys(replication);
+  return `[replication.${names.includes('default') ? 'default' : (names[0] ?? 'default')}]`;
+}
 
 /** Asks each holder anew. Answers why some could not be asked: their last answers are shown with their age. */
 async function askTargets({ home, signal }: OperationContext): Promise<Map<string, string>> {

@@ -26,7 +26,7 @@ export async function waitForCopies(
   level: DurabilityLevel,
   context: OperationContext,
 ): Promise<{ readonly exitCode: number }> {
-  const { engine, replicator } = openedOf(context);
+  const { engine, loaded, replicator } = openedOf(context);
   const records = reports.flatMap(({ snapshot }) => (snapshot === undefined ? [] : [{ id: snapshot }]));
   if (level.kind === 'local' || records.length === 0) return { exitCode: 0 };
   const storedBytes = reports.reduce((sum, { bytes }) => sum + bytes.stored, 0);
@@ -62,17 +62,39 @@ export async function waitForCopies(
     const why = cause.code === 'E_TIMEOUT' ? `${formatDurabilityLevel(level)} was not reached in time` : cause.message;
     const all = replicator.status().filter((target) => target.scope === 'all');
     const last = openTargets(all).find((target) => target.lastError !== undefined);
+    const never = whyNever(level, all, Object.keys(loaded.config.stores));
     context.warn({
       code: 'W_NOT_ENOUGH_COPIES',
       message:
-        all.length === 0
-          ? `${formatDurabilityLevel(level)} cannot be reached: there is nowhere to copy to. The snapshot is stored here. Let a peer join (\`edgestore peer invite\`), or name a bucket as \`store\` of [replication.default]`
+        never !== undefined
+          ? `${formatDurabilityLevel(level)} cannot be reached: ${never}`
           : `${why}; the snapshot is stored here and stays queued${last === undefined || cause.code !== 'E_TIMEOUT' ? '' : ` (${last.name}: ${last.lastError})`}`,
     });
     return { exitCode: exitCodeOf(openTargets(replicator.status())) };
   } finally {
     clearInterval(looking);
   }
+}
+
+/** What the configuration lacks for a level, however long one waits; undefined when enough targets get everything. */
+function whyNever(level: DurabilityLevel, all: readonly TargetStatus[], stores: readonly string[]): string | undefined {
+  const here = 'The snapshot is stored here';
+  if (all.length === 0 && level.kind !== 's3')
+    return `there is nowhere to copy to. ${here}. Let a peer join (\`edgestore peer invite\`), or name a bucket as \`store\` of [replication.default]`;
+  if (level.kind === 's3') {
+    if (all.some(({ type }) => type === 'bucket')) return undefined;
+    const key =
+      stores.length === 0
+        ? 'add one as [stores.<name>], and `store = "<name>"` to [replication.default]'
+        : `add \`store = "${stores.length === 1 ? stores[0] : '<name>'}"\` to [replication.default] (configured: ${stores.join(', ')})`;
+    return `no bucket is configured to receive everything. ${here}, and nothing is queued for a bucket. To send everything to one, ${key}`;
+  }
+  if (!('count' in level)) return undefined;
+  const peers = all.filter(({ type }) => type === 'peer');
+  const sites = new Set([...peers.map(({ site }) => site), ...all.filter(({ type }) => type === 'bucket')]);
+  const [have, what] = level.kind === 'peers' ? [peers.length, 'peer(s)'] : [sites.size, 'site(s)'];
+  if (have >= level.count) return undefined;
+  return `everything goes to ${have} ${what} (${all.map(({ name }) => name).join(', ')}). ${here} and stays queued for these. Let another holder join (\`edgestore peer invite\`), or raise \`copies\` and \`sites\` of [replication.default]`;
 }
 
 /** Each target is owed what this sync stored; one that is owed more, from before, says so while it gets it. */

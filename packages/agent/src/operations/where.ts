@@ -10,6 +10,7 @@ import {
   openTreeReader,
   resolvePath,
   type SnapshotRow,
+  storeOfTarget,
   toHex,
   whereIs,
 } from '@edgestore/engine';
@@ -31,7 +32,7 @@ export interface WherePlace {
   readonly complete: boolean;
   /** Always null: no time of verification is kept a chunk. A tier run re-verifies before it drops anything. */
   readonly last_verified: null;
-  /** When the target was asked last what it has; null for own stores, which are known from the index. */
+  /** When it was asked last what it has; null for own stores that nothing is replicated to, which are known from the index. */
   readonly asked: string | null;
 }
 
@@ -116,15 +117,21 @@ function findChunk({ what }: z.output<typeof input>, { engine, replicator }: Ope
 
 function whereChunk(id: Uint8Array, opened: Opened): WhereData {
   const { index } = opened.engine;
-  const own = index.chunks.locate([id])[0]!.map((location) => ({
-    ...placeOf({ store: location.store }, opened),
-    chunks: 1,
-    bytes: location.sealedBytes,
-    complete: true,
-    last_verified: null,
-    asked: null,
-  }));
-  const placed = opened.replicator.placed.targetsOf([id])[0]!.map(({ target, askedNs }) => ({
+  const targets = opened.replicator.placed.targetsOf([id])[0]!;
+  const stores = new Map(index.chunks.locate([id])[0]!.map((location) => [location.store, location]));
+  const own = [...stores.values()].map((location) => {
+    const asked = targets.find(({ target }) => storeOfTarget(target) === location.store)?.askedNs;
+    return {
+      ...placeOf({ store: location.store }, opened),
+      chunks: 1,
+      bytes: location.sealedBytes,
+      complete: true,
+      last_verified: null,
+      asked: asked === undefined ? null : formatTimeNs(asked),
+    };
+  });
+  const others = targets.filter(({ target }) => !stores.has(storeOfTarget(target) ?? target));
+  const placed = others.map(({ target, askedNs }) => ({
     ...placeOf({ target }, opened),
     chunks: 1,
     bytes: null,
@@ -139,7 +146,7 @@ function placeOf(
   { store, target }: { readonly store?: string; readonly target?: string },
   { engine, members, nameOf }: Opened,
 ): Pick<WherePlace, 'agent' | 'site' | 'tier'> {
-  const bucket = store === '' ? undefined : (store ?? /^store(?:-meta)?:(.*)$/.exec(target ?? '')?.[1]);
+  const bucket = store === '' ? undefined : (store ?? storeOfTarget(target ?? ''));
   if (bucket !== undefined) return { agent: engine.identity.name, site: null, tier: `bucket ${bucket}` };
   if (target === undefined) return { agent: engine.identity.name, site: engine.identity.site, tier: 'local' };
   return {

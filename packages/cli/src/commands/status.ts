@@ -7,7 +7,8 @@ const WATCH_EVERY_MS = 2000;
 
 export default class Status extends EdgestoreCommand {
   static override summary = 'Whether everything is safe, on one screen.';
-  static override description = 'With --check, the exit code is 20 when something needs attention.';
+  static override description =
+    'With --check, holders and stores are asked now, and the exit code is 20 when something needs attention. Notes do not count.';
   static override examples = ['<%= config.bin %> status', '<%= config.bin %> status --check --json'];
   static override flags = {
     check: Flags.boolean({ summary: 'Exit 20 when there are findings.' }),

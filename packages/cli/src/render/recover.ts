@@ -40,6 +40,10 @@ export function renderRecover(data: RecoverData, { colours }: TextContext): stri
       `${colours.yellow('missing')}  ${shortId(gap.snapshot)} of ${gap.root}: ${formatCount(gap.files)} of ${formatCount(gap.files_total)} files (${formatBytes(gap.bytes)}) are in none of these places`,
     );
   }
+  if (data.settings_files.length > 0) {
+    lines.push('settings of before were written to these files; remove those that your own edgestore.toml says too:');
+    lines.push(...data.settings_files.map((file) => `    ${printable(file)}`));
+  }
   if (!data.dry_run) lines.push('', 'Next: edgestore restore latest --root NAME --target FOLDER');
   return lines;
 }

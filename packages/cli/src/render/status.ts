@@ -1,5 +1,5 @@
 /** Text of `status`: one screen. */
-import type { StatusData } from '@edgestore/agent/operations/status';
+import type { StatusData } from '@edgestore/agent/operations/status-data';
 import { formatBytes } from '@edgestore/engine/units';
 import type { TextContext } from '../base-command.ts';
 import { formatCount } from '../output/numbers.ts';
@@ -40,20 +40,27 @@ export function renderStatus(data: StatusData, { colours }: TextContext): string
       : `${root.copies.have} of ${root.copies.want} copies, ${root.sites?.have ?? 0} of ${root.sites?.want ?? 0} sites`,
   ]);
   if (roots.length > 0) lines.push('', ...table(['ROOT', 'PATH', 'LAST SNAPSHOT', 'SAFE ELSEWHERE'], roots));
+  const away = new Set(data.stores.filter((one) => one.away !== null).map(({ name }) => name));
   const targets = data.targets.map((target) => [
     target.name,
     target.site ?? '-',
     target.scope === 'meta' ? 'bucket (trees and log)' : target.kind,
-    target.sending ? 'sending' : target.pending === 0 ? 'up to date' : `${formatCount(target.pending)} waiting`,
+    target.kind === 'bucket' && away.has(target.name)
+      ? colours.red('away')
+      : target.sending
+        ? 'sending'
+        : target.pending === 0
+          ? 'up to date'
+          : `${formatCount(target.pending)} waiting`,
     target.asked === null ? 'never' : shownTime(target.asked),
     target.last_error === null ? '' : colours.red(printable(target.last_error)),
   ]);
   if (targets.length > 0) lines.push('', ...table(['TARGET', 'SITE', 'KIND', 'QUEUE', 'ASKED', 'LAST ERROR'], targets));
   lines.push('');
-  if (data.findings.length === 0) lines.push(colours.green('All is well.'));
-  for (const { message, since, next } of data.findings) {
+  if (data.findings.every(({ severity }) => severity === 'info')) lines.push(colours.green('All is well.'));
+  for (const { severity, message, since, next } of data.findings) {
     const when = since === undefined ? '' : `, since ${shownTime(since)}`;
-    lines.push(`${colours.yellow('!')} ${printable(message)}${when}`);
+    lines.push(`${severity === 'info' ? 'note:' : colours.yellow('!')} ${printable(message)}${when}`);
     if (next !== undefined) lines.push(`    ${printable(next)}`);
   }
   return lines;

@@ -204,7 +204,15 @@ test('where counts copies by store and by answer', async () => {
         ),
     },
     placed: {
-      targetsOf: (ids) => ids.map((id) => (toHex(id) === b ? [] : [{ target: 'peer', askedNs: 5n }])),
+      targetsOf: (ids) =>
+        ids.map((id) =>
+          toHex(id) === b
+            ? []
+            : [
+                { target: 'peer', askedNs: 5n },
+                { target: 'store:cold', askedNs: 7n },
+              ],
+        ),
     },
   });
   expect(report).toEqual({
@@ -212,7 +220,7 @@ test('where counts copies by store and by answer', async () => {
     unplaced: 0,
     copies: [
       { store: '', chunks: 3, bytes: 300, complete: true, askedNs: undefined },
-      { store: 'cold', chunks: 3, bytes: 300, complete: true, askedNs: undefined },
+      { store: 'cold', chunks: 3, bytes: 300, complete: true, askedNs: 7n },
       { target: 'peer', chunks: 2, bytes: 0, complete: false, askedNs: 5n },
     ],
   });

@@ -23,18 +23,23 @@ export interface WhereReport {
 export interface WhereCopy {
   /** `''` is this agent's disk; otherwise one of its stores. Absent when the copy is with a target. */
   readonly store?: StoreName;
-  /** A replication target (an agent, or `store:<name>`) that is believed to have it. */
+  /** An agent that is believed to have it. */
   readonly target?: TargetId;
   readonly chunks: number;
   /** Sealed bytes; only of own copies. */
   readonly bytes: number;
   /** All chunks of the path are there. */
   readonly complete: boolean;
-  /** When the target was asked last; undefined for an own store. */
+  /** When it was asked last, as a target; undefined for an own store that is none. */
   readonly askedNs: bigint | undefined;
 }
 
 const LOOKUPS_AT_ONCE = 1024;
+
+/** The bucket that a replication target is; undefined for an agent. */
+export function storeOfTarget(target: TargetId): StoreName | undefined {
+  return /^store(?:-meta)?:(.*)$/.exec(target)?.[1];
+}
 
 /** Copies of everything that `entry` reaches. Throws when the tree below it cannot be read. */
 export async function whereIs(
@@ -58,6 +63,10 @@ export async function whereIs(
     copy.bytes += bytes;
     copies.set(name, copy);
   };
+  const noteAsked = (key: { store: string }, askedNs: bigint) => {
+    const copy = copies.get(JSON.stringify(key));
+    if (copy !== undefined && askedNs > (copy.askedNs ?? 0n)) copy.askedNs = askedNs;
+  };
   const lookUp = () => {
     const ids = waiting.splice(0);
     const targets = deps.placed.targetsOf(ids);
@@ -66,7 +75,13 @@ export async function whereIs(
       if (locations.length + placed.length === 0) unplaced++;
       const stores = new Map(locations.map((location) => [location.store, location]));
       for (const [store, { sealedBytes }] of stores) note({ store }, sealedBytes, undefined);
-      for (const { target, askedNs } of placed) note({ target }, 0, askedNs);
+      for (const { target, askedNs } of placed) {
+        const store = storeOfTarget(target);
+        if (store === undefined) note({ target }, 0, askedNs);
+        // A bucket that is a target is one place: what the index has there is what its last pass listed.
+        else if (stores.has(store)) noteAsked({ store }, askedNs);
+        else note({ store }, 0, askedNs);
+      }
     }
   };
   for await (const id of reachedChunks(reader, entry, signal)) {

@@ -13,13 +13,11 @@ import { publicKeyOf } from '../keys/ed25519.ts';
 import { type AgentIdentity, encodeIdentity } from '../keys/identity.ts';
 import { chainFolder } from '../store/chains/chain-paths.ts';
 import { writeChainFile } from '../store/chains/write-chain-file.ts';
-import { createDataDir, type DataDir, dataDirExists, readFolder } from '../store/data-dir.ts';
+import { createDataDir, type DataDir, dataDirExists, RECOVERY_MARKER, readFolder } from '../store/data-dir.ts';
 import { makeFolderDurably, removeIfThere, writeFileDurably } from '../store/durable-write.ts';
 import type { ApplyRecoverDeps, ApplyRecoverInput } from './recover-types.ts';
 import { writeRecoveredChains } from './write-chains.ts';
 
-/** There while a recovery is under way: what a killed one left may be cleared, anything else may not. */
-export const RECOVERY_MARKER = 'recover.unfinished';
 /** May be there before: the user's own configuration, and what locking needs. */
 const ALLOWED_BEFORE = new Set(['conf.d', 'lock', 'lost+found', 'run', RECOVERY_MARKER]);
 

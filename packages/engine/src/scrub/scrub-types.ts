@@ -81,7 +81,7 @@ export interface ScrubDeps {
   >;
   readonly places: ScrubPlaces;
   readonly log: Pick<LogIndex, 'snapshots'>;
-  readonly chunks: Pick<ChunkStore, 'openWriter' | 'packPath' | 'verify'>;
+  readonly chunks: Pick<ChunkStore, 'openWriter' | 'packPath' | 'requireFolder' | 'verify'>;
   readonly stores: readonly ScrubStore[];
   readonly pool: WorkerPool<PipelineTasks>;
   /** Reads trees, to name files, and good copies, for repair. Of all sources: a copy that was marked bad is no longer offered by its own. */

@@ -180,6 +180,29 @@ test('a pack that is cut short or gone names what was in it', async () => {
   expect(gone.findings.filter((finding) => finding.what === 'missing').length).toBe(2);
 });
 
+test('packs of which the folder is not mounted are not called gone', async () => {
+  const { packDir } = store.dataDir;
+  fs.renameSync(packDir, `${packDir}.away`);
+  fs.mkdirSync(packDir);
+  await expect(scrub({ mode: 'all', repair: true }, deps([fixture.source('peers')]))).rejects.toMatchObject({
+    code: 'E_CONFIG',
+    message: expect.stringContaining(packDir),
+  });
+  expect(store.index.chunks.losses()).toEqual([]);
+  fs.rmdirSync(packDir);
+  // Its disk goes while the scrub reads the packs.
+  const run: typeof pool.run = async (task, input, options) => {
+    if (!fs.existsSync(`${packDir}.gone`)) fs.renameSync(packDir, `${packDir}.gone`);
+    return pool.run(task, input, options);
+  };
+  fs.renameSync(`${packDir}.away`, packDir);
+  const meanwhile = { ...deps([fixture.source('peers')]), pool: { ...pool, run } };
+  await expect(scrub({ mode: 'all', repair: true }, meanwhile)).rejects.toMatchObject({ code: 'E_CONFIG' });
+  expect(store.index.chunks.losses()).toEqual([]);
+  fs.renameSync(`${packDir}.gone`, packDir);
+  expect(await scrub({ mode: 'all', repair: false }, deps())).toMatchObject({ findings: [], files: [] });
+});
+
 test('when only the index of a pack is damaged its chunks are moved to a new one', async () => {
   const path = packPath('data');
   damage(path, flip(-20));

@@ -21,10 +21,12 @@ type Finding = { -readonly [Key in keyof ScrubFinding]: ScrubFinding[Key] };
 
 /**
  * Damage is a finding, not an error: marked in the index, so that the copy is no longer offered or counted, named with the files that it
- * touches, and with `repair` mended from another copy. A mark of a copy that is good now is lifted. Throws only when this disk's packs cannot be asked, or on an abort.
+ * touches, and with `repair` mended from another copy. A mark of a copy that is good now is lifted. Throws only when this disk's packs cannot be
+ * asked (E_CONFIG when the disk of the pack folder is not mounted), or on an abort.
  */
 export async function scrub(input: ScrubInput, deps: ScrubDeps): Promise<ScrubReport> {
   const began = deps.monotonicMs();
+  await deps.chunks.requireFolder();
   const findings: Finding[] = [];
   const unread: { label: string; code: EdgeError['code']; message: string }[] = [];
   const totals = { packs: 0, read: 0, bytes: 0, frames: 0 };
@@ -172,11 +174,14 @@ function isAllThere(found: LostChunks): boolean {
   return found.isComplete && found.unread === 0 && found.lost.size === 0 && found.unknown.size === 0;
 }
 
-function scrubLocal(pack: Pick<PackRow, 'name' | 'packClass'>, deps: ScrubDeps): Promise<ScrubbedPack> {
+async function scrubLocal(pack: Pick<PackRow, 'name' | 'packClass'>, deps: ScrubDeps): Promise<ScrubbedPack> {
   // Also those that a reader met and marked before: they are what is wrong with this pack.
   const known = deps.index.allFramesOf(pack.name);
   const from = { path: deps.chunks.packPath(pack.name) };
-  return deps.pool.run('scrubPack', { name: pack.name, packClass: pack.packClass, from, known });
+  const result = await deps.pool.run('scrubPack', { name: pack.name, packClass: pack.packClass, from, known });
+  // The disk of the packs may go while the scrub reads them.
+  if (result.absent) await deps.chunks.requireFolder();
+  return result;
 }
 
 async function scrubRemote(pack: PackRow, store: ScrubStore, deps: ScrubDeps): Promise<ScrubbedPack> {

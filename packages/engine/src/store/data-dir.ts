@@ -7,6 +7,9 @@ import { EdgeError, errnoOf, toEdgeError } from '../core/errors.ts';
 import type { AgentId, PackName } from '../core/ids.ts';
 import { makeFolderDurably, removeIfThere, TEMPORARY_NAME } from './durable-write.ts';
 
+/** There while a recovery is under way: what a killed one left may be cleared, anything else may not. */
+export const RECOVERY_MARKER = 'recover.unfinished';
+
 export interface DataDir {
   readonly path: string;
   /** Held with flock by the one process that works on this data dir; names its holder. */
@@ -107,22 +110,35 @@ export async function createDataDir(dir: DataDir): Promise<void> {
 }
 
 /** True when a vault lies there. Throws when the folder cannot be looked at. */
-export async function dataDirExists(dir: DataDir): Promise<boolean> {
+export function dataDirExists(dir: DataDir): Promise<boolean> {
+  return isFile(dir.vaultFile);
+}
+
+async function isFile(path: string): Promise<boolean> {
   try {
-    return (await stat(dir.vaultFile)).isFile();
+    return (await stat(path)).isFile();
   } catch (error) {
     const errno = errnoOf(error);
     if (errno === 'ENOENT' || errno === 'ENOTDIR') return false;
-    throw deniedOr(error, `reading ${dir.vaultFile}`);
+    throw deniedOr(error, `reading ${path}`);
   }
 }
 
-/** E_NO_VAULT unless a vault lies there. */
+/** E_NO_VAULT unless a vault lies there; its hint says whether a recovery was cut off there. */
 export async function requireDataDir(dir: DataDir): Promise<void> {
   if (await dataDirExists(dir)) return;
+  if (await isFile(join(dir.path, RECOVERY_MARKER))) throw cutOffRecovery(dir, 'E_NO_VAULT');
   throw new EdgeError('E_NO_VAULT', `there is no edgestore data dir at ${dir.path}`, {
-    hint: 'Run `edgestore init` to make one, or name another with --data-dir.',
+    hint: 'Run `edgestore init` to make one, or `edgestore recover` to bring a lost one back from its recovery sheet, or name another with --data-dir.',
     context: { path: dir.path },
+  });
+}
+
+/** The error where a recovery was killed, or is under way. */
+export function cutOffRecovery({ path }: DataDir, code: 'E_NO_VAULT' | 'E_USAGE'): EdgeError {
+  return new EdgeError(code, `a recovery into ${path} was cut off, or is under way`, {
+    hint: 'Run `edgestore recover` again: it begins anew there.',
+    context: { path },
   });
 }
 

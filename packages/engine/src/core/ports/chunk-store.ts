@@ -55,4 +55,9 @@ export interface ChunkStore extends SealedSource {
   /** Free bytes on the packs' file system, and whether capture must stop. */
   freeSpace(): Promise<{ readonly freeBytes: number; readonly belowFloor: boolean }>;
   packPath(pack: PackName): string;
+  /**
+   * E_CONFIG unless the folder that packs were put into is there, asked now: its disk may be unmounted while a process
+   * runs. No pack is called absent before. E_IO when the folder cannot be read.
+   */
+  requireFolder(): Promise<void>;
 }

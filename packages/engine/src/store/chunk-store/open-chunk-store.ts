@@ -9,6 +9,7 @@ import { compactPacks, mergeSmallPacks } from './compact-packs.ts';
 import { fetchFrames, verifyFrames } from './fetch-frames.ts';
 import { freeSpaceAt } from './free-space.ts';
 import { packFolder } from './pack-folder.ts';
+import { otherFolder } from './pack-folder-marker.ts';
 import { packFormat } from './pack-format.ts';
 
 export interface ChunkStoreDeps {
@@ -49,6 +50,9 @@ export function openChunkStore(deps: ChunkStoreDeps): ChunkStore {
     fetch: (addresses, signal) => fetchFrames(addresses, inner, signal),
     verify: (addresses, signal) => verifyFrames(addresses, inner, signal),
     packPath: (pack) => folder.packFile(pack),
+    requireFolder: async () => {
+      if (!(await folder.isThere())) throw otherFolder(folder.path);
+    },
     openWriter: (options = {}) => createChunkWriter({ ...inner, ...options }),
     drop: (ids, signal, keeps) =>
       oneAtATime(async () => {
