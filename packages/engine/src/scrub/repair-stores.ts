@@ -59,8 +59,10 @@ async function bringHere(
       const packClass = classOf.get(finding.pack)!;
       const ids =
         finding.chunk === undefined ? deps.index.allFramesOf(finding.pack, store).map(({ id }) => id) : [finding.chunk];
+      const copies = deps.index.locate(ids);
+      const lacking = ids.filter((_, i) => !copies[i]!.some((copy) => copy.store === ''));
       let isWhole = true;
-      for (const id of ids) isWhole = (await mend(writer, id, packClass, deps)) && isWhole;
+      for (const id of lacking) isWhole = (await mend(writer, id, packClass, deps)) && isWhole;
       if (isWhole) mended.push(finding);
     }
     await writer.flush();
