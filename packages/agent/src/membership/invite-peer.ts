@@ -131,7 +131,7 @@ async function admitOne(
   const twin = deps.cards.newest().find(({ card }) => card.name === request.name && card.agentId !== request.agent);
   if (twin !== undefined) {
     throw new EdgeError('E_USAGE', `an agent named ${request.name} is in the vault already`, {
-      hint: 'Join with another name: --name.',
+      hint: `Join with another name: --name. Where this is ${request.name}, whose disk was lost: edgestore recover --agent ${request.name} --from PEER-OR-BUCKET with the recovery sheet.`,
     });
   }
   const known = deps.cards.newestOf(request.agent)?.card;

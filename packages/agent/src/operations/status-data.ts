@@ -41,6 +41,8 @@ export interface StatusTarget {
   readonly not_asked: string | null;
   /** What a holder lacks of this agent's chunks, as it said itself. */
   readonly lacks: StatusLacks | null;
+  /** Ends of this agent's history that the holder keeps beside its chain, and that are not here. */
+  readonly branches_there: number;
   /** Two machines answered under its name. */
   readonly cloned: boolean;
 }
@@ -132,6 +134,8 @@ export interface StatusData {
   readonly damaged_snapshots: number;
   readonly targets: readonly StatusTarget[];
   readonly stores: readonly StatusStore[];
+  /** Stores that are not configured any more, with packs that count until the next sync. */
+  readonly stores_gone: readonly { readonly name: string; readonly packs: number }[];
   readonly holds: readonly StatusHolds[];
   /** Damage of chains here, this agent's and others'. */
   readonly chain_problems: readonly { readonly agent: string; readonly name: string; readonly message: string }[];

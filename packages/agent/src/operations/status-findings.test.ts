@@ -21,6 +21,7 @@ function findings(roots: readonly StatusRoot[], more: Partial<StatusData> = {}) 
     roots,
     targets: [],
     stores: [COLD],
+    stores_gone: [],
     holds: [],
     chain_problems: [],
     checkpoints: [],
@@ -58,6 +59,7 @@ test('what waits is told with what tries again: the agent, or a command where no
     pending_since: '2026-01-01T00:00:00Z',
     lacks: null,
     cloned: false,
+    branches_there: 0,
   } as unknown as StatusData['targets'][number];
   const next = (more: Partial<StatusData>) => findings([ROOT], { targets: [target], stores: [], ...more })[0]?.next;
   expect(next({})).toBe('no agent runs: edgestore sync --wait sites=2 tries again');
@@ -65,4 +67,17 @@ test('what waits is told with what tries again: the agent, or a command where no
   expect(next({ agent })).toBe('tried again with the next pass');
   const later = { ...target, next_try: '2099-01-01T00:00:00Z' };
   expect(next({ agent, targets: [later] })).toBe('tried again at 2099-01-01T00:00:00Z');
+});
+
+test('a store that is configured no more, and a branch that only a holder has, are findings', () => {
+  const target = { name: 'dc-b', kind: 'peer', scope: 'all', attempts: 0, pending: 0, lacks: null, asked: null, branches_there: 1 };
+  const found = findings([ROOT], {
+    stores: [],
+    stores_gone: [{ name: 'old', packs: 3 }],
+    targets: [target as unknown as StatusData['targets'][number]],
+  });
+  expect(found).toMatchObject([
+    { code: 'store_gone', severity: 'warning', next: expect.stringContaining('edgestore sync') },
+    { code: 'branch_elsewhere', severity: 'warning', message: expect.stringContaining('dc-b') },
+  ]);
 });

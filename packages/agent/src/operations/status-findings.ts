@@ -60,6 +60,18 @@ export function findingsOf(
       { next: 'edgestore sync makes one that counts; what of this one is left is restored by file' },
     );
   for (const one of status.stores) findings.push(...problemsOfStore(one, replicationKey, status));
+  for (const { name, packs } of status.stores_gone)
+    add('store_gone', `the store ${name} is not configured any more, and the index has ${packs} packs in it`, {
+      next: 'configure it again, or run edgestore sync: what files still have of it is stored again',
+    });
+  for (const { name, branches_there } of status.targets.filter((one) => one.branches_there > 0))
+    add(
+      'branch_elsewhere',
+      `${name} keeps ${branches_there} other end(s) of this agent's history, with snapshots that are not listed here`,
+      {
+        next: 'edgestore snapshot list --agent NAME on that machine shows them, and restore there brings them back; to go on from it, edgestore recover --branch',
+      },
+    );
   for (const target of status.targets) findings.push(...problemsOfTarget(target, status, nowNs));
   for (const holds of status.holds.filter((one) => one.finding)) findings.push(problemOfHolds(holds));
   for (const { name, message } of status.chain_problems)

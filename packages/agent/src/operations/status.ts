@@ -68,6 +68,7 @@ export const status = defineOperation<Input, StatusData>({
       damaged_snapshots: index.log.countSnapshots({ agent: identity.agentId, damaged: true }),
       targets: replicator.status().map((target) => statusOfTarget(target, notAsked)),
       stores,
+      stores_gone: storesGone(context),
       holds: holdsHere(context).map(({ owner, wanted, lost, unreadable, sinceNs, isFinding }) => ({
         agent: owner,
         name: nameOf(owner),
@@ -153,6 +154,13 @@ async function askTargets({ home, signal }: OperationContext): Promise<Map<strin
   return problems;
 }
 
+function storesGone({ home }: OperationContext): StatusData['stores_gone'] {
+  const counted = home.engine.index.chunks.packs().filter(({ store, marked }) => store !== '' && marked !== 'absent');
+  return [...Map.groupBy(counted, ({ store }) => store)].flatMap(([name, packs]) =>
+    home.stores.has(name) ? [] : [{ name, packs: packs.length }],
+  );
+}
+
 function holdsHere(context: OperationContext): ReturnType<typeof holdFindings> {
   const { engine, heard, runningTime } = context.home;
   return holdFindings(engine.chains.agents(), {
@@ -235,6 +243,7 @@ function statusOfTarget(target: TargetStatus, notAsked: ReadonlyMap<string, stri
     asked: target.askedNs === undefined ? null : formatTimeNs(target.askedNs),
     not_asked: notAsked.get(target.target) ?? null,
     lacks: target.lacks ?? null,
+    branches_there: target.branchesThere,
     cloned: target.isCloned,
   };
 }

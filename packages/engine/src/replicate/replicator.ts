@@ -51,6 +51,8 @@ export interface TargetStatus {
   readonly askedNs: bigint | undefined;
   /** Of a holder: what it lacks, by its newest answer. */
   readonly lacks: { readonly wanted: number; readonly lost: number; readonly unreadable: number } | undefined;
+  /** Of a holder: ends of this agent's history that it keeps beside the chain, by its newest answer, and that are not here. */
+  readonly branchesThere: number;
   /** Two machines answered under this name. */
   readonly isCloned: boolean;
   /** Entries that it is owed; at least 1 while something is. */
@@ -196,6 +198,7 @@ export function createReplicator(deps: ReplicatorDeps): Replicator {
       acknowledged,
       askedNs: belief?.askedNs,
       lacks: answer === undefined ? undefined : lacksOf(answer),
+      branchesThere: branchesOnlyIn(answer),
       isCloned: clonedStore(target.target, index.kv) !== undefined,
       pending: row === undefined ? 0 : Math.max(1, behind),
       owedSinceNs: row?.sinceNs,
@@ -206,6 +209,11 @@ export function createReplicator(deps: ReplicatorDeps): Replicator {
       isRunning: passes.isRunning(target.target),
       bytesDone: bytesDone.get(target.target) ?? 0,
     };
+  }
+
+  function branchesOnlyIn(answer: PeerAnswer | undefined): number {
+    const here = new Set(deps.chains.branches(self.agentId).map(({ tip }) => tip.link));
+    return answer?.statement.branches.filter((link) => !here.has(link)).length ?? 0;
   }
 
   function positionOf(answer: PeerAnswer | undefined): Position | undefined {
