@@ -103,7 +103,7 @@ function problemsOfStore(store: StatusStore, replicationKey: string, status: Pic
     const { since, code, message, next } = away;
     findings.push({
       code: 'store_away',
-      message: `the store ${name} cannot be used: ${code}: ${message}. Its copies are not counted as lost`,
+      message: `the store ${name} cannot be used, and its copies count as out of reach, not as lost: ${code}: ${message}`,
       since,
       next,
     });
