@@ -110,7 +110,8 @@ async function makeCheckpoint(
       return await makeParts({ chain: row, shard, asOfSeq, from }, deps, signal);
     } catch (error) {
       if (!isEdgeError(error, 'E_INTEGRITY')) throw error;
-      deps.onProblem(error);
+      // A machine that was recovered has the bodies, and never had the parts.
+      if (error.context?.isAbsent !== true) deps.onProblem(error);
       return undefined;
     }
   }

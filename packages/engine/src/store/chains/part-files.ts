@@ -127,7 +127,7 @@ async function readExactly(path: string, bytes: number): Promise<Uint8Array> {
     file = await open(path, 'r');
   } catch (error) {
     if (errnoOf(error) !== 'ENOENT') throw toEdgeError(error, `reading ${path}`);
-    throw new EdgeError('E_INTEGRITY', `the part ${path} is not there`, { context: { path } });
+    throw new EdgeError('E_INTEGRITY', `the part ${path} is not there`, { context: { path, isAbsent: true } });
   }
   try {
     const { size } = await file.stat();
