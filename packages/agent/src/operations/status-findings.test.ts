@@ -70,7 +70,16 @@ test('what waits is told with what tries again: the agent, or a command where no
 });
 
 test('a store that is configured no more, and a branch that only a holder has, are findings', () => {
-  const target = { name: 'dc-b', kind: 'peer', scope: 'all', attempts: 0, pending: 0, lacks: null, asked: null, branches_there: 1 };
+  const target = {
+    name: 'dc-b',
+    kind: 'peer',
+    scope: 'all',
+    attempts: 0,
+    pending: 0,
+    lacks: null,
+    asked: null,
+    branches_there: 1,
+  };
   const found = findings([ROOT], {
     stores: [],
     stores_gone: [{ name: 'old', packs: 3 }],
