@@ -70,7 +70,7 @@ function unmountBucket(): () => void {
  */
 async function atEachLook(args: () => readonly string[], check: (run: RunWithAct) => void): Promise<number> {
   const file = filesBelow(scene.bucket).find((path) => path.endsWith('store.id')) ?? '';
-  const exitCodes: number[] = [];
+  const exitCodes: (number | undefined)[] = [];
   for (let nth = 1; ; nth++) {
     let mount = (): void => {};
     const run = await runAndActAtClose(args(), { file, nth }, () => {
