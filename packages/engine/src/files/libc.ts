@@ -88,9 +88,8 @@ export const libc = {
   fchmodat: declare<(dir: Fd, path: Memory, mode: number, flags: number) => number>(
     'int fchmodat(int dir, void *path, unsigned int mode, int flags)',
   ),
-  syncfs: declare<(fd: Fd) => number>('int syncfs(int fd)'),
-  sync_file_range: declare<(fd: Fd, offset: number, length: number, flags: number) => number>(
-    'int sync_file_range(int fd, int64_t offset, int64_t length, unsigned int flags)',
+  syncfs: declare<((fd: Fd) => number) & { async(fd: Fd, done: (error: unknown, result: number) => void): void }>(
+    'int syncfs(int fd)',
   ),
 };
 

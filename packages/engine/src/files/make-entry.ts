@@ -89,19 +89,16 @@ export function changeTimeFd(fd: number, mtimeNs: bigint): void {
   check('futimens', () => libc.futimens(fd, timesOf(mtimeNs)));
 }
 
-const SYNC_FILE_RANGE_WRITE = 2;
-
-/**
- * Has the kernel begin to write the file's changed pages, and waits for none of them: the sync at the end finds little
- * left to do. No more than a wish. Whatever fails here or later is reported by that sync.
- */
-export function beginWriting(fd: number): void {
-  libc.sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
-}
-
 /** Writes everything of the file system that the open file is on to stable storage. */
 export function syncFileSystem(fd: number): void {
   check('syncfs', () => libc.syncfs(fd));
+}
+
+/** The same on a thread of its own. False when it failed. */
+export function syncFileSystemLater(fd: number): Promise<boolean> {
+  return new Promise((resolve) =>
+    libc.syncfs.async(fd, (error: unknown, result: number) => resolve(error === null && result === 0)),
+  );
 }
 
 /** The C library's `makedev`. */

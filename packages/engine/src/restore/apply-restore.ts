@@ -34,6 +34,7 @@ export async function applyRestore(plan: RestorePlan, deps: RestoreDeps): Promis
     await finishTarget(run);
   } catch (error) {
     run.stop.stop(error);
+    await run.earlySync.end().catch(() => {});
     await closeWorkers(run, false);
     throw stopReason(run);
   }

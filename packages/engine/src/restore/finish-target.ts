@@ -67,6 +67,7 @@ async function moveBack(from: Uint8Array, to: Uint8Array): Promise<void> {
 /** Moves what was built to its place. A stop at any moment in here is taken up by the next run, which finds the marker. */
 export async function finishTarget(run: RestoreRun): Promise<void> {
   const { target, input } = run.plan;
+  await run.earlySync.end();
   // Content before the marker goes: without it nothing would say that this restore is to be done again.
   await closeWorkers(run, true);
   failpoint('restore.content-synced');

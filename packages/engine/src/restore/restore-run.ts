@@ -9,6 +9,7 @@ import type { KeepRule } from '../pipeline/tasks/extract-check.ts';
 import type { Collision } from '../pipeline/tasks/extract-files.ts';
 import type { PipelineTasks } from '../pipeline/tasks.ts';
 import { PARTIAL_PREFIX } from '../policy/partial-name.ts';
+import { createEarlySync, type EarlySync } from './early-sync.ts';
 import { createFailureList, type FailureList } from './failure-list.ts';
 import { createGate, createStopSwitch, type Gate, type StopSwitch } from './gate.ts';
 import type { RestoreDeps, RestorePlan } from './restore-types.ts';
@@ -28,6 +29,7 @@ export interface RestoreRun {
   readonly failures: FailureList;
   readonly counts: RestoreCounts;
   readonly stop: StopSwitch;
+  readonly earlySync: EarlySync;
   /** Tasks under way in the workers. */
   readonly tasks: Gate;
   /** Batches whose chunks are being fetched by the main thread. */
@@ -70,6 +72,7 @@ export function createRun(plan: RestorePlan, reader: TreeReader, deps: RestoreDe
     from: { local: 0, peers: 0, s3: 0 },
   };
   const noFirstName = new Set<string>();
+  const earlySync = createEarlySync(target.tree);
   let temporary = 0;
   return {
     plan,
@@ -83,6 +86,7 @@ export function createRun(plan: RestorePlan, reader: TreeReader, deps: RestoreDe
     failures,
     counts,
     stop,
+    earlySync,
     tasks: createGate(deps.pool.size * TASKS_PER_WORKER, stop),
     fetches: createGate(FETCHES_MAX, stop),
     signal: deps.signal,
@@ -97,6 +101,7 @@ export function createRun(plan: RestorePlan, reader: TreeReader, deps: RestoreDe
     },
     noFirstName,
     reportProgress() {
+      earlySync.note(counts.written);
       const report: ReportProgress | undefined = deps.progress;
       report?.({
         phase: 'restore',

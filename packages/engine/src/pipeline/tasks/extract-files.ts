@@ -2,7 +2,7 @@
 import { constants, fsyncSync, ftruncateSync, writeSync } from 'node:fs';
 import { EdgeError, errnoOf, toEdgeError } from '../../core/errors.ts';
 import { statAt } from '../../files/file-stat.ts';
-import { beginWriting, removeFileAt, renameAt } from '../../files/make-entry.ts';
+import { removeFileAt, renameAt } from '../../files/make-entry.ts';
 import { closeFd, openAt } from '../../files/open-file.ts';
 import type { Task } from '../task.ts';
 import {
@@ -86,10 +86,7 @@ export const task: Task<ExtractFilesTask['input'], ExtractFilesTask['output']> =
       }
     }
   } finally {
-    for (const fd of open.values()) {
-      beginWriting(fd);
-      closeFd(fd);
-    }
+    for (const fd of open.values()) closeFd(fd);
   }
   return { output: { ...outcome, badChunks: [...outcome.badChunks.values()] } };
 
@@ -110,7 +107,6 @@ export const task: Task<ExtractFilesTask['input'], ExtractFilesTask['output']> =
         if (meta.ownerKept) outcome.ownersKept++;
         for (const problem of meta.problems) outcome.meta.push({ index, ...problem });
         if (temporary !== undefined) syncBeforeReplacing(dir, file.name, fd);
-        else beginWriting(fd);
       } finally {
         closeFd(fd);
       }
