@@ -195,7 +195,7 @@ async function write(
           sodium,
           random: context.random,
           beforeCommit: async () => {
-            settingsFiles.push(...writeRecoveredSettings(plan, loaded));
+            settingsFiles.push(...writeRecoveredSettings(plan, loaded, given.readOnly));
             if (given.storedKey) await storeKey(dir, plan, sheet, sodium, context);
           },
         },

@@ -44,6 +44,7 @@ export function renderRecover(data: RecoverData, { colours }: TextContext): stri
     lines.push('settings of before were written to these files; remove those that your own edgestore.toml says too:');
     lines.push(...data.settings_files.map((file) => `    ${printable(file)}`));
   }
-  if (!data.dry_run) lines.push('', 'Next: edgestore restore latest --root NAME --target FOLDER');
+  const whose = data.read_only ? ` --agent ${printable(data.agent.name)}` : '';
+  if (!data.dry_run) lines.push('', `Next: edgestore restore latest${whose} --root NAME --target FOLDER`);
   return lines;
 }
