@@ -33,7 +33,8 @@ export function findingsOf(status: Omit<StatusData, 'findings'>, nowNs: bigint):
       { since: status.put_back.since, next: 'edgestore recover, into a new data dir' },
     );
   }
-  if (status.roots.length === 0 && store.held_for_others === 0)
+  // A holder that lost the chain of an owner holds for others all the same.
+  if (status.roots.length === 0 && store.held_for_others === 0 && status.chain_problems.length === 0)
     add('no_roots', 'nothing is protected yet: edgestore sync FOLDER');
   for (const root of status.roots) for (const [code, message] of problemsOf(root)) add(code, message);
   for (const { name, last_snapshot } of status.roots.filter((one) => one.last_snapshot?.damaged === true))
@@ -44,8 +45,9 @@ export function findingsOf(status: Omit<StatusData, 'findings'>, nowNs: bigint):
     );
   for (const target of status.targets) findings.push(...problemsOfTarget(target, nowNs));
   for (const holds of status.holds.filter((one) => one.finding)) findings.push(problemOfHolds(holds));
-  for (const { name, message } of status.chain_problems)
+  for (const { name, message, since } of status.chain_problems)
     add('damaged_chain', `the chain of ${name} here: ${message}`, {
+      since,
       next: 'edgestore scrub --repair; a copy of another agent is mended when its owner sends again',
     });
   findings.push(...status.checkpoints.map(problemOfCheckpoint));

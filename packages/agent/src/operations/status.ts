@@ -130,7 +130,12 @@ export interface StatusData {
   readonly targets: readonly StatusTarget[];
   readonly holds: readonly StatusHolds[];
   /** Damage of chains here, this agent's and others'. */
-  readonly chain_problems: readonly { readonly agent: string; readonly name: string; readonly message: string }[];
+  readonly chain_problems: readonly {
+    readonly agent: string;
+    readonly name: string;
+    readonly message: string;
+    readonly since: string;
+  }[];
   /**
    * Hold checkpoints that contradict the entries before them, and own ones that were not made because files and index
    * differ.
@@ -205,7 +210,9 @@ export const status = defineOperation<Input, StatusData>({
         since: formatTimeNs(sinceNs),
         finding: isFinding,
       })),
-      chain_problems: chains.problems().map(({ agent, message }) => ({ agent, name: nameOf(agent), message })),
+      chain_problems: chains
+        .problems()
+        .map(({ agent, message, sinceNs }) => ({ agent, name: nameOf(agent), message, since: formatTimeNs(sinceNs) })),
       checkpoints: index.checked.all().flatMap(({ chain, shard, verdict, message, notedNs }) => {
         if (verdict !== 'false' && verdict !== 'unmade') return [];
         const { agent } = index.chainTable.row(chain);

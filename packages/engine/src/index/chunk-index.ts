@@ -166,6 +166,7 @@ export function chunkIndex(
     ...marked,
     markBad: (id, pack, why, store = '') => marked.markCopies([{ id, pack, reason: 'damaged', why }], store),
     losses: () => (marks.isEmpty() ? [] : marks.losses()),
+    lostIds: () => (marks.isEmpty() ? [] : marks.lostIds()),
     dropLocations: (store, ids, keeps) =>
       transaction(() => {
         const touched = new Set<PackName>();
