@@ -1,5 +1,5 @@
 /** The chain of an owner is gone at a holder: a finding until it is as far again, and a repair brings it from whoever has it. */
-import { readdirSync, rmSync } from 'node:fs';
+import { readdirSync, rmSync, statSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect } from 'vitest';
 import { AgentProcess } from '../crash/agent-process.ts';
@@ -54,6 +54,21 @@ faultTest(
     expect((await scrub(0, '--repair')).chains[0]).toMatchObject({ damaged: 0, repaired: 1 });
     expect((await findings()).filter(({ code }) => code === 'damaged_chain')).toEqual([]);
     await scrub(0);
+    // Its end is gone.
+    for (const file of readdirSync(folder).filter((name) => name.endsWith('.chain')))
+      truncateSync(join(folder, file), statSync(join(folder, file)).size - 50);
+    expect((await findings()).find(({ code }) => code === 'damaged_chain')?.message).toMatch(
+      /ends at entry .* was acknowledged/,
+    );
+    expect((await scrub(0, '--repair')).chains[0]).toMatchObject({ damaged: 0, repaired: 1 });
+    await scrub(0);
+    // It goes while the holder runs.
+    await holder.start();
+    remove();
+    expect((await scrub(20)).chains[0]).toMatchObject({ damaged: 1 });
+    await scrub(0, '--repair');
+    await scrub(0);
+    await holder.stop();
     // A pass of the owner ends the finding, too.
     remove();
     expect((await findings()).map(({ code }) => code)).toContain('damaged_chain');

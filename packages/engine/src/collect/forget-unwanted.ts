@@ -10,7 +10,7 @@ import type { Chains } from '../ports/chains.ts';
 
 export interface ForgetUnwantedDeps {
   readonly chains: Pick<Chains, 'agents' | 'position' | 'problems' | 'shards'>;
-  readonly chunks: Pick<ChunkIndex, 'forgetBadCopies' | 'lostIds' | 'settleLosses'> & {
+  readonly chunks: Pick<ChunkIndex, 'forgetBadCopies' | 'lostUnheldIds' | 'settleLosses'> & {
     sessions(): readonly ClaimingSession[];
   };
   /** Whether any shard of any owner, own ones included, or a branch holds the chunk. */
@@ -19,7 +19,7 @@ export interface ForgetUnwantedDeps {
 
 /** Answers the chunks that are a loss no more. */
 export function forgetUnwanted({ chains, chunks, isHeld }: ForgetUnwantedDeps): ReadonlySet<HexId> {
-  const ids = chunks.lostIds();
+  const ids = chunks.lostUnheldIds();
   // A capture that runs may hold some of them in a moment.
   if (ids.length === 0 || chunks.sessions().length > 0 || !isEveryHoldKnown(chains)) return new Set();
   const unwanted = ids.filter((id) => !isHeld(id));
