@@ -48,7 +48,7 @@ export function findingsOf(status: Omit<StatusData, 'findings'>, nowNs: bigint):
   for (const { name, message, since } of status.chain_problems)
     add('damaged_chain', `the chain of ${name} here: ${message}`, {
       since,
-      next: 'edgestore scrub --repair; a copy of another agent is mended when its owner sends again',
+      next: 'edgestore scrub --all --repair; a copy of another agent is mended when its owner sends again, too',
     });
   findings.push(...status.checkpoints.map(problemOfCheckpoint));
   for (const target of status.targets.filter((one) => one.kind === 'bucket' && one.scope === 'meta')) {

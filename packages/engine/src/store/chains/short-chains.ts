@@ -15,32 +15,22 @@ interface Noted {
   readonly sinceNs: string;
 }
 
-/** The farthest place that was ever acknowledged stays, and so does the time of the first loss. */
+/** Before the rows go. The farthest place stays noted while the chain was not as far again. */
 export function noteShort(agent: AgentId, until: Omit<Position, 'link'>, nowNs: bigint, index: ChainIndex): void {
   const notes = read(index);
   const known = notes[agent];
-  const farthest = known !== undefined && comparePlaces(known, until) > 0 ? known : until;
-  const { incarnation, seq } = farthest;
-  notes[agent] = { incarnation, seq, sinceNs: known?.sinceNs ?? String(nowNs) };
-  index.kv.set(AGENTS_KEY, JSON.stringify(notes));
+  if (known !== undefined && comparePlaces(known, until) > 0) return;
+  const { incarnation, seq } = until;
+  index.kv.set(AGENTS_KEY, JSON.stringify({ ...notes, [agent]: { incarnation, seq, sinceNs: String(nowNs) } }));
 }
 
-/** A note whose chain is as far again goes. */
+/** Writes nothing, so that it works on a full disk: a note whose chain is as far again says nothing, until it is replaced. */
 export function shortChains(index: ChainIndex): ShortChain[] {
-  const notes = read(index);
-  const short: ShortChain[] = [];
-  for (const [agent, { incarnation, seq, sinceNs }] of Object.entries(notes)) {
+  return Object.entries(read(index)).flatMap(([agent, { incarnation, seq, sinceNs }]) => {
     const have = index.chainTable.followed(agent)?.position;
-    if (have !== undefined && comparePlaces(have, { incarnation, seq }) >= 0) delete notes[agent];
-    else short.push({ agent, have, until: { incarnation, seq }, sinceNs: BigInt(sinceNs) });
-  }
-  if (short.length < Object.keys(read(index)).length) write(notes, index);
-  return short;
-}
-
-function write(notes: Readonly<Record<AgentId, Noted>>, index: ChainIndex): void {
-  if (Object.keys(notes).length === 0) index.kv.delete(AGENTS_KEY);
-  else index.kv.set(AGENTS_KEY, JSON.stringify(notes));
+    const isThere = have !== undefined && comparePlaces(have, { incarnation, seq }) >= 0;
+    return isThere ? [] : [{ agent, have, until: { incarnation, seq }, sinceNs: BigInt(sinceNs) }];
+  });
 }
 
 function read({ kv }: ChainIndex): Record<AgentId, Noted> {
