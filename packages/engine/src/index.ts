@@ -19,6 +19,7 @@ export type { Position } from './chain/position.ts';
 export type { Backing } from './chain/statement.ts';
 export { loadSodium, type Sodium } from './codec/sodium.ts';
 export { type CollectReport, collectReleased, DEFAULT_COLLECT_POLICY } from './collect/collect-released.ts';
+export { forgetUnwanted } from './collect/forget-unwanted.ts';
 export { readClock } from './collect/grace-clock.ts';
 export { type AskedChunks, createAskedChunks } from './core/asked-chunks.ts';
 export { asBuffer, ByteReader, ByteWriter, bytesEqual, concatBytes } from './core/bytes.ts';
@@ -149,6 +150,7 @@ export {
   type VaultKeys,
 } from './keys/vault-keys.ts';
 export { numberRoots } from './log/number-roots.ts';
+export { bringBackChains, missingEnds } from './log-repair/bring-back.ts';
 export type { ChainRepair } from './log-repair/chain-repair-types.ts';
 export { type CheckedChain, mendOtherChains } from './log-repair/mend-other-chains.ts';
 export { type MendedTail, mendTail } from './log-repair/mend-tail.ts';

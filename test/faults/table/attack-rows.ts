@@ -110,4 +110,40 @@ export const ATTACK_ROWS: readonly FaultRow[] = [
     'a recovery reads it from the other one',
     [['engine:recover/recover', 'reads a tree from the other pack that has it, where one is damaged']],
   ),
+  row(
+    'X20',
+    'chain segments, the descriptor, slots or cards of a bucket are gone or changed',
+    'objects deleted in the bucket; one byte changed',
+    'a scrub tells what is missing (20) and the bucket counts for nothing; a repair or a sync puts it again, and a recovery from it is whole',
+    [
+      [
+        'faults/bucket-files-gone',
+        'one or all segments, the descriptor, slots or cards gone or changed in a bucket: 20, no copy, then put again by a repair',
+      ],
+    ],
+  ),
+  row(
+    'X21',
+    'a chunk that was given up, at a holder that had lost its copy',
+    'packs damaged, cut short or deleted at owner and holder',
+    'no finding at either when the release is there: nothing wants the chunk any more',
+    [
+      [
+        'faults/give-up-at-holder',
+        'after a giving up, a holder that had lost its copy has no finding: damaged or gone, at the holder and the owner',
+      ],
+    ],
+  ),
+  row(
+    'X22',
+    'the chain of an owner is gone at a holder',
+    'chain folder deleted, several starts',
+    'a finding with its time until the chain is as far again; a repair brings it from whoever has it',
+    [
+      [
+        'faults/holder-chain-gone',
+        'a holder whose copy of a chain is gone says so until it has it again, and a repair brings it from the owner',
+      ],
+    ],
+  ),
 ];

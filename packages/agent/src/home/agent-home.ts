@@ -49,6 +49,7 @@ import { openSlotStore, type SlotStore } from '../membership/slot-store.ts';
 import { createVaultSharing } from '../membership/vault-sharing.ts';
 import { type Withdrawn, withdrawSlots } from '../membership/withdraw-slots.ts';
 import { PROGRAM } from '../program.ts';
+import { forgetUnwantedHere } from '../work/forget-unwanted-here.ts';
 import type { RunningAgent } from '../work/running-agent.ts';
 import { createTurns, type Turns } from '../work/turns.ts';
 import { advertisedAddresses } from './advertised-addresses.ts';
@@ -220,6 +221,7 @@ async function assembleHome(
     peers.cards.all().map(({ card, bytes }) => ({ agent: card.agentId, incarnation: card.incarnation, bytes }));
   const adminSeed = () => readAdminSeed(engine);
   const putBack = await openPutBack(dataDir.putBackFile, identity, () => index.chunks.voidRows());
+  if (!isReader) forgetUnwantedHere({ engine, putBack });
   const asked = createAskedChunks();
   const runningTime = createRunningTime(index.kv, clock);
   const heard = createHeard(index.kv, runningTime);

@@ -16,6 +16,7 @@ import {
 import type { AgentHome } from '../home/agent-home.ts';
 import { admitPeer } from '../membership/invite-peer.ts';
 import { createRecoveryAccess } from '../membership/recovery-access.ts';
+import { forgetUnwantedHere } from '../work/forget-unwanted-here.ts';
 import type { FrameItem } from './frame-stream.ts';
 import type { PeerService } from './peer-service.ts';
 
@@ -48,6 +49,7 @@ export function serveHome(
     identify: identifyInWorkers(engine.pool),
     hashPlaintexts: hashPlaintextsInWorkers(engine.pool),
     heard: (owner) => home.heard.note(owner),
+    onTaken: () => void forgetUnwantedHere(home),
   });
   const ownerKeys = (member: Member): OwnerKeys => ({
     agent: member.agent,

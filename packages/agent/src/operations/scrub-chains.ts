@@ -1,10 +1,12 @@
 /** The part of `scrub --all` beside the packs that are known: files of chains, and what a listing of each store shows. */
 import {
+  bringBackChains,
   type CheckedChain,
   damagedRanges,
   isEdgeError,
   learnPacks,
   mendOtherChains,
+  missingEnds,
   toEdgeError,
   verifyFiles,
 } from '@edgestore/engine';
@@ -28,24 +30,24 @@ export async function scrubChains(
   const look = notes ? verifyFiles : damagedRanges;
   const own = await look(chains.followed(identity.agentId), signal);
   if (!repair) {
-    const checked = [{ agent: identity.agentId, found: own }];
+    const checked: Pick<CheckedChain, 'agent' | 'found'>[] = [{ agent: identity.agentId, found: own }];
     for (const agent of chains.agents())
       if (agent !== identity.agentId) checked.push({ agent, found: await look(chains.followed(agent), signal) });
+    checked.push(...missingEnds(chains));
     return checked.flatMap(({ agent, found }) => described({ agent, found, left: found, from: [] }));
   }
-  const others = await mendOtherChains(
-    { self: identity.agentId },
-    {
-      dataDir,
-      sodium,
-      chains,
-      sources: chainSources(home),
-      signPublicKey: (agent, incarnation) => peers.cards.signPublicKey(agent, incarnation),
-      warn,
-      signal,
-    },
-  );
-  return [{ agent: identity.agentId, found: own, left: own, from: [] }, ...others].flatMap(described);
+  const deps = {
+    dataDir,
+    sodium,
+    chains,
+    sources: chainSources(home),
+    signPublicKey: (agent: string, incarnation: number) => peers.cards.signPublicKey(agent, incarnation),
+    warn,
+    signal,
+  };
+  const others = await mendOtherChains({ self: identity.agentId }, deps);
+  const short = await bringBackChains(deps);
+  return [{ agent: identity.agentId, found: own, left: own, from: [] }, ...others, ...short].flatMap(described);
 
   function described({ agent, found, left, from }: CheckedChain): ScrubData['chains'] {
     if (found.length === 0) return [];

@@ -37,7 +37,12 @@ export async function scrubPlaces(
     isOwn,
     isWholeElsewhere: async (snapshot) =>
       isOwn(snapshot) && !snapshot.branch && (await replicator.durability(snapshot)).peers > 0,
-    isHeld: (shard, id) => engine.chains.isHeld(identity.agentId, shard, [id])[0] === 1,
+    isHeld: (snapshot, id) => {
+      const { agent, shard } = snapshot;
+      if (engine.chains.isHeld(agent, shard, [id])[0] === 1) return true;
+      if (isOwn(snapshot)) return false;
+      return index.holds.isHeldByOthers(id) || engine.chains.holdsOf(identity.agentId, [id])[0]!.length > 0;
+    },
     isPlaced: (id) => replicator.placed.targetsOf([id])[0]!.length > 0,
     others: [...peers, ...stores],
   };

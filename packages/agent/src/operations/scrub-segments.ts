@@ -2,25 +2,27 @@
 import { isEdgeError, scrubSegments, toEdgeError } from '@edgestore/engine';
 import type { OperationContext } from './operation.ts';
 import type { ScrubData } from './scrub.ts';
+import { scrubMissing } from './scrub-missing.ts';
 
 /** Of one store. */
 const MESSAGES_MAX = 20;
 
 /** One for each store with damage, and the stores that could not be read. */
 export async function scrubStoredChains(
-  { repair }: { readonly repair: boolean },
-  { home, signal, warn }: OperationContext,
+  { repair, notes }: { readonly repair: boolean; readonly notes: boolean },
+  context: OperationContext,
 ): Promise<{ readonly chains: ScrubData['chains']; readonly unread: ScrubData['unread'] }> {
+  const { home, signal, warn } = context;
   const { identity, chains } = home.engine;
   const found: ScrubData['chains'][number][] = [];
   const unread: ScrubData['unread'][number][] = [];
-  for (const { objects, vault, requireIdentity } of home.stores.values()) {
+  for (const { name, objects, vault, requireIdentity } of home.stores.values()) {
     try {
       await requireIdentity(signal);
-      const { damaged, repaired } = await scrubSegments(
-        { agent: identity.agentId, repair },
-        { vault, requireIdentity, chains, signal },
-      );
+      const read = await scrubSegments({ agent: identity.agentId, repair }, { vault, requireIdentity, chains, signal });
+      const gone = await scrubMissing(name, { repair, notes }, context);
+      const damaged = [...read.damaged, ...gone.missing];
+      const repaired = read.repaired + gone.repaired;
       if (damaged.length === 0) continue;
       found.push({
         agent: identity.agentId,

@@ -10,6 +10,7 @@ import {
   toHex,
 } from '@edgestore/engine';
 import { z } from 'zod';
+import { forgetUnwantedHere } from '../work/forget-unwanted-here.ts';
 import { type Opened, openedOf } from './opened.ts';
 import { defineOperation } from './operation.ts';
 import { readerDeps } from './reader-deps.ts';
@@ -124,13 +125,14 @@ export const scrub = defineOperation<Input, ScrubData>({
       ...(given.dryRun ? { onBadCopy: undefined } : {}),
     });
     const stored = given.all
-      ? await scrubStoredChains({ repair: given.repair && !given.dryRun }, context)
+      ? await scrubStoredChains({ repair: given.repair && !given.dryRun, notes: !given.dryRun }, context)
       : { chains: [], unread: [] };
     const report = await runScrub(
       { mode: given.all ? 'all' : { sample: given.sample }, repair: given.repair, dryRun: given.dryRun },
       {
         index: engine.index.chunks,
         log: engine.index.log,
+        forgetUnwanted: () => forgetUnwantedHere(context.home),
         places: await scrubPlaces(opened, context.home, { asks: given.all, signal: context.signal }),
         chunks: engine.chunks,
         stores: [...context.home.stores.values()].map((store) => ({

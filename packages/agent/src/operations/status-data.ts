@@ -138,7 +138,12 @@ export interface StatusData {
   readonly stores_gone: readonly { readonly name: string; readonly packs: number }[];
   readonly holds: readonly StatusHolds[];
   /** Damage of chains here, this agent's and others'. */
-  readonly chain_problems: readonly { readonly agent: string; readonly name: string; readonly message: string }[];
+  readonly chain_problems: readonly {
+    readonly agent: string;
+    readonly name: string;
+    readonly message: string;
+    readonly since: string;
+  }[];
   /**
    * Hold checkpoints that contradict the entries before them, and own ones that were not made because files and index
    * differ.

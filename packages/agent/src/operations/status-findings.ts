@@ -50,7 +50,8 @@ export function findingsOf(
         next: 'mount its disk, or correct pack_dir; it is used again at once',
       },
     );
-  if (status.roots.length === 0 && store.held_for_others === 0)
+  // A holder that lost the chain of an owner holds for others all the same.
+  if (status.roots.length === 0 && store.held_for_others === 0 && status.chain_problems.length === 0)
     add('no_roots', 'nothing is protected yet: edgestore sync FOLDER');
   for (const root of status.roots) for (const [code, message] of problemsOf(root)) add(code, message);
   for (const { name, last_snapshot } of status.roots.filter((one) => one.last_snapshot?.damaged === true))
@@ -74,9 +75,10 @@ export function findingsOf(
     );
   for (const target of status.targets) findings.push(...problemsOfTarget(target, status, nowNs));
   for (const holds of status.holds.filter((one) => one.finding)) findings.push(problemOfHolds(holds));
-  for (const { name, message } of status.chain_problems)
+  for (const { name, message, since } of status.chain_problems)
     add('damaged_chain', `the chain of ${name} here: ${message}`, {
-      next: 'edgestore scrub --repair; a copy of another agent is mended when its owner sends again',
+      since,
+      next: 'edgestore scrub --all --repair; a copy of another agent is mended when its owner sends again, too',
     });
   findings.push(...status.checkpoints.map(problemOfCheckpoint));
   // A pack that went is no finding when each of its chunks is good again elsewhere in this store: what it had is whole.

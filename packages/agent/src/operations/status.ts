@@ -79,7 +79,9 @@ export const status = defineOperation<Input, StatusData>({
         since: formatTimeNs(sinceNs),
         finding: isFinding,
       })),
-      chain_problems: chains.problems().map(({ agent, message }) => ({ agent, name: nameOf(agent), message })),
+      chain_problems: chains
+        .problems()
+        .map(({ agent, message, sinceNs }) => ({ agent, name: nameOf(agent), message, since: formatTimeNs(sinceNs) })),
       checkpoints: index.checked.all().flatMap(({ chain, shard, verdict, message, notedNs }) => {
         if (verdict !== 'false' && verdict !== 'unmade') return [];
         const { agent } = index.chainTable.row(chain);

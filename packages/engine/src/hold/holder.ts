@@ -82,6 +82,8 @@ export interface HolderDeps {
   readonly hashPlaintexts: HashPlaintexts | undefined;
   /** Called when an owner asked or sent something. */
   readonly heard?: (owner: AgentId) => void;
+  /** Entries or bodies were taken: something may have been released. */
+  readonly onTaken?: () => void;
 }
 
 /** Entries in one page of wanted forms: bounds what the answer and the look-ups hold in memory. */
@@ -109,9 +111,14 @@ export function createHolder(deps: HolderDeps): Holder {
         const position = await chains.take(owner, entries);
         failpoint('hold.entries-taken');
         deps.heard?.(owner.agent);
+        deps.onTaken?.();
         return position;
       }),
-    takeBodies: (owner, bodies) => inTurn(owner, () => chains.takeBodies(owner, bodies)),
+    takeBodies: (owner, bodies) =>
+      inTurn(owner, async () => {
+        await chains.takeBodies(owner, bodies);
+        deps.onTaken?.();
+      }),
     missingBodies: (owner, shard, limit) => chains.missingBodies(owner, shard, limit),
     wantedParts: (owner, shard) => chains.parts.wanted(owner, shard),
     partBytes: (owner, { shard, seq, byte }) => chains.parts.bytesOf(owner, shard, seq, byte),

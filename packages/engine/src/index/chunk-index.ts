@@ -176,6 +176,7 @@ export function chunkIndex(
     ...marked,
     markBad: (id, pack, why, store = '') => marked.markCopies([{ id, pack, reason: 'damaged', why }], store),
     losses: () => (marks.isEmpty() ? [] : marks.losses()),
+    lostUnheldIds: () => (marks.isEmpty() ? [] : marks.lostUnheldIds()),
     dropLocations: (store, ids, keeps) =>
       transaction(() => {
         const touched = new Set<PackName>();

@@ -38,6 +38,8 @@ export interface MarkTable {
   markedPacks(): MarkedPack[];
   isEmpty(): boolean;
   losses(): StoreLoss[];
+  /** Chunks of which a copy in any store is damaged or gone, and that no shard of any chain or branch holds. */
+  lostUnheldIds(): Uint8Array[];
 }
 
 /** Whether a good copy of `f` is in the store of `p`, or in any store of this agent. */
@@ -56,6 +58,8 @@ const LOST_CHUNKS = `SELECT store, state, count(*) AS chunks, sum(sealed_bytes) 
     WHERE NOT EXISTS (${GOOD_SIBLING} AND q.store = f.store)
     GROUP BY f.store, f.id)
   GROUP BY store, state`;
+const LOST_UNHELD_IDS = `SELECT DISTINCT id FROM (${OF_COPIES} UNION ALL ${OF_PACKS}) l
+  WHERE state <> ${STATES.unreadable} AND NOT EXISTS (SELECT 1 FROM holds h WHERE h.key48 = l.key48)`;
 const LOST_PACKS = `SELECT store, state, count(*) AS packs, CAST(min(since_ns) AS TEXT) AS since_ns, why FROM pack_marks GROUP BY store, state`;
 
 interface RawLoss {
@@ -92,6 +96,7 @@ export function markTable(db: Db): MarkTable {
     .prepare<[], number>('SELECT EXISTS (SELECT 1 FROM copy_marks) OR EXISTS (SELECT 1 FROM pack_marks)')
     .pluck();
   const lostChunks = db.prepare<[], RawLoss>(LOST_CHUNKS);
+  const lostUnheldIds = db.prepare<[], Buffer>(LOST_UNHELD_IDS).pluck();
   const lostPacks = db.prepare<[], RawPackLoss>(LOST_PACKS);
 
   return {
@@ -105,6 +110,7 @@ export function markTable(db: Db): MarkTable {
     packMark: (name, store) => packMark.get(fromHex(name, 32), store),
     markedPacks: () => markedPacks.all().map(({ name, store, state }) => ({ name: toHex(name), store, state })),
     isEmpty: () => isMarked.get() === 0,
+    lostUnheldIds: () => lostUnheldIds.all(),
     losses: () => joined(lostChunks.all(), lostPacks.all()),
   };
 }

@@ -7,6 +7,7 @@ import type { HeldForm as CheckpointForm, Form } from '../chain/forms.ts';
 import type { Link, Position } from '../chain/position.ts';
 import type { UnsatisfiedReason } from '../chain/statement.ts';
 import type { AgentId, ChunkId } from '../core/ids.ts';
+import type { KeyValue } from '../core/ports/index.ts';
 import type { RecordBody } from '../log/record-body.ts';
 
 /** A chain that is followed here, or a branch: a frozen end of one. */
@@ -291,6 +292,7 @@ export interface ChainIndex {
   readonly holds: HoldTable;
   readonly log: RecordTable;
   readonly checked: CheckedCheckpoints;
+  readonly kv: KeyValue;
   /** Makes several calls one transaction; within another one it is a part of that. */
   transaction<T>(work: () => T): T;
 }

@@ -121,7 +121,16 @@ export interface Chains {
   ): readonly ({ readonly seq: number; readonly state: HoldState } | undefined)[];
   branches(agent?: AgentId): readonly Branch[];
   /** Files or entries that could not be read, for findings: message, since. */
-  problems(): readonly { readonly agent: AgentId; readonly message: string }[];
+  problems(): readonly { readonly agent: AgentId; readonly message: string; readonly sinceNs: bigint }[];
+}
+
+/** A chain of another owner that was here up to a place that was acknowledged, and is not any more. */
+export interface ShortChain {
+  readonly agent: AgentId;
+  /** The last entry here now. */
+  readonly have: Position | undefined;
+  readonly until: Omit<Position, 'link'>;
+  readonly sinceNs: bigint;
 }
 
 /** Chunks that no store has any more (2.10). */

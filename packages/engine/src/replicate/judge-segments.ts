@@ -89,7 +89,7 @@ async function holdsOwnEntries(
 }
 
 /** Without reading the object: its name tells its content. */
-async function isMadeOfOwnEntries(segment: ListedSegment, deps: JudgeSegmentsDeps): Promise<boolean> {
+export async function isMadeOfOwnEntries(segment: ListedSegment, deps: JudgeSegmentsDeps): Promise<boolean> {
   const { chain, chains, self } = deps;
   const { first, last, incarnation, bytes } = segment;
   if (bytes > SEGMENT_OBJECT_BYTES_MAX) return false;

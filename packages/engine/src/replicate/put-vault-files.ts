@@ -3,6 +3,7 @@
  * be there is compared with a listing in each job, so that one that is gone is put again.
  */
 import { createHash } from 'node:crypto';
+import type { KeyValue } from '../core/ports/index.ts';
 import { type BucketVault, VAULT_FILE_BYTES_MAX } from '../store/bucket/bucket-vault.ts';
 import type { ReplicateDeps } from './replicate-deps.ts';
 
@@ -26,7 +27,8 @@ type Deps = Pick<ReplicateDeps, 'files' | 'index'> & {
   readonly requireSame: () => Promise<void>;
 };
 
-interface VaultFile {
+export interface VaultFile {
+  readonly kind: VaultFileKind;
   readonly name: string;
   readonly bytes: Uint8Array;
   /** Name of the file that must not lie beside this one. Putting this one removes it. */
@@ -37,9 +39,9 @@ interface VaultFile {
 export async function putVaultFiles(bucket: Bucket, deps: Deps, signal?: AbortSignal): Promise<void> {
   const there = await bucket.vaultFiles(signal);
   await learnVaultFiles(bucket, there, deps, signal);
-  const key = `bucket.files.${bucket.label}`;
+  const key = filesKey(bucket.label);
   const { kv } = deps.index;
-  const digests = new Map(Object.entries(JSON.parse(kv.get(key) ?? '{}') as Record<string, string>));
+  const digests = putNames(bucket.label, kv);
   const now: Record<string, string> = {};
   for (const file of await wantedFiles(bucket, deps, signal)) {
     const digest = createHash('sha256').update(file.bytes).digest('hex').slice(0, 16);
@@ -54,8 +56,29 @@ export async function putVaultFiles(bucket: Bucket, deps: Deps, signal?: AbortSi
   if (kv.get(key) !== text) kv.set(key, text);
 }
 
+function filesKey(label: string): string {
+  return `bucket.files.${label}`;
+}
+
+/** What lay there with its content when a pass compared last: digests by name. */
+export function putNames(label: string, kv: Pick<KeyValue, 'get'>): ReadonlyMap<string, string> {
+  return new Map(Object.entries(JSON.parse(kv.get(filesKey(label)) ?? '{}') as Record<string, string>));
+}
+
+/** In the place of a digest: it lay there, and a later look found it gone or changed. The next pass puts it. */
+export const GONE = 'gone';
+
+export function noteGone(
+  label: string,
+  files: readonly { readonly name: string }[],
+  kv: Pick<KeyValue, 'get' | 'set'>,
+): void {
+  const names = new Map([...putNames(label, kv), ...files.map(({ name }) => [name, GONE] as const)]);
+  kv.set(filesKey(label), JSON.stringify(Object.fromEntries(names)));
+}
+
 /** In the order of putting: marks before slots, and the descriptor last. Whoever finds a descriptor finds the rest. */
-async function wantedFiles(
+export async function wantedFiles(
   bucket: Bucket,
   { files }: Pick<Deps, 'files'>,
   signal: AbortSignal | undefined,
@@ -65,22 +88,26 @@ async function wantedFiles(
   const descriptor = await files.descriptor();
   return [
     ...((await files.removals?.()) ?? []).map(({ slotId, bytes }) => ({
+      kind: 'removal' as const,
       name: `slot-removal ${slotId}`,
       bytes,
       removes: `slot ${slotId}`,
       put: () => bucket.putSlotRemoval(slotId, bytes, signal, judge('removal')),
     })),
     ...(await files.slots()).map(({ slotId, bytes }) => ({
+      kind: 'slot' as const,
       name: `slot ${slotId}`,
       bytes,
       put: () => bucket.putSlot(slotId, bytes, signal, judge('slot')),
     })),
     ...(await files.cards()).map((card) => ({
+      kind: 'card' as const,
       name: `card ${card.agent}-${card.incarnation}`,
       bytes: card.bytes,
       put: () => bucket.putCard(card, card.bytes, signal, judge('card')),
     })),
     {
+      kind: 'descriptor' as const,
       name: 'descriptor',
       bytes: descriptor,
       put: () => bucket.putDescriptor(descriptor, signal, judge('descriptor')),

@@ -28,6 +28,7 @@ import { createMemoryChain, type MemoryChain } from '../testing/memory-chain.ts'
 import { createSeededRandom } from '../testing/seeded-random.ts';
 import { createSwappedObjectStore } from '../testing/swapped-object-store.ts';
 import { createTreeFixture, type TreeFixture } from '../testing/tree-fixture.ts';
+import { checkBucket } from './check-bucket.ts';
 import { type BucketDeps, type BucketTarget, replicateToBucket } from './replicate-to-bucket.ts';
 
 const sodium = await loadSodium();
@@ -119,7 +120,9 @@ function machine(chain: MemoryChain, store: ObjectStore, scope: 'all' | 'meta' =
     warnings,
     target,
     proof: () => proof,
+    deps,
     sync: () => replicateToBucket(target, deps),
+    check: (notes = true) => checkBucket(target, { notes }, deps),
   };
 }
 
@@ -198,6 +201,35 @@ describe('a job for a bucket', () => {
     }
     expect(one.chunks.losses()).toEqual([]);
     expect(one.warnings.join()).toMatch(/lost 1 pack/);
+  });
+
+  it('tells segments and vault files that are gone until a pass put them again, also after one that did not get there', async () => {
+    const store = createMemoryObjectStore();
+    const one = machine(newChain(), store);
+    one.chain.add(1, [form('a'), form('b')]);
+    one.chain.record(pin);
+    await one.sync();
+    expect(await one.check()).toEqual([]);
+    const { files } = one.deps;
+    const full = () => Promise.reject(new Error('no more'));
+    for (const part of ['.seg', '.slot', 'vault.edge']) {
+      for (const key of await keysOf(store, part)) await store.delete(key);
+      const first = await one.check(false);
+      expect(first.join(), part).toMatch(/gone/);
+      if (part === '.seg') {
+        // A pass notices it, and ends before it puts anything.
+        Object.assign(one.deps, { files: { ...files, descriptor: full } });
+        await expect(one.sync()).rejects.toThrow('no more');
+        Object.assign(one.deps, { files });
+        expect(one.buckets.segments(one.target.target)).toEqual([]);
+      }
+      for (let look = 0; look < 3; look++) expect(await one.check(), part).toEqual(first);
+      await one.sync();
+      expect(await one.check(), part).toEqual([]);
+    }
+    // Of another store nothing is said.
+    await store.put(storeIdKeyOf(one.chain.keys.vaultId), Buffer.from('x'));
+    await expect(one.check()).rejects.toThrow();
   });
 
   it('puts a pack and a segment again that became shorter', async () => {

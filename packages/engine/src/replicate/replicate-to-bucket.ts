@@ -19,6 +19,7 @@ import { adoptStore, requireStoreId } from '../store/bucket/store-id.ts';
 import { type BucketPackWriter, openBucketPackWriter } from './bucket-pack-writer.ts';
 import { type SupplyRequest, supplyBucket } from './bucket-supply.ts';
 import { judgeSegments, nameOf, putBackError } from './judge-segments.ts';
+import { noteLostSegments, verifiedKey } from './lost-segments.ts';
 import { missingRanges, putSegments } from './put-segments.ts';
 import { putVaultFiles } from './put-vault-files.ts';
 import type { ReplicateDeps, ReplicateReport } from './replicate-deps.ts';
@@ -98,7 +99,14 @@ export async function replicateToBucket(
     vault: bucket.vault,
     requireSame,
   };
+  const known = index.buckets.segments(bucket.target);
   const segments = await judgeSegments(there.segments, segmentDeps, signal);
+  const lost = noteLostSegments(bucket.target, known, segments, index);
+  if (lost > 0)
+    bucket.warn({
+      code: 'W_BUCKET_LOST',
+      message: `${bucket.objects.label} lost ${lost} chain segment(s) that were there; they are put again`,
+    });
   const compared = await comparePacks(
     { store: bucket.store, label: bucket.objects.label, packs: bucket.packs, listed: there.packs },
     {
@@ -151,6 +159,7 @@ export async function replicateToBucket(
 function forget(bucket: BucketTarget, { index }: BucketDeps): void {
   index.buckets.forget(bucket.target);
   index.beliefs.delete(bucket.target);
+  index.kv.delete(verifiedKey(bucket.target));
 }
 
 async function listOwn(

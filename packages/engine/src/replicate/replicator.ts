@@ -9,6 +9,7 @@ import type { Placed } from '../ports/placed.ts';
 import type { Witnesses } from '../ports/witnesses.ts';
 import { createAnswers, type PeerAnswer } from './answers.ts';
 import { backoffMs, isFinal, nextTryNs } from './backoff.ts';
+import { checkBucket } from './check-bucket.ts';
 import { clonedStore } from './clones.ts';
 import { type CoverageDeps, coveringTargets } from './coverage.ts';
 import { type Durability, type DurabilityLevel, durabilityOf } from './durability.ts';
@@ -83,6 +84,15 @@ export interface Replicator {
   status(): TargetStatus[];
   /** Asks a holder anew what it has, without sending anything. Answers undefined for a bucket, which is asked by its passes. */
   ask(target: Target, signal?: AbortSignal): Promise<PeerAnswer | undefined>;
+  /**
+   * What was put into a bucket and is not there, in words, packs aside. With `notes` it counts for nothing then, and is
+   * owed everything.
+   */
+  check(
+    target: Extract<Target, { type: 'bucket' }>,
+    options: { readonly notes: boolean },
+    signal?: AbortSignal,
+  ): Promise<readonly string[]>;
   /** What a snapshot of this agent has, by the newest answers: for people. Levels are acknowledged by `waitFor` alone. */
   durability(snapshot: SnapshotRow, signal?: AbortSignal): Promise<Durability>;
   /** Where chunks of the own chain lie, by the newest answers. */
@@ -270,6 +280,11 @@ export function createReplicator(deps: ReplicatorDeps): Replicator {
       const link = linkOf(target);
       await questionHolder(target.member, link, { ...deps, index }, signal);
       return answers.ofPeer(target.member);
+    },
+    async check(target, options, signal) {
+      const missing = await checkBucket(await deps.bucket(target), options, { ...deps, index }, signal);
+      if (options.notes && missing.length > 0) this.owe([target.target]);
+      return missing;
     },
     durability: async (snapshot, signal) =>
       durabilityOf(

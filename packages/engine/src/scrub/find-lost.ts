@@ -68,7 +68,7 @@ async function lookInto(
     for (const [i, verdict] of (await judge.judge(ids, isOwn)).entries()) {
       const hex = toHex(ids[i]!);
       if (verdict === 'kept') continue;
-      if (snapshot.damaged && isOwn && !deps.places.isHeld(snapshot.shard, ids[i]!)) found.givenUp.add(hex);
+      if (snapshot.damaged && !deps.places.isHeld(snapshot, ids[i]!)) found.givenUp.add(hex);
       else if (!except.has(hex)) found[verdict].add(hex);
     }
   };

@@ -50,8 +50,8 @@ export interface ScrubPlaces {
   isOwn(snapshot: SnapshotRow): boolean;
   /** A member has all of it. */
   isWholeElsewhere(snapshot: SnapshotRow): Promise<boolean>;
-  /** The own chain holds the chunk in the shard. */
-  isHeld(shard: number, id: ChunkId): boolean;
+  /** The chain of the snapshot's agent holds the chunk in its shard, or, of another agent's snapshot, anybody does. */
+  isHeld(snapshot: SnapshotRow, id: ChunkId): boolean;
   /** The newest answer of a target says that it has the chunk. */
   isPlaced(id: ChunkId): boolean;
   readonly others: readonly ScrubPlace[];
@@ -81,6 +81,8 @@ export interface ScrubDeps {
   >;
   readonly places: ScrubPlaces;
   readonly log: Pick<LogIndex, 'snapshots'>;
+  /** Forgets copies that are damaged or gone, of chunks that nobody holds any more; answers which: they are no findings. */
+  readonly forgetUnwanted: () => ReadonlySet<HexId>;
   readonly chunks: Pick<ChunkStore, 'openWriter' | 'packPath' | 'requireFolder' | 'verify'>;
   readonly stores: readonly ScrubStore[];
   readonly pool: WorkerPool<PipelineTasks>;

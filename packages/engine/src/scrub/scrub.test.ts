@@ -79,6 +79,7 @@ function deps(
   return {
     index: store.index.chunks,
     log: { snapshots: () => [snapshot as never] },
+    forgetUnwanted: () => new Set(),
     places: { ...ALONE, ...places },
     chunks: store.chunks,
     stores,

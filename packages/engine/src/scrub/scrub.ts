@@ -27,7 +27,7 @@ type Finding = { -readonly [Key in keyof ScrubFinding]: ScrubFinding[Key] };
 export async function scrub(input: ScrubInput, deps: ScrubDeps): Promise<ScrubReport> {
   const began = deps.monotonicMs();
   await deps.chunks.requireFolder();
-  const findings: Finding[] = [];
+  let findings: Finding[] = [];
   const unread: { label: string; code: EdgeError['code']; message: string }[] = [];
   const totals = { packs: 0, read: 0, bytes: 0, frames: 0 };
 
@@ -54,6 +54,10 @@ export async function scrub(input: ScrubInput, deps: ScrubDeps): Promise<ScrubRe
     const detail = 'it cannot be read, and nobody knows what is in it: the next start tries again';
     findings.push({ store, pack: name, what: 'index', reason: 'unreadable', detail, otherCopies: 0, repaired: false });
   }
+  const unwanted = input.dryRun === true ? new Set<string>() : deps.forgetUnwanted();
+  findings = findings.filter(({ chunk, what, pack, store }) =>
+    what === 'index' ? !isForgotten(pack, store, deps) : chunk === undefined || !unwanted.has(toHex(chunk)),
+  );
   countCopies(findings, deps);
   const damaged = withoutCopies(findings);
   // A sample says something about the packs that it read; what has no pack any more is looked for with everything else.
@@ -168,6 +172,11 @@ export async function scrub(input: ScrubInput, deps: ScrubDeps): Promise<ScrubRe
     names.push(pack.name);
     if (names.length >= VERIFIED_AT_ONCE) noteVerified();
   }
+}
+
+/** Each of its chunks was given up or released: nothing in it is wanted. Of a pack that never had rows nobody knows. */
+function isForgotten(pack: PackName, store: StoreName, { index }: ScrubDeps): boolean {
+  return (index.packByName(pack, store)?.frames ?? 0) > 0 && index.allFramesOf(pack, store).length === 0;
 }
 
 function isAllThere(found: LostChunks): boolean {

@@ -141,6 +141,8 @@ export interface ChunkIndex {
   noteVerified(packs: readonly PackName[], atNs: bigint, store?: StoreName): void;
   /** What the stores lack now, and since when. Costs time only where there is damage. */
   losses(): StoreLoss[];
+  /** Chunks of which a copy in any of the stores is damaged or gone, and that no shard of any chain or branch holds. */
+  lostUnheldIds(): ChunkId[];
   /**
    * Packs that are there and cannot be read now, and of which nobody knows what is in them: a chunk without a copy may
    * be there.

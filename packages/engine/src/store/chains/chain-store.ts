@@ -6,7 +6,7 @@ import type { UnsatisfiedReason } from '../../chain/statement.ts';
 import { EdgeError, isEdgeError } from '../../core/errors.ts';
 import type { AgentId, ChunkId } from '../../core/ids.ts';
 import type { ChainRow, EntryRow, HoldState } from '../../ports/chain-index.ts';
-import type { Branch, ChainEntry, Chains, FormsOfEntry, ShardState } from '../../ports/chains.ts';
+import type { Branch, ChainEntry, Chains, FormsOfEntry, ShardState, ShortChain } from '../../ports/chains.ts';
 import type { ChainParts } from '../../ports/checkpoints.ts';
 import { applyWaiting } from './apply-entries.ts';
 import { addBodiesFit } from './bodies-fit.ts';
@@ -17,6 +17,7 @@ import { FollowedChain } from './followed-chain.ts';
 import { isContradicted } from './join-shard.ts';
 import { appendBodies, type LateBody, type PlacedBody } from './late-bodies.ts';
 import { readBody, readEntry, readHead } from './read-entry.ts';
+import { shortChains, shortMessage } from './short-chains.ts';
 import { takeEntries } from './take-entries.ts';
 
 const ROWS_AT_ONCE = 128;
@@ -246,7 +247,13 @@ export class ChainStore implements Chains {
         ? []
         : [{ agent, message: problem.message, sinceNs }],
     );
-    return [...noted, ...blocked];
+    const short = this.short().map((one) => ({ agent: one.agent, message: shortMessage(one), sinceNs: one.sinceNs }));
+    return [...noted, ...blocked, ...short];
+  }
+
+  /** Chains of others that lost entries which were acknowledged, until they are as far again. */
+  short(): ShortChain[] {
+    return shortChains(this.#deps.index);
   }
 
   async close(): Promise<void> {

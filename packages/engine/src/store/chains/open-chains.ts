@@ -20,6 +20,7 @@ import { FollowedChain } from './followed-chain.ts';
 import { joinFromFiles } from './join-shard.ts';
 import { learnLateBodies } from './learn-late-bodies.ts';
 import { DAMAGE_HINT, lookInFile, readChainEnd } from './read-chain-end.ts';
+import { noteShort } from './short-chains.ts';
 import { writeAgain } from './write-again.ts';
 
 export interface OpenChainsReport {
@@ -90,6 +91,7 @@ class Opening {
       // Others may have been told of what is not in the file any more.
       this.#deps.raiseEpoch();
       if (this.#agent === this.#deps.self) return await this.#openShort(row!, folder);
+      noteShort(this.#agent, last, this.#deps.clock.nowNs(), index);
       // Branches are read again from their folders.
       for (const one of index.chainTable.rows()) if (one.agent === this.#agent) index.chainTable.clear(one.chain);
       this.#problem(
