@@ -422,7 +422,7 @@ describe('damaged keys and identity', () => {
     const key = join(dataDir, 'key');
     const was = readFileSync(key)[30]!;
     setByte(key, 30, changed(was));
-    const { error } = await site.refuses(dataDir, ['sync'], { exit: 7, code, message, hint: /copy.*recovery code/ });
+    const { error } = await site.refuses(dataDir, ['sync'], { exit: 7, code, message, hint: /copy.*recovery sheet/ });
     expect(error.message).toContain(key);
     setByte(key, 30, was);
     await site.restores(dataDir);
