@@ -78,6 +78,7 @@ test('a store that is configured no more, and a branch that only a holder has, a
     pending: 0,
     lacks: null,
     asked: null,
+    last_error: null,
     branches_there: 1,
   };
   const found = findings([ROOT], {
