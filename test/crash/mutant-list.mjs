@@ -226,7 +226,11 @@ export const MUTANTS = [
   {
     name: 'the drop does not look at claims again',
     edits: [
-      [`${demote}/drop-verified.ts`, '!isCold && index.chunks.isClaimed(id)', 'isCold && index.chunks.isClaimed(id)'],
+      [
+        `${demote}/drop-verified.ts`,
+        'cold === undefined && index.chunks.isClaimed(id)',
+        'cold !== undefined && index.chunks.isClaimed(id)',
+      ],
     ],
     tests: [P5],
   },
