@@ -1,4 +1,7 @@
-/** Chain segments and vault files that are gone from a bucket: a scrub tells it, the bucket counts for nothing until they are there again, and a recovery from it is whole then. */
+/**
+ * Chain segments and vault files that are gone from a bucket: a scrub tells it, the bucket counts for nothing until
+ * they are there again, and a recovery from it is whole then.
+ */
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect } from 'vitest';

@@ -1,4 +1,7 @@
-/** The chain of an owner is gone at a holder: a finding until it is as far again, and a repair brings it from whoever has it. */
+/**
+ * The chain of an owner is gone at a holder: a finding until it is as far again, and a repair brings it from whoever
+ * has it.
+ */
 import { readdirSync, rmSync, statSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect } from 'vitest';

@@ -65,7 +65,8 @@ function unmountBucket(): () => void {
 }
 
 /**
- * Runs the command once for each time at which it reads the id of the bucket, and unmounts the bucket just then. Answers how many of the runs failed: all but
+ * Runs the command once for each time at which it reads the id of the bucket, and unmounts the bucket just then.
+ * Answers how many of the runs failed: all but
  * the one that had looked for the last time.
  */
 async function atEachLook(args: () => readonly string[], check: (run: RunWithAct) => void): Promise<number> {

@@ -1,4 +1,7 @@
-/** Does something in the middle of a run of the real program: while it waits in the nth close of a file, which strace delays. */
+/**
+ * Does something in the middle of a run of the real program: while it waits in the nth close of a file, which strace
+ * delays.
+ */
 import { spawn } from 'node:child_process';
 import { readdirSync, readlinkSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -14,7 +17,10 @@ export interface RunWithAct extends Finished {
   readonly acted: boolean;
 }
 
-/** Runs `edgestore ARGS...`; `act` runs when it closes the file for the nth time. The program has one thread for its file system calls. */
+/**
+ * Runs `edgestore ARGS...`; `act` runs when it closes the file for the nth time. The program has one thread for its
+ * file system calls.
+ */
 export async function runAndActAtClose(
   args: readonly string[],
   { file, nth }: { readonly file: string; readonly nth: number },

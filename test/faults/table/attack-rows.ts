@@ -1,4 +1,7 @@
-/** What the second round of attacks on the finished program found: members, sources and administrators that nobody had thought of. */
+/**
+ * What the second round of attacks on the finished program found: members, sources and administrators that nobody had
+ * thought of.
+ */
 import { type FaultRow, row } from './row.ts';
 
 const TO_PEER = 'engine:replicate/replicate-to-peer';

@@ -1,6 +1,6 @@
 /**
- * Before a capture counts what lies in buckets (docs/chain.md 6.1): a bucket that is not there now, or is another one, is no place for an acknowledgement.
- * What only it has is stored again where a file is read.
+ * Asks buckets before a capture counts what lies in them (docs/chain.md 6.1). Copies in a bucket that is not there now, or
+ * is another one, do not count: the capture stores such chunks again when it reads a file with them.
  */
 import { type Engine, type PackMark, type ReportWarning, type StoreName, toEdgeError } from '@edgestore/engine';
 import type { OpenStore } from './open-stores.ts';
@@ -13,7 +13,10 @@ interface AskDeps {
   readonly stores: ReadonlyMap<string, Pick<OpenStore, 'objects' | 'requireIdentity'>>;
 }
 
-/** Packs in a store that the configuration does not name any more are marked as gone; they count again when a listing has them. */
+/**
+ * Packs in a store that the configuration does not name any more are marked as gone; they count again when a listing
+ * has them.
+ */
 export async function askColdStores(
   { engine: { index, clock }, stores }: AskDeps,
   deps: { readonly warn: ReportWarning; readonly signal?: AbortSignal },

@@ -32,8 +32,8 @@ export function readKeyFile(path: string): Uint8Array {
 }
 
 /**
- * What a key file or a recovery sheet opens a vault with: who has lost the key has the sheet. As `readKeyFile`; E_USAGE
- * for a sheet with a wrong word.
+ * Reads a key file or a recovery sheet: the sheet opens a vault whose key is lost. Errors are those of `readKeyFile`, and
+ * E_USAGE for a sheet with a wrong word.
  */
 export function readKeyFileOrSheet(path: string): SlotSecret {
   return readPrivateFile(path, RECOVERY_SHEET_BYTES_MAX, (bytes) => {

@@ -1,9 +1,11 @@
-/** What a recovery writes of the configuration that the agent had. */
+/** Writes the agent's earlier settings to `conf.d` after a recovery. */
 import type { RecoverPlan } from '@edgestore/engine';
 import { itemsOfSettings, writeConfigItem } from '../config/config-items.ts';
 import type { LoadedConfig } from '../config/load-config.ts';
 
-/** Writes what the settings record says, but for what the configuration of this machine has already. Answers the files. */
+/**
+ * Writes what the settings record says, but for what the configuration of this machine has already. Answers the files.
+ */
 export function writeRecoveredSettings(plan: RecoverPlan, loaded: LoadedConfig, isReader: boolean): string[] {
   if (plan.settings === undefined) return [];
   return itemsOfSettings(plan.settings.configJson).flatMap((item) => {

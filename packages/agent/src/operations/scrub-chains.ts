@@ -66,7 +66,8 @@ export async function scrubChains(
 }
 
 /**
- * Compares packs in each store with a listing: those that are gone are marked, and those that were not known count. Answers what is wrong with packs that nobody
+ * Compares packs in each store with a listing: those that are gone are marked, and those that were not known count.
+ * Answers what is wrong with packs that nobody
  * can read, and of which no row tells what was in them.
  */
 export async function listStores({ home, signal, warn, progress }: OperationContext): Promise<string[]> {

@@ -1,15 +1,21 @@
-/** The part of `scrub --all` that looks for what was put into a bucket and is gone: segments of the own chain, and the files of the vault. */
+/**
+ * The part of `scrub --all` that looks for what was put into a bucket and is gone: segments of the own chain, and the
+ * files of the vault.
+ */
 import { toEdgeError } from '@edgestore/engine';
 import type { OperationContext } from './operation.ts';
 
 export interface ScrubbedMissing {
-  /** What is missing, in words. */
+  /** A sentence for each missing thing. */
   readonly missing: readonly string[];
   /** Of these, what was put again. */
   readonly repaired: number;
 }
 
-/** Of a store that is a target. With `repair` a pass puts everything again that is missing, and the listing is looked at once more. */
+/**
+ * Of a store that is a target. With `repair` a pass puts everything again that is missing, and the listing is looked
+ * at once more.
+ */
 export async function scrubMissing(
   store: string,
   { repair, notes }: { readonly repair: boolean; readonly notes: boolean },

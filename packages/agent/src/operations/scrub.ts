@@ -198,7 +198,7 @@ function isAnythingMissing({ lost, unknown, unread, findings }: ScrubReport): bo
   return isOpen || lost.chunks + unknown.chunks + unknown.unread + unread.length > 0 || !lost.isComplete;
 }
 
-/** What brings a bucket that is a target up to date: the same pass as a sync's. */
+/** Runs the pass of a sync over a bucket that is a target. */
 function refillOf(name: string, { replicator }: Opened): ScrubStore['refill'] {
   const target = replicator.targets().find((one) => one.type === 'bucket' && one.store === name);
   if (target?.type !== 'bucket') return undefined;

@@ -35,7 +35,10 @@ export interface StatusTarget {
   readonly next_try: string | null;
   readonly last_error: string | null;
   readonly sending: boolean;
-  /** When the target was asked last what it has; everything below, and the copies of roots, is of that time. Null when it never was. */
+  /**
+   * When the target was asked last what it has; everything below, and the copies of roots, is of that time. Null when
+   * it never was.
+   */
   readonly asked: string | null;
   /** Why it could not be asked now; only with --check. */
   readonly not_asked: string | null;
@@ -51,9 +54,15 @@ export interface StatusStore {
   /** `[stores.<name>]` */
   readonly name: string;
   readonly url: string;
-  /** `all`: everything goes there. `meta`: it is a cold tier, so trees and log go there, and what is cold. `none`: nothing is sent there. */
+  /**
+   * `all`: everything goes there. `meta`: it is a cold tier, so trees and log go there, and what is cold. `none`:
+   * nothing is sent there.
+   */
   readonly scope: 'all' | 'meta' | 'none';
-  /** It answered now as the store that it was. Null when it was not asked: without --check, or because nothing was put there yet. */
+  /**
+   * It answered now as the store that it was. Null when it was not asked: without --check, or because nothing was put
+   * there yet.
+   */
   readonly reachable: boolean | null;
   /** As it was found at last: out of reach, emptied, or another store under its name. */
   readonly away: {
@@ -152,7 +161,10 @@ export interface StatusData {
   /** This machine was put back to an older state, or copied: nothing is sent until it is recovered. */
   readonly put_back: { readonly since: string; readonly shown_by: string } | null;
   readonly peers: readonly { readonly name: string; readonly site: string; readonly role: string }[];
-  /** Since when the index is being completed from peers and buckets after it was built anew from this disk; null when it is complete. */
+  /**
+   * Since when the index is being completed from peers and buckets after it was built anew from this disk; null when
+   * it is complete.
+   */
   readonly relearning_since: string | null;
   /** Copies in this agent's own stores that went, are damaged or cannot be read, until they are whole again. */
   readonly losses: readonly StatusLoss[];

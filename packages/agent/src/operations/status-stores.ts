@@ -26,7 +26,8 @@ interface NotedAway {
 }
 
 /**
- * With `asks`, every store that has something of this agent is asked for its id. A folder is always asked, as the folders
+ * With `asks`, every store that has something of this agent is asked for its id. A folder is always asked, as the
+ * folders
  * of roots are. Any other store is shown as it was found at last.
  */
 export async function statusOfStores(asks: boolean, context: OperationContext): Promise<StatusStore[]> {

@@ -32,7 +32,10 @@ export interface WherePlace {
   readonly complete: boolean;
   /** Always null: no time of verification is kept a chunk. A tier run re-verifies before it drops anything. */
   readonly last_verified: null;
-  /** When it was asked last what it has; null for own stores that nothing is replicated to, which are known from the index. */
+  /**
+   * When it was asked last what it has; null for own stores that nothing is replicated to, which are known from the
+   * index.
+   */
   readonly asked: string | null;
 }
 

@@ -25,7 +25,8 @@ const DROP_BYTES = 256 * MIB;
 const DROP_CHUNKS = 2 * PACK_FRAMES_TARGET;
 
 /**
- * Throws what the store says (E_STORE, E_DENIED, E_NO_BUCKET, E_INTEGRITY); whatever was verified until then is dropped first, if the store still shows the id
+ * Throws what the store says (E_STORE, E_DENIED, E_NO_BUCKET, E_INTEGRITY); whatever was verified until then is
+ * dropped first, if the store still shows the id
  * that it had when the job began.
  */
 export async function applyDemote(plan: DemotePlan, deps: DemoteDeps, signal?: AbortSignal): Promise<DemoteReport> {

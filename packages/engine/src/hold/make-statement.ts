@@ -98,7 +98,8 @@ const EPOCH_SHOWN_MAX = 2n ** 48n;
 
 /**
  * The asker shows the newest statement that it has of this store. If that is ahead of what is here, then this data dir was put back: the epoch rises above
- * both, so that nothing that was believed before counts (docs/chain.md 4.1). Of an epoch below the present one nothing is believed any more, so that the
+ * both, so that nothing that was believed before counts (docs/chain.md 4.1). Of an epoch below the present one nothing
+ * is believed any more, so that the
  * same statement shown again changes nothing.
  */
 function noticePutBack({ owner, shown }: StatementQuestion, deps: StatementDeps): void {

@@ -1,4 +1,7 @@
-/** Brings chains of other owners back whose files ended before what was acknowledged: from the owner, another holder or a bucket. */
+/**
+ * Brings chains of other owners back whose files ended before what was acknowledged: from the owner, another holder or
+ * a bucket.
+ */
 import { toEdgeError } from '../core/errors.ts';
 import type { AgentId } from '../core/ids.ts';
 import type { ChainEntry, ShortChain } from '../ports/chains.ts';

@@ -182,7 +182,8 @@ export interface OwnChain {
    */
   add(shard: number, forms: readonly Form[], options?: { readonly listsFurther?: boolean }): Promise<void>;
   /**
-   * 1 where the id is held in the shard, or a form of it waits for its entry. In turn with adds and releases. By the key
+   * 1 where the id is held in the shard, or a form of it waits for its entry. In turn with adds and releases. By the
+   * key
    * of the index (`HoldTable.hasKeys`): a check of this program, not of what the disk has.
    */
   holds(shard: number, ids: readonly ChunkId[]): Promise<Uint8Array>;

@@ -33,7 +33,9 @@ export async function openBucketRecovery(
   const { store } = input;
   const vault = input.vault ?? (await onlyVault(store, signal));
   const opened = await identityOf(store, vault, signal);
-  /** A disk can go at any moment: what a listing lacks is said to lack only while the place is the one that was opened. */
+  /**
+   * A disk can go at any moment: what a listing lacks is said to lack only while the place is the one that was opened.
+   */
   const requireIdentity = async (again?: AbortSignal): Promise<void> => {
     if ((await identityOf(store, vault, again)) === opened) return;
     throw new EdgeError('E_NO_BUCKET', `${store.label} is not the place any more that was opened`, {
@@ -150,7 +152,9 @@ export async function openBucketRecovery(
   };
 }
 
-/** Of the files that tell this place from an empty one: `store.id`, damaged or not, and whether there is a descriptor. */
+/**
+ * Of the files that tell this place from an empty one: `store.id`, damaged or not, and whether there is a descriptor.
+ */
 async function identityOf(store: ObjectStore, vault: VaultId, signal: AbortSignal | undefined): Promise<string> {
   const options = signal === undefined ? {} : { signal };
   const key = storeIdKeyOf(vault);

@@ -91,7 +91,9 @@ async function hasWholeEntries({ first, last }: SeqRange, { chains, self }: Buck
   return false;
 }
 
-/** Of files that were put there and are wanted as they were: those that are gone, and those that are other bytes now. */
+/**
+ * Of files that were put there and are wanted as they were: those that are gone, and those that are other bytes now.
+ */
 async function problemsOfFiles(
   bucket: BucketTarget,
   put: ReadonlyMap<string, string>,

@@ -37,7 +37,10 @@ export interface JudgeSegmentsDeps {
   /** Names of objects that are not part of the own trail and were looked into before, so that a job does not read them again. */
   readonly passedOver: Set<string>;
   readonly warn: ReportWarning;
-  /** Throws unless the store that answers now is the one that was listed: an object that is not there says nothing before. */
+  /**
+   * Throws unless the store that answers now is the one that was listed: an object that is not there says nothing
+   * before.
+   */
   readonly requireSame: () => Promise<void>;
 }
 

@@ -1,4 +1,7 @@
-/** What is noted where segments that were verified in a bucket are not there: it counts for nothing until they were put again. */
+/**
+ * What is noted where segments that were verified in a bucket are not there: it counts for nothing until they were put
+ * again.
+ */
 import type { KeyValue, TargetId } from '../core/ports/index.ts';
 import type { BeliefIndex } from '../ports/beliefs.ts';
 import type { KnownSegment, SegmentName } from '../ports/bucket-index.ts';

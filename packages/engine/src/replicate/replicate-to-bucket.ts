@@ -85,7 +85,8 @@ export async function replicateToBucket(
     },
     signal,
   );
-  // A disk can go at any moment, and leave an empty folder. Nothing is noted of what was found or put before the store showed its id again after it.
+  // A disk can go at any moment, and leave an empty folder. Nothing is noted of what was found or put before the store
+  // showed its id again after it.
   const requireSame = (): Promise<void> => requireStoreId(check, storeId, signal);
   const there = await listOwn(bucket, deps, signal);
   await requireSame();
@@ -139,7 +140,8 @@ export async function replicateToBucket(
   const position = asked === undefined ? undefined : wholeUpTo(asked, bucket, deps);
   const isWhole = position?.seq === asked?.seq;
   await requireSame();
-  // Where the bucket has all that is held, nothing needs what nobody can read. Packs that tiers put are not asked for by the chain.
+  // Where the bucket has all that is held, nothing needs what nobody can read. Packs that tiers put are not asked for
+  // by the chain.
   if (!isWhole || bucket.scope === 'meta')
     for (const { message } of compared.damaged) bucket.warn({ code: 'store-damaged', message });
   if (isWhole) forgetLost(bucket, deps);
@@ -287,7 +289,10 @@ function forgetLost({ store, scope }: BucketTarget, { index }: BucketDeps): void
       index.chunks.forgetPack(name, store);
 }
 
-/** A pack of which the own index is damaged serves no recovery, although its frames can be read from here: what it has counts as damaged, and is put again. */
+/**
+ * A pack of which the own index is damaged serves no recovery, although its frames can be read from here: what it has
+ * counts as damaged, and is put again.
+ */
 function rejectDamagedPacks({ store, scope }: BucketTarget, { index }: BucketDeps): void {
   for (const { name, packClass, marked } of index.chunks.packs(store)) {
     if (marked !== 'damaged' || (scope === 'meta' && packClass === 'data')) continue;

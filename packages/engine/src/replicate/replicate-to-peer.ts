@@ -85,7 +85,8 @@ function shardsToFill(
 }
 
 /**
- * The newest seq up to which the holder has everything, in every shard. `own`: shards that the own chain names up to the stated position. One that is not stated counts as empty: an answer
+ * The newest seq up to which the holder has everything, in every shard. `own`: shards that the own chain names up to
+ * the stated position. One that is not stated counts as empty: an answer
  * that leaves shards out says nothing of them.
  */
 export function wholeSeq({ position, shards }: Statement, own: readonly number[]): number {

@@ -52,7 +52,10 @@ export interface TargetStatus {
   readonly askedNs: bigint | undefined;
   /** Of a holder: what it lacks, by its newest answer. */
   readonly lacks: { readonly wanted: number; readonly lost: number; readonly unreadable: number } | undefined;
-  /** Of a holder: ends of this agent's history that it keeps beside the chain, by its newest answer, and that are not here. */
+  /**
+   * Of a holder: ends of this agent's history that it keeps beside the chain, by its newest answer, and that are not
+   * here.
+   */
   readonly branchesThere: number;
   /** Two machines answered under this name. */
   readonly isCloned: boolean;

@@ -1,5 +1,6 @@
 /**
- * Writes the target's file system out while a restore goes on, so that the sync at its end finds little left to do. A failure fails the restore: the kernel
+ * Writes the target's file system out while a restore goes on, so that the sync at its end finds little left to do. A
+ * failure fails the restore: the kernel
  * tells each failed write once, and the sync at the end may hear nothing of it.
  */
 import { constants } from 'node:fs';

@@ -1,4 +1,7 @@
-/** Mends damage in buckets: each store's normal pass puts again what it lacks. What no pass puts comes back to this disk, and is moved again by a tier run. */
+/**
+ * Mends damage in buckets: each store's normal pass puts again what it lacks. What no pass puts comes back to this
+ * disk, and is moved again by a tier run.
+ */
 import { EdgeError, isEdgeError, toEdgeError } from '../core/errors.ts';
 import type { PackClass, PackName } from '../core/ids.ts';
 import { mend } from './repair-chunks.ts';
@@ -6,7 +9,10 @@ import type { ScrubDeps, ScrubFinding, ScrubStore } from './scrub-types.ts';
 
 type Finding = { -readonly [Key in keyof ScrubFinding]: ScrubFinding[Key] };
 
-/** Sets `repaired` where the store has a good copy again, or this disk where the store is a cold tier. Copies that were found bad are marked by now. */
+/**
+ * Sets `repaired` where the store has a good copy again, or this disk where the store is a cold tier. Copies that were
+ * found bad are marked by now.
+ */
 export async function repairStores(findings: readonly Finding[], deps: ScrubDeps): Promise<void> {
   for (const store of deps.stores) {
     const classOf = new Map(deps.index.packs(store.store).map((pack) => [pack.name, pack.packClass]));

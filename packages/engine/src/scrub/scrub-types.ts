@@ -31,7 +31,10 @@ export interface ScrubStore {
     range: { readonly offset: number; readonly length: number },
     signal?: AbortSignal,
   ): Promise<Uint8Array | undefined>;
-  /** The pass that puts what the store lacks: all that is held, or trees and chain only. Undefined where no pass puts anything there. */
+  /**
+   * The pass that puts what the store lacks: all that is held, or trees and chain only. Undefined where no pass puts
+   * anything there.
+   */
   readonly refill?: { readonly scope: 'all' | 'meta'; run(signal: AbortSignal | undefined): Promise<void> } | undefined;
 }
 
@@ -81,7 +84,10 @@ export interface ScrubDeps {
   >;
   readonly places: ScrubPlaces;
   readonly log: Pick<LogIndex, 'snapshots'>;
-  /** Forgets copies that are damaged or gone, of chunks that nobody holds any more; answers which: they are no findings. */
+  /**
+   * Forgets copies that are damaged or gone, of chunks that nobody holds any more; answers which: they are no
+   * findings.
+   */
   readonly forgetUnwanted: () => ReadonlySet<HexId>;
   readonly chunks: Pick<ChunkStore, 'openWriter' | 'packPath' | 'requireFolder' | 'verify'>;
   readonly stores: readonly ScrubStore[];

@@ -21,7 +21,8 @@ type Finding = { -readonly [Key in keyof ScrubFinding]: ScrubFinding[Key] };
 
 /**
  * Damage is a finding, not an error: marked in the index, so that the copy is no longer offered or counted, named with the files that it
- * touches, and with `repair` mended from another copy. A mark of a copy that is good now is lifted. Throws only when this disk's packs cannot be
+ * touches, and with `repair` mended from another copy. A mark of a copy that is good now is lifted. Throws only when
+ * this disk's packs cannot be
  * asked (E_CONFIG when the disk of the pack folder is not mounted), or on an abort.
  */
 export async function scrub(input: ScrubInput, deps: ScrubDeps): Promise<ScrubReport> {

@@ -12,7 +12,8 @@ export type HoldStep =
 const IDS = 12;
 const forms = Array.from({ length: IDS * 7 }, (_, i) => {
   const number = Math.floor(i / IDS);
-  // Two of seven forms of an id are deltas. Half of the ids have one key: together they may have more forms than are listed.
+  // Two of seven forms of an id are deltas. Half of the ids have one key: together they may have more forms than are
+  // listed.
   const make = i % IDS < IDS / 2 ? makeForm : makeFormOfKey;
   return make(i % IDS, number, { formClass: number >= 5 ? 'data-delta' : 'data' });
 });

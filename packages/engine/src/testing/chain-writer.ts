@@ -74,13 +74,13 @@ export function chainWriter(
   return writer;
 }
 
-/** A form whose id and digest are made of the numbers: the same id with another form number is another form of the chunk. */
 /** The form of a chunk whose id begins with the same 6 bytes as those of all others that this makes. */
 export function makeFormOfKey(id: number, form = 1, over: Partial<Form> = {}): Form {
   const one = makeForm(id, form, over);
   return { ...one, id: Uint8Array.from(one.id, (byte, at) => (at < KEY_BYTES ? 0x55 : byte)) };
 }
 
+/** A form whose id and digest are made of the numbers: the same id with another form number is another form of the chunk. */
 export function makeForm(id: number, form = 1, over: Partial<Form> = {}): Form {
   const bytes = (number: number, salt: number) => createSeededRandom(`form ${number} ${salt}`)(32);
   return {

@@ -1,5 +1,6 @@
 /**
- * An object store whose place changes: a disk that is unmounted, and leaves an empty folder. Each call of the base is counted; a listing counts each of its
+ * An object store whose place changes: a disk that is unmounted, and leaves an empty folder. Each call of the base is
+ * counted; a listing counts each of its
  * steps.
  */
 import type { ObjectStat, ObjectStore } from '../core/ports/object-store.ts';

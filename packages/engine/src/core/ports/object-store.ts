@@ -36,7 +36,8 @@ export interface ObjectStore {
    */
   settle?(prefix: string, options?: { readonly signal?: AbortSignal }): Promise<void>;
   /**
-   * Makes the place itself, where it is not there and the store can make it. Asked only before the first put of a store in which nothing was ever put: a put
+   * Makes the place itself, where it is not there and the store can make it. Asked only before the first put of a
+   * store in which nothing was ever put: a put
    * makes no place, so that one that went away is not made again, empty, in its stead.
    */
   makePlace?(options?: { readonly signal?: AbortSignal }): Promise<void>;

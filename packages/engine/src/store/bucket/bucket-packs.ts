@@ -27,7 +27,8 @@ export interface BucketPacks {
   readonly label: string;
   /**
    * Stores a whole pack in this life's prefix and verifies what lies there: by HEAD against our own MD5 where the store gives one, else by
-   * reading it back. The place is asked for its identity in between, so that what was put elsewhere does not pass. When it resolves, the copy is verified in
+   * reading it back. The place is asked for its identity in between, so that what was put elsewhere does not pass.
+   * When it resolves, the copy is verified in
    * the sense of P5. E_INTEGRITY when something else lies there.
    */
   put(pack: NamedPack, body: Uint8Array, signal?: AbortSignal): Promise<void>;

@@ -66,7 +66,10 @@ const SLOT_OBJECT_BYTES_MAX = 1024;
 /** Slots or cards read at most: what else lies there is not edgestore's doing. */
 const OBJECTS_MAX = 10_000;
 
-/** `requireIdentity` throws unless the place that is asked now is the one that this vault was put into; what puts segments needs it. */
+/**
+ * `requireIdentity` throws unless the place that is asked now is the one that this vault was put into; what puts
+ * segments needs it.
+ */
 export function openBucketVault(
   store: ObjectStore,
   vault: VaultId,

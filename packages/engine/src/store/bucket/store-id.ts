@@ -112,8 +112,10 @@ async function checkStore(
 }
 
 /**
- * Throws unless the store that answers now shows exactly this id. A disk can go at any moment, and leave an empty folder: what was found or put since an
- * earlier look counts only after another one. A descriptor proves nothing here, because a job that was cut off may have put it into the wrong place.
+ * Throws unless the store that answers now shows exactly this id. A disk can go at any moment, and leave an empty
+ * folder: what was found or put since an
+ * earlier look counts only after another one. A descriptor proves nothing here, because a job that was cut off may
+ * have put it into the wrong place.
  */
 export async function requireStoreId(
   { name, store, vault }: StoreCheck,
@@ -154,7 +156,8 @@ export interface AdoptDeps extends ProbeDeps {
 }
 
 /**
- * For a writer: the id of the store, made where the prefix has none yet, and made again where it alone is gone. A store that the index does not know is probed
+ * For a writer: the id of the store, made where the prefix has none yet, and made again where it alone is gone. A
+ * store that the index does not know is probed
  * first; only then the place itself is made, where the store can.
  */
 export async function adoptStore(check: StoreCheck, deps: AdoptDeps, signal?: AbortSignal): Promise<HexId> {

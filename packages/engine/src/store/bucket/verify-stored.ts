@@ -5,8 +5,10 @@ import { EdgeError } from '../../core/errors.ts';
 import type { ObjectStore } from '../../core/ports/object-store.ts';
 
 /**
- * E_INTEGRITY unless exactly these bytes lie at the key, as the store's own MD5 or a read shows. The place is asked for its identity between the put and the
- * look, and again before anything is said to be wrong: a place that went away meanwhile shows itself here, also one that came back.
+ * E_INTEGRITY unless exactly these bytes lie at the key, as the store's own MD5 or a read shows. The place is asked
+ * for its identity between the put and the
+ * look, and again before anything is said to be wrong: a place that went away meanwhile shows itself here, also one
+ * that came back.
  */
 export async function verifyStored(
   place: { readonly store: ObjectStore; readonly requireIdentity: (signal?: AbortSignal) => Promise<void> },

@@ -24,7 +24,10 @@ export function noteShort(agent: AgentId, until: Omit<Position, 'link'>, nowNs: 
   index.kv.set(AGENTS_KEY, JSON.stringify({ ...notes, [agent]: { incarnation, seq, sinceNs: String(nowNs) } }));
 }
 
-/** Writes nothing, so that it works on a full disk: a note whose chain is as far again says nothing, until it is replaced. */
+/**
+ * Writes nothing, so that it works on a full disk: a note whose chain is as far again says nothing, until it is
+ * replaced.
+ */
 export function shortChains(index: ChainIndex): ShortChain[] {
   return Object.entries(read(index)).flatMap(([agent, { incarnation, seq, sinceNs }]) => {
     const have = index.chainTable.followed(agent)?.position;

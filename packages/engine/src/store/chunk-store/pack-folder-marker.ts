@@ -21,7 +21,10 @@ export async function requirePackFolder(packDir: string, vault: VaultId, expects
   throw otherFolder(packDir, found === undefined ? undefined : 'belongs to another vault');
 }
 
-/** The error of a pack folder that is not the one that packs were put into: at the start, and in a process that runs while its disk goes. */
+/**
+ * The error of a pack folder that is not the one that packs were put into: at the start, and in a process that runs
+ * while its disk goes.
+ */
 export function otherFolder(packDir: string, problem = 'has none of the packs that belong there'): EdgeError {
   return new EdgeError('E_CONFIG', `the pack folder ${packDir} ${problem}`, {
     hint: 'Is its disk mounted? Check pack_dir in the config.',
