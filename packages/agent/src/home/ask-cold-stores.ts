@@ -67,7 +67,10 @@ async function asked(
     () => undefined,
   );
   try {
-    return await Promise.race([late, store.requireIdentity(stop).then(() => undefined)]);
+    const problem = await Promise.race([late, store.requireIdentity(stop).then(() => undefined)]);
+    // A wait that was cut off says nothing of the store.
+    signal?.throwIfAborted();
+    return problem;
   } catch (error) {
     signal?.throwIfAborted();
     return toEdgeError(error).message;
